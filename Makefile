@@ -1,0 +1,118 @@
+# The only entry of the project: `make` alone prints what can be asked.
+
+PROFILE ?= demo
+LAB ?=
+NOTEBOOKS ?=
+EXAMS ?=
+DEVICE ?=
+KERNEL ?=
+ifneq ($(filter environment%,$(origin NAME)),)
+NAME := # some systems keep the machine's name in a variable called NAME: only `make ... NAME=` counts
+endif
+NAME ?=
+
+# Which Python: PYTHON=... where given, else an active conda environment (its `base` aside), else .venv, made here.
+ifdef PYTHON
+PY := $(PYTHON)
+else ifneq ($(and $(CONDA_PREFIX),$(filter-out base,$(or $(CONDA_DEFAULT_ENV),active))),)
+PY := $(CONDA_PREFIX)/bin/python
+else
+PY := .venv/bin/python
+ENV := .venv/.complete
+endif
+# Python itself writes byte code, notebook kernels included: without it each start-up costs seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+# make passes what follows `=` on; quoted here so that a path may hold spaces
+quoted = '$(subst ','\'',$(1))'
+option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
+STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
+	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,kernel,KERNEL) $(call option,name,NAME) \
+	$(call option,notebooks,NOTEBOOKS)
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env reproduce test lab bench clean check-env
+
+help: # the text below, between the two marks
+	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
+## help
+# covid-study: train a classifier for a new disease from few positives and a large archive of negatives
+#
+# Targets
+#   make reproduce   run the notebooks in order, write reports/<name>/index.html
+#                    What is already done and still true is not done again; stopped at any moment, it goes on.
+#                      make reproduce
+#   make lab         open JupyterLab to read, edit and re-run the notebooks
+#                      make lab
+#   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
+#                      make test
+#   make bench       run a profile from nothing in a folder of its own and print how long each notebook takes
+#                      make bench PROFILE=smoke
+#   make env         only build the environment; every other target does so by itself
+#                      make env
+#   make clean       delete what was computed (build/ and reports/), or one folder of it; never your exams
+#                      make clean NAME=trial
+#   make help        this text
+#                      make
+#
+# Variables
+#   PROFILE    smoke, demo (the default), laptop, gpu, paper, or your own params/<profile>.yaml
+#                      make reproduce PROFILE=laptop
+#   EXAMS      your exams: a CSV exam table, a folder in the COVID-CT-MD layout, or a folder of folders named by
+#              finding (covid, cap, non_pneumonia). Without it: a synthetic cohort
+#                      make reproduce PROFILE=smoke EXAMS=data/my-exams
+#   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
+#                      make reproduce DEVICE=cuda:1
+#   NAME       folder below build/ and reports/; the default is the profile's name
+#                      make reproduce EXAMS=data/my-exams NAME=my-exams
+#   NOTEBOOKS  only some notebooks
+#                      make reproduce NOTEBOOKS=03,04
+#   KERNEL     a Jupyter kernel to run them with; the default is this environment's own
+#                      make reproduce KERNEL=python3
+#   PYTHON     use this interpreter and its packages instead of .venv; an active conda environment is also
+#              used (not its base), see environment.yml
+#                      make reproduce PYTHON=/opt/env/bin/python
+#   LAB        further options of JupyterLab
+#                      make lab LAB="--no-browser --port 8899"
+## end
+
+env: $(ENV) check-env
+	@echo "The environment is ready: $(PY)"
+
+reproduce: $(ENV) check-env
+	@$(STUDY)
+
+bench: NAME := $(or $(NAME),bench-$(PROFILE))
+bench: $(ENV) check-env
+	@rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
+	@$(STUDY)
+	@$(STUDY) --times
+
+lab: $(ENV) check-env
+	@$(call quoted,$(PY)) -m jupyterlab --ServerApp.root_dir=. $(if $(KERNEL),--MultiKernelManager.default_kernel_name=$(KERNEL)) \
+		$$([ "$$(id -u)" = 0 ] && echo --allow-root) $(LAB)
+
+test: $(ENV) check-env
+	@$(call quoted,$(PY)) -m ruff check .
+	@$(call quoted,$(PY)) -m ruff format --check .
+	@$(call quoted,$(PY)) -m pytest -q
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
+		$(call quoted,$(PY)) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks/*.ipynb; \
+	else echo "notebooks/ is empty: nothing to run there"; fi
+
+clean:
+	rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
+	$(if $(NAME),,rm -rf .pytest_cache .ruff_cache .hypothesis covid_study.egg-info)
+
+# An interpreter of the user's own: say what it lacks before a notebook does.
+check-env: $(ENV)
+ifndef ENV
+	@$(call quoted,$(PY)) -m covid_study.environment
+endif
+
+# `.complete` is a copy of the lock that was installed, written last: a build that was cut short has none.
+.venv/.complete: requirements.lock
+	@if cmp -s requirements.lock .venv/.complete; then touch .venv/.complete; else sh covid_study/make_venv.sh; fi
