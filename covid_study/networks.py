@@ -1,0 +1,59 @@
+"""The backbones: MONAI's 3-D ResNet-18 at a width, a stem stride and one grey channel (paper A, IV-F)."""
+
+import torch
+from monai.networks.nets.resnet import ResNet, get_inplanes
+from torch import nn
+
+FEATURES = 512  # channels of the last convolutional layer at width 1
+
+
+def encoder(width: float = 1.0, stem_stride: int = 2) -> ResNet:
+    """3-D ResNet-18 that ends in the pooled features of its last convolutional layer (paper A, IV-C).
+
+    Choice: stem stride 2, as in ResNet-18 for images; the paper does not say, MONAI's default of 1 costs 4 to 12 times more.
+    Choice: `width` scales all channels, so that small profiles train on two cores; 1 is the paper's.
+
+    Args:
+        width: factor on the channels; 1.0 gives 512 features, 0.25 gives 128.
+        stem_stride: of the 7 x 7 x 7 stem, 1 or 2.
+
+    Returns:
+        A module from (N, 1, z, y, x) float to (N, 512 * width) float, not negative (after the last ReLU, averaged).
+
+    >>> net = encoder(width=0.25)
+    >>> net(torch.zeros(2, 1, 16, 24, 32)).shape
+    torch.Size([2, 128])
+    """
+    return ResNet(
+        block="basic",
+        layers=[2, 2, 2, 2],
+        block_inplanes=get_inplanes(),
+        spatial_dims=3,
+        n_input_channels=1,
+        conv1_t_size=7,
+        conv1_t_stride=stem_stride,
+        shortcut_type="B",  # type A stops the gradients
+        widen_factor=width,
+        feed_forward=False,
+    )
+
+
+def n_features(width: float) -> int:
+    """Length of the feature vector at this width."""
+    return int(FEATURES * width)
+
+
+class Classifier(nn.Module):
+    """Encoder and one linear layer (paper A, IV-F2).
+
+    >>> Classifier(encoder(0.25), 128)(torch.zeros(2, 1, 16, 24, 32)).shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(self, backbone: nn.Module, features: int, classes: int = 2):
+        super().__init__()
+        self.encoder = backbone
+        self.head = nn.Linear(features, classes)
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(volumes))
