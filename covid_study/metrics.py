@@ -66,7 +66,7 @@ def classification_scores(y_true: Sequence[int], p: Sequence[float], threshold: 
         threshold: `p >= threshold` is called positive; the paper's is 0.5.
 
     Returns:
-        `precision`, `recall`, `f1`, `auc`, `average_precision`, `threshold`, `positives`, `negatives`, `note`.
+        the five scores by name, `threshold`, `positives`, `negatives` and `note`.
 
     Choice: where no exam is called positive, precision is undefined (NaN) and F1 is 0; the paper is silent.
 
