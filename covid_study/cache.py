@@ -11,17 +11,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
 PACKAGE = Path(__file__).parent
 # These only say where things lie or how they look; a change in them cannot change a number.
-WITHOUT_INFLUENCE = frozenset({"cache", "errors", "figures", "paths", "progress", "reports", "study", "tables"})
+WITHOUT_INFLUENCE = frozenset(
+    {"cache", "errors", "figures", "paths", "progress", "reports", "study", "tables"}
+)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     """The source of a module without comments and docstrings, and the modules of the package that it imports."""
     tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
@@ -32,7 +34,10 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
             imported.update(inner[:1] or [alias.name for alias in node.names])
         elif isinstance(node, ast.Import):
             imported.update(a.name.split(".")[1] for a in node.names if a.name.startswith(f"{PACKAGE.name}."))
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     inside = sorted(name for name in imported if (PACKAGE / f"{name}.py").is_file())
     return ast.unparse(tree), tuple(inside)
@@ -117,7 +122,11 @@ def artefact(
         partial.mkdir(exist_ok=True)
         started = time.perf_counter()
         compute(partial)
-        record = {"config": config, "modules": modules, "seconds_last_session": round(time.perf_counter() - started, 3)}
+        record = {
+            "config": config,
+            "modules": modules,
+            "seconds_last_session": round(time.perf_counter() - started, 3),
+        }
         text = json.dumps(record, indent=1, sort_keys=True, default=_plain)
         write_atomically(partial / "config.json", lambda p: p.write_text(text, encoding="utf-8"))
         os.replace(partial, final)

@@ -79,10 +79,11 @@ class Preprocessing(Section):
 
 
 class Network(Section):
-    """The 3-D ResNet-18 (paper A, IV-F)."""
+    """The 3-D ResNet-18 (paper A, IV-F) and the precision it is trained in."""
 
     width: Positive  # 1.0: 512 features; 0.25: 128
     stem_stride: Literal[1, 2]
+    precision: Literal["float32", "bf16"]
 
 
 class Pretext(Section):
@@ -110,7 +111,9 @@ class Ranking(Section):
 class Sampling(Section):
     """How a selection is drawn from the ranking (paper A, IV-E, V-E)."""
 
-    shares: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]  # of the training negatives
+    shares: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
+    ]  # of the training negatives
     long_tail_exponent: Positive
     normal_width: Positive  # of the half normal, as a share of the archive
 
@@ -123,7 +126,6 @@ class Training(Section):
     learning_rate: Positive
     intensity: Annotated[list[Positive], Field(min_length=2, max_length=2)]
     flips: bool
-    precision: Literal["float32", "bf16"]
 
 
 class ReadingGuide(Section):
@@ -179,7 +181,7 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
     Raises:
         ParameterError: one line a problem: the key, what is wrong and, for an unknown key, the nearest valid name.
 
-    >>> check(Network, {"width": 0.25, "stem_strid": 2}, "params/mine.yaml")
+    >>> check(Network, {"width": 0.25, "precision": "bf16", "stem_strid": 2}, "params/mine.yaml")
     Traceback (most recent call last):
     ...
     covid_study.errors.ParameterError: params/mine.yaml: 'stem_stride' is missing
@@ -194,12 +196,16 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
             if problem["type"] == "extra_forbidden":
                 valid = _valid_names(model, where)
                 near = difflib.get_close_matches(str(where[-1]), valid, n=1, cutoff=0.5)
-                hint = f"the nearest valid name is '{near[0]}'" if near else f"valid names: {', '.join(valid)}"
+                hint = (
+                    f"the nearest valid name is '{near[0]}'" if near else f"valid names: {', '.join(valid)}"
+                )
                 lines.append(f"{source}: unknown key '{key}'; {hint}")
             elif problem["type"] == "missing":
                 lines.append(f"{source}: '{key}' is missing")
             else:
-                lines.append(f"{source}: '{key}': {problem['msg']}, got {problem['input']!r}{_yaml_hint(problem)}")
+                lines.append(
+                    f"{source}: '{key}': {problem['msg']}, got {problem['input']!r}{_yaml_hint(problem)}"
+                )
         raise ParameterError("\n".join(lines)) from None
 
 
@@ -220,7 +226,9 @@ def load_profile(path: Path | str) -> dict[str, dict]:
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         near = difflib.get_close_matches(path.stem, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ParameterError(f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}")
+        raise ParameterError(
+            f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}"
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -237,7 +245,9 @@ def notebook_parameters(notebook: str, profile: dict[str, dict]) -> dict[str, di
     ['study']
     """
     if notebook not in NOTEBOOKS:
-        raise ParameterError(f"no parameter model for notebook '{notebook}': add it to covid_study.params.NOTEBOOKS")
+        raise ParameterError(
+            f"no parameter model for notebook '{notebook}': add it to covid_study.params.NOTEBOOKS"
+        )
     return {section: profile[section] for section in NOTEBOOKS[notebook].model_fields}
 
 

@@ -36,7 +36,9 @@ def soft_labels(positives: pd.DataFrame, negatives: pd.DataFrame, mass: Mass = "
     return pd.DataFrame(distances, index=negatives.index, columns=positives.index)
 
 
-def rank_negatives(soft_labels, alpha: float = 0.5, beta: float = 0.5, mass: Mass = "partial") -> pd.DataFrame:
+def rank_negatives(
+    soft_labels, alpha: float = 0.5, beta: float = 0.5, mass: Mass = "partial"
+) -> pd.DataFrame:
     """Rank the archive by difficulty, by diversity and by both (paper A, IV-D, eq. 5, 6 and 7).
 
     Choice: ties are broken by exam id (by position where there are no ids).
@@ -56,12 +58,18 @@ def rank_negatives(soft_labels, alpha: float = 0.5, beta: float = 0.5, mass: Mas
     >>> rank_negatives([[1.0, 1.0], [3.0, 0.0], [4.0, 4.0]]).joint_rank.tolist()
     [1, 2, 3]
     """
-    labels = soft_labels if isinstance(soft_labels, pd.DataFrame) else pd.DataFrame(np.asarray(soft_labels, dtype=float))
+    labels = (
+        soft_labels
+        if isinstance(soft_labels, pd.DataFrame)
+        else pd.DataFrame(np.asarray(soft_labels, dtype=float))
+    )
     if labels.index.has_duplicates:
         twice = labels.index[labels.index.duplicated()][0]
         raise ValueError(f"exam {twice} is listed twice in the soft labels")
     if labels.empty or not np.isfinite(labels.to_numpy(dtype=float)).all():
-        raise ValueError("the soft labels must be a table (negatives, positives) of finite distances with a row and a column")
+        raise ValueError(
+            "the soft labels must be a table (negatives, positives) of finite distances with a row and a column"
+        )
     result = pd.DataFrame(index=labels.index)
     result["difficulty"] = labels.mean(axis=1)
     # An archive of one is compared with nobody; a soft label of zeros (the same as every positive) weighs nothing.

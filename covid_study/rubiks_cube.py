@@ -39,7 +39,9 @@ def permutations(k: int = 100, cubes: int = CUBES) -> np.ndarray:
     order = (prime + 1) * prime * (prime - 1)
     if not 1 <= k <= order:
         raise ValueError(f"k must lie between 1 and {order} for {cubes} cubes, got {k}")
-    group = sorted({_moebius(*abcd, prime) for abcd in product(range(prime), repeat=4) if _invertible(*abcd, prime)})
+    group = sorted(
+        {_moebius(*abcd, prime) for abcd in product(range(prime), repeat=4) if _invertible(*abcd, prime)}
+    )
     group = np.array(group)
     chosen, total = [0], (group != group[0]).sum(1)  # sorted: the identity comes first
     while len(chosen) < k:
@@ -54,7 +56,7 @@ def _invertible(a: int, b: int, c: int, d: int, prime: int) -> bool:
 
 
 def _moebius(a: int, b: int, c: int, d: int, prime: int) -> tuple[int, ...]:
-    """x -> (ax + b) / (cx + d) on 0, ..., p - 1 and infinity, which is written as p."""
+    """X -> (ax + b) / (cx + d) on 0, ..., p - 1 and infinity, which is written as p."""
 
     def image(top, bottom):
         return prime if bottom % prime == 0 else top * pow(bottom, -1, prime) % prime
@@ -82,7 +84,9 @@ def assemble(cubes: torch.Tensor) -> torch.Tensor:
     return v.reshape(b, 1, 2 * z, 2 * y, 2 * x)
 
 
-def leave_gap(cubes: torch.Tensor, gap: tuple[int, int, int], generator: torch.Generator | None) -> torch.Tensor:
+def leave_gap(
+    cubes: torch.Tensor, gap: tuple[int, int, int], generator: torch.Generator | None
+) -> torch.Tensor:
     """Blank a jittered margin of each cube, so that no seam can be matched with its neighbour's.
 
     Choice: the paper is silent; Zhuang et al. (2019), whose task it extends, leave a gap for this reason. Each cube keeps a
@@ -214,7 +218,9 @@ def pretext_loss(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth
     return loss_p + loss_r / len(permutation)
 
 
-def pretext_accuracy(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth: Scrambled) -> dict[str, float]:
+def pretext_accuracy(
+    outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth: Scrambled
+) -> dict[str, float]:
     """Share of permutations named right (chance 1/k), and of turns told right, horizontal and vertical (chance 1/2)."""
     permutation, horizontal, vertical = outputs
     return {

@@ -65,7 +65,9 @@ def select(
     ['b', 'a']
     """
     if strategy not in STRATEGIES:
-        raise ValueError(f"unknown sampling strategy {strategy!r}; the strategies are {', '.join(STRATEGIES)}")
+        raise ValueError(
+            f"unknown sampling strategy {strategy!r}; the strategies are {', '.join(STRATEGIES)}"
+        )
     if f"{by}_rank" not in ranking:
         raise ValueError(f"the ranking has no track {by!r}; its columns are {', '.join(ranking.columns)}")
     if not 1 <= size <= len(ranking):

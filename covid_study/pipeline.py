@@ -1,0 +1,238 @@
+"""The way of the data through paper A, step by step; each step is found where it was computed before.
+
+A notebook calls these with its parameters; called first, the later ones call the earlier ones.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from covid_study import paths, phantom
+from covid_study.cache import artefact, fingerprint
+from covid_study.datasets import find_exams
+from covid_study.errors import CohortError
+from covid_study.exams import check_exams, split_exams
+from covid_study.experiments import Run, Volumes
+from covid_study.preprocess import VolumeStore, build_volumes, load_exam
+from covid_study.pretext import Probe, load_encoder, train_pretext
+from covid_study.pretext import features as encoder_features
+from covid_study.ranking import rank_negatives, soft_labels
+from covid_study.sampling import select
+from covid_study.training import find_device
+
+PRETEXTS = {  # name of a pre-training: (masking, on positives only)
+    "rubiks_cube": (False, True),
+    "rubiks_cube_pro": (True, True),
+    "rubiks_cube_pro_all": (True, False),
+}
+
+
+def cohort(p) -> pd.DataFrame:
+    """The exam table of the run, split by patient: the user's exams, or the phantom's (paper A, III-A and V-A).
+
+    Deviation: the phantom's test split is larger than a fifth, because it costs nothing and intervals need it.
+    """
+    if p.cohort.exams is None:
+        counts = p.cohort.phantom
+        return phantom.cohort(
+            counts.seed, {s: getattr(counts, s).model_dump() for s in ("train", "validation", "test")}
+        )
+    path = Path(p.cohort.exams)
+    table = check_exams(find_exams(path if path.is_absolute() else paths.root() / path))
+    return split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed)
+
+
+def loader(p):
+    """The function that reads one exam of the cohort: (Volume, truth)."""
+    settings = p.cohort.phantom
+    how = {"seed": settings.seed, "matrix": settings.matrix, "thickness_mm": tuple(settings.thickness_mm)}
+    return lambda row: load_exam(row, how)
+
+
+def _files(table: pd.DataFrame) -> str:
+    """Fingerprint of the files behind an exam table: names, sizes and times."""
+    stats = []
+    for path in map(Path, table["path"]):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                stats.append((str(file), file.stat().st_size, file.stat().st_mtime_ns))
+    return fingerprint(stats)
+
+
+def store(p) -> VolumeStore:
+    """The preprocessed volumes of the cohort (paper A, IV-F2)."""
+    table = cohort(p)
+    synthetic = p.cohort.exams is None
+    settings = p.preprocessing
+    # The split is no part of the key: another split needs no volume anew.
+    config = {
+        "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
+        "files": None if synthetic else _files(table),
+        "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
+        if synthetic
+        else None,
+        "preprocessing": settings.model_dump(),
+        "on_bad_exam": p.cohort.on_bad_exam,
+    }
+
+    def compute(folder: Path) -> None:
+        build_volumes(
+            table,
+            folder,
+            shape=tuple(settings.shape),
+            working_spacing_mm=tuple(settings.working_spacing_mm),
+            load=loader(p),
+            on_bad_exam=p.cohort.on_bad_exam,
+            workers=p.study.workers,
+        )
+
+    modules = ["preprocess", "phantom"] if synthetic else ["preprocess"]
+    folder = artefact(
+        paths.build(p.study.name) / "volumes", "phantom" if synthetic else "exams", config, modules, compute
+    )
+    return VolumeStore.open(folder)
+
+
+def volumes(p) -> Volumes:
+    """The volumes in memory, on the device of the run; exams that were left out are not among them."""
+    kept = store(p)
+    split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
+    table = split.loc[kept.table["exam_id"]]
+    train = table[table["split"] == "train"]
+    for finding, what in (("covid", "positive"), ("negative", "negative")):
+        if not ((train["finding"] == "covid") == (finding == "covid")).any():
+            raise CohortError(
+                f"the training split holds no {what} exam: add exams of that kind, or see those left out"
+            )
+    data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
+    return Volumes(table, data, kept.folder.name)
+
+
+def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:
+    """Exam ids of a split; only positives, only negatives, or both."""
+    table = v.table[v.table["split"] == split]
+    if positive is not None:
+        table = table[(table["finding"] == "covid") == positive]
+    return list(table.index)
+
+
+def pretext(p, v: Volumes, variant: str = "rubiks_cube_pro", seed: int = 0) -> Path:
+    """Pre-train an encoder (paper A, IV-B); returns the folder with encoder.safetensors and history.csv.
+
+    Args:
+        variant: rubiks_cube, rubiks_cube_pro (both on the positives only), or rubiks_cube_pro_all (all training exams).
+    """
+    masking, positives_only = PRETEXTS[variant]
+    train = ids(v, "train", True if positives_only else None)
+    settings = {
+        "masking": masking,
+        "epochs": p.pretext.epochs if positives_only else p.pretext.all_samples_epochs,
+        "network": p.network.model_dump(),
+        "pretext": p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
+        "seed": seed,
+    }
+    validation = ids(v, "validation", True)
+    config = {"volumes": v.key, "train": sorted(train), "validation": sorted(validation), **settings}
+
+    def compute(folder: Path) -> None:
+        probed = v.table[v.table["split"] == "train"]
+        probe = Probe(v.of(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
+        title = variant.replace("_", " ")
+        train_pretext(
+            folder,
+            v.of(config["train"]),
+            v.of(validation),
+            **settings,
+            device=v.data.device,
+            probe=probe,
+            title=title,
+        )
+
+    return artefact(paths.build(p.study.name) / "pretext", variant, config, ["pretext"], compute)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The archive ranked: features of all exams of the training split, soft labels and the ranking of its negatives."""
+
+    features: pd.DataFrame
+    soft_labels: pd.DataFrame
+    ranking: pd.DataFrame
+    seconds: float  # what it took, pre-training included
+    pretext: Path | None
+
+
+def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
+    """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
+
+    Args:
+        features: "pretext" (the paper's) or "hu_histogram", the histogram of HU in the lungs, which needs no network;
+            default: what the parameters say.
+    """
+    features = features or p.ranking.features
+    positives, negatives = ids(v, "train", True), ids(v, "train", False)
+    source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
+    rule = p.ranking.model_dump(exclude={"features"})
+    config = {
+        "volumes": v.key,
+        "features": source.name if source else features,
+        "positives": sorted(positives),
+        "negatives": sorted(negatives),
+        **rule,
+    }
+
+    def compute(folder: Path) -> None:
+        started = time.perf_counter()
+        exams = positives + negatives
+        if source:
+            model = load_encoder(source / "encoder.safetensors", p.network.model_dump()).to(v.data.device)
+            values = encoder_features(model, v.of(exams))
+        else:
+            values = store(p).histograms.loc[exams].to_numpy()
+        frame = pd.DataFrame(values, index=pd.Index(exams, name="exam_id")).rename(columns=str)
+        labels = soft_labels(frame.loc[positives], frame.loc[negatives], rule["mass"])
+        ranking = rank_negatives(labels, rule["alpha"], rule["beta"], rule["mass"])
+        frame.to_parquet(folder / "features.parquet")
+        np.save(folder / "soft_labels.npy", labels.to_numpy())
+        ranking.to_parquet(folder / "ranking.parquet")
+        timing = {"seconds": time.perf_counter() - started}
+        (folder / "timing.json").write_text(json.dumps(timing))
+
+    folder = artefact(
+        paths.build(p.study.name) / "ranking", features, config, ["pretext", "ranking"], compute
+    )
+    seconds = json.loads((folder / "timing.json").read_text())["seconds"]
+    if source:
+        seconds += float(pd.read_csv(source / "history.csv")["seconds"].sum())
+    table = pd.read_parquet(folder / "ranking.parquet")
+    labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
+    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
+
+
+def run(p, v: Volumes, negatives: list[str], seed: int, encoder: Path | None = None) -> Run:
+    """The classifier of the cohort trained on all its positives and these negatives."""
+    return Run(
+        volumes=v.key,
+        positives=tuple(ids(v, "train", True)),
+        negatives=tuple(negatives),
+        validation=tuple(ids(v, "validation")),
+        test=tuple(ids(v, "test")),
+        network=p.network.model_dump(),
+        training=p.training.model_dump(),
+        seed=seed,
+        encoder=str(encoder) if encoder else None,
+    )
+
+
+def selection(
+    p, ranking: pd.DataFrame, strategy: str, share: float, seed: int, by: str = "joint"
+) -> list[str]:
+    """Negatives drawn from a ranking: `share` of the archive, at least one (paper A, IV-E)."""
+    size = max(1, round(share * len(ranking)))
+    rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
+    return select(ranking, strategy, size, seed, by, **rule)

@@ -1,0 +1,160 @@
+"""One training loop for every network of the study, and the classifier it trains (paper A, IV-F2)."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from covid_study.cache import write_atomically
+from covid_study.progress import progress
+
+LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device to compute on: the one asked for, or the first GPU, or the CPU.
+
+    Raises:
+        ValueError: the device asked for is not there.
+
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device '{name}' cannot be used ({reason}); use DEVICE=cpu or DEVICE=auto"
+        ) from None
+
+
+def to_input(volumes: torch.Tensor) -> torch.Tensor:
+    """Stored volumes uint8 (B, z, y, x) as the network's input: float32 (B, 1, z, y, x) in [0, 1]."""
+    return volumes.unsqueeze(1).float().div_(255)
+
+
+def augment(
+    inputs: torch.Tensor, intensity: tuple[float, float], flips: bool, generator: torch.Generator
+) -> torch.Tensor:
+    """Scale the intensity of each exam and flip it (paper A, IV-F2), on the device and for the whole batch at once.
+
+    Choice: flips are left-right and front-back, each with a chance of one half; head-foot is left out, because the lung
+    bases are where COVID-19 lies.
+
+    Args:
+        inputs: (B, 1, z, y, x) in [0, 1].
+        intensity: range of the factor.
+    """
+    low, high = intensity
+    rand = torch.rand((3, len(inputs), 1, 1, 1, 1), generator=generator, device=inputs.device)
+    inputs = (inputs * (low + (high - low) * rand[0])).clamp_(0, 1)
+    if flips:
+        inputs = torch.where(rand[1] < 0.5, inputs.flip(4), inputs)
+        inputs = torch.where(rand[2] < 0.5, inputs.flip(3), inputs)
+    return inputs
+
+
+def fit(
+    model: nn.Module,
+    n: int,
+    loss_of: LossOf,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+    precision: str = "float32",
+    after_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
+    title: str = "training",
+) -> pd.DataFrame:
+    """Train `model` in place; killed, it goes on from its last whole epoch with the same numbers.
+
+    Choice: Adam as in the paper, its initial rate of 1e-3 lowered to zero along a cosine; the last epoch is the result, so
+    that no choice looks at the validation split.
+
+    Args:
+        n: exams in the training set; `loss_of(model, index, generator)` gets a batch of their numbers and returns the loss
+            and what to log of it.
+        seed: of the order of exams and of all that is drawn on the way; each epoch has its own stream.
+        folder: keeps `checkpoint.pt` while it runs.
+        precision: "float32" or "bf16" (autocast).
+        after_epoch: called with the number of epochs done and the model; returns further columns of the history.
+
+    Returns:
+        One row an epoch: epoch (from 1), loss, what `loss_of` and `after_epoch` report, seconds.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    model.to(device, memory_format=torch.channels_last_3d)
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    steps = -(-n // batch_size)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs * steps)
+    checkpoint, history, done = Path(folder) / "checkpoint.pt", [], 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        for part, values in zip((model, optimiser, scheduler), state["parts"], strict=True):
+            part.load_state_dict(values)
+        history, done = state["history"], len(state["history"])
+    for epoch in progress(range(done + 1, epochs + 1), title, epochs - done):
+        started = time.perf_counter()
+        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
+        order = torch.randperm(n, generator=generator, device=device)
+        model.train()
+        logged: dict[str, float] = {}
+        for index in order.split(batch_size):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                loss, measures = loss_of(model, index, generator)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            scheduler.step()
+            for name, value in {"loss": loss.detach(), **measures}.items():
+                logged[name] = logged.get(name, 0.0) + value * len(index) / n
+        row = {"epoch": epoch, **{name: float(value) for name, value in logged.items()}}
+        if not np.isfinite(row["loss"]):
+            raise FloatingPointError(
+                f"{title}: the loss is {row['loss']} in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
+            )
+        row["seconds"] = time.perf_counter() - started  # training alone, without what `after_epoch` measures
+        row.update(after_epoch(epoch, model) if after_epoch else {})
+        history.append(row)
+        state = {"parts": [part.state_dict() for part in (model, optimiser, scheduler)], "history": history}
+        write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+    return pd.DataFrame(history)
+
+
+@torch.inference_mode()
+def in_batches(model: nn.Module, volumes: torch.Tensor, batch_size: int = 16) -> np.ndarray:
+    """What `model` says of stored volumes uint8 (n, z, y, x), in evaluation mode: float32 (n, outputs)."""
+    device = next(model.parameters()).device
+    model.eval()
+    outputs = [model(to_input(part.to(device))).float().cpu() for part in volumes.split(batch_size)]
+    return torch.cat(outputs).numpy() if outputs else np.empty((0, 0), dtype=np.float32)
+
+
+def classifier_loss(
+    volumes: torch.Tensor, labels: torch.Tensor, intensity: tuple[float, float], flips: bool
+) -> LossOf:
+    """Cross-entropy of augmented batches, the classifier's loss without any online strategy (paper A, V).
+
+    Args:
+        volumes: uint8 (n, z, y, x) on the device. labels: int64 (n,).
+    """
+
+    def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
+        inputs = augment(to_input(volumes[index]), intensity, flips, generator)
+        return F.cross_entropy(model(inputs), labels[index]), {}
+
+    return loss_of
