@@ -1,7 +1,7 @@
 """The numbers that the papers print, as data, so that no notebook holds one typed by hand.
 
-`data/published/A.III.csv` is Table III of paper A, and so on: `printed` is the number as it stands in the paper,
-slips included; what is odd about it is in `note`. `value` is the same as a fraction (scores), hours, or a count.
+`data/published/A.III.csv` is Table III of paper A, and so on: `printed` is the number as it stands there, slips
+included; what is odd about it is in `note`. `value` is the same as a fraction (scores), hours or a count.
 """
 
 from functools import lru_cache
@@ -90,11 +90,10 @@ def check_scores(name: str) -> pd.DataFrame:
     Returns:
         A row for each row and column of the table: the printed `precision`, `recall`, `f1` in per cent;
         `f1_recomputed` from the printed precision and recall, `difference` (printed - recomputed);
-        `true_positives` and `false_positives` that give the printed precision and recall with the paper's test
-        positives, <NA> where no whole numbers do; `agrees`: F1 within 0.15 and whole numbers found.
+        `true_positives` and `false_positives` that give the printed precision and recall with the test split of
+        the paper, <NA> where no whole numbers do; `agrees`: F1 within 0.15 and whole numbers found.
 
-    >>> scratch = check_scores("A.VII").iloc[0]
-    >>> print(scratch["f1_recomputed"], scratch["true_positives"], scratch["false_positives"], scratch["agrees"])
+    >>> print(*check_scores("A.VII").iloc[0][["f1_recomputed", "true_positives", "false_positives", "agrees"]])
     84.63 44 10 True
     """
     scores = table(name).query("metric in ('precision', 'recall', 'f1')")
@@ -128,8 +127,8 @@ def _whole_counts(precision: float, recall: float, positives: int) -> tuple:
 def intervals(name: str, n: int = 4000, seed: int = 0) -> pd.DataFrame:
     """The 95 % intervals that the paper's scores would have had, from the counts behind them.
 
-    The printed precision and recall give the found and the falsely called exams; a stratified bootstrap over the
-    test exams (as `metrics.bootstrap_intervals`) then only needs two binomial draws a resample.
+    The printed precision and recall give the found and the falsely called exams; a stratified bootstrap over
+    the test exams (as `metrics.bootstrap_intervals`) then only needs two binomial draws a resample.
 
     Returns:
         `row`, `column`, `metric`, `low`, `high` (fractions); rows without whole counts are left out.
