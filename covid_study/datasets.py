@@ -1,7 +1,7 @@
 """Layouts on disk -> exam table: a CSV, COVID-CT-MD as published, folders named by finding.
 
-A further public data set is one more `Layout` in LAYOUTS: a sentence for people and a function that returns the table,
-or None where the path does not look like it.
+A further public data set is one more `Layout` in LAYOUTS: a sentence for people and a function that returns
+the table, or None where the path does not look like it.
 
     python -m covid_study.datasets list
     python -m covid_study.datasets check PATH [--read]
@@ -36,6 +36,7 @@ def find_exams(path: str | os.PathLike) -> pd.DataFrame:
     """The checked exam table (exam_id, patient_id, path, finding, centre, split) of what lies at `path`.
 
     Ids are stable: they come from names, not from counting, so an exam that is added renames no other.
+
     Choice: the patient is the folder (or file) name, not the header's PatientID: de-identification leaves
     that empty, shared or random often enough (in COVID-CT-MD it holds the patient's folder in some exams and
     a file prefix in others). One name under two findings is taken for one patient: the worst that does is
@@ -86,7 +87,7 @@ def _covid_ct_md(path: Path) -> pd.DataFrame | None:
 
 
 def _by_finding(path: Path) -> pd.DataFrame | None:
-    """Folders named by finding, in each one folder or volume file an exam, or one folder a patient and exams below."""
+    """Folders named by finding: in each one folder or file an exam, or one folder a patient, exams below."""
     folders = {d: exams.parse_finding(d.name) for d in _folders(path)}
     if not any(folders.values()):
         return None
@@ -148,7 +149,7 @@ def _stem(file: Path) -> str:
 
 
 def _exams_of(patient: Path) -> list[tuple[str, Path]]:
-    """(name, path) of each exam of a folder below a finding: the folder itself where slices lie in it, else what it holds."""
+    """(name, path) of the exams of one folder: itself where slices lie in it, else each thing it holds."""
     entries = [e for e in sorted(patient.iterdir()) if not e.name.startswith(".")]
     if not any(e.is_file() and dicom.is_dicom(e) for e in entries):
         nested = [e for e in entries if e.is_dir() or readers.is_volume(e)]
@@ -163,24 +164,15 @@ def _not_known(path: Path) -> str:
         found, hint = f"a file of type {path.suffix or 'unknown'}", ""
     else:
         entries = sorted(e.name + "/" * e.is_dir() for e in path.iterdir() if not e.name.startswith("."))
-        found = (
-            ", ".join(entries[:8]) + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")
-            if entries
-            else "nothing"
-        )
+        found = ", ".join(entries[:8]) or "nothing"
+        found += f" and {len(entries) - 8} more" if len(entries) > 8 else ""
         tables = [e for e in entries if e.lower().endswith(".csv")]
-        inside = [
-            d
-            for d in _folders(path)
-            if any(
-                _is_scan(f)
-                for s in _folders(d)
-                if exams.parse_finding(re.sub(" subjects", "", s.name))
-                for f in s.rglob("*")
-            )
-        ]
+        named = [s for d in _folders(path) for s in _folders(d) if exams.parse_finding(s.name)]
+        inside = [s.parent for s in named if any(_is_scan(f) for f in s.rglob("*"))]
         hint = f" It holds {tables[0]}: give EXAMS={path / tables[0]}." if tables else ""
         hint = f" {inside[0]} looks like one: give EXAMS={inside[0]}." if inside else hint
+        if not hint and any(e.lower().endswith(readers.PICTURE_SUFFIXES) for e in entries):
+            hint = " Pictures are no volumes: exams are DICOM series or volume files in HU."
     listing = "\n- ".join(layout.looks_like for layout in LAYOUTS)
     return (
         f"EXAMS={path} holds no exams in a layout that is known; found: {found}.{hint} What to do: give one"

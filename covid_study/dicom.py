@@ -78,8 +78,10 @@ def read_series(folder: Path, exam_id: str) -> tuple[sitk.Image, dict]:
 
     Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
     over.
+
     Choice: a series whose slices drift more than 5 mm sideways (gantry tilt) is refused rather than sheared
     straight.
+
     Choice: the spacing along z is the mean distance of neighbours, so that rounded positions do not matter.
 
     Raises: ExamError naming the files at fault.
@@ -223,7 +225,7 @@ def _one_series(slices: list[Slice], folder: Path, exam_id: str) -> list[Slice]:
 
 
 def _stack(slices: list[Slice], exam_id: str) -> tuple[list[Slice], np.ndarray, float]:
-    """Slices in the order of their positions, the slices' normal, and the distance between neighbours in mm."""
+    """Slices in the order of their positions, their normal, and the distance between neighbours in mm."""
     first = slices[0]
     for s in slices:
         same_grid = all(

@@ -36,8 +36,10 @@ def read_volume(path: str | os.PathLike, exam_id: str | None = None) -> Volume:
 
     hu is int16 (z, y, x), LPS (caudal to cranial, anterior to posterior, right to left), clipped to [-1024,
     3071] HU.
+
     Choice: fewer than 8 slices are no chest exam (lungs are 25 cm high, the thickest slices of Table I 10
     mm).
+
     Choice: an oblique volume is turned to the nearest of the three planes, not resampled.
 
     Raises: ExamError (missing, unreadable, cut short, slices missing or doubled, two series, colour, not HU,
@@ -131,7 +133,7 @@ def _read_file(file: Path, exam_id: str) -> tuple[sitk.Image, dict]:
 
 
 def check_hu(values: np.ndarray, exam_id: str, path: str | os.PathLike = "the volume") -> None:
-    """Refuse values that cannot be the HU of a chest: what the usual mistakes look like, then no air or no tissue.
+    """Refuse values that cannot be the HU of a chest: the usual mistakes, then no air or no tissue.
 
     Choice: 0.5 % of the voxels below -700 HU (air) and between -200 and 300 HU (tissue) are the least a chest
     shows.
