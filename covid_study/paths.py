@@ -27,7 +27,8 @@ def root() -> Path:
         if (folder / "params").is_dir() and (folder / "pyproject.toml").is_file():
             return folder
     raise StudyError(
-        f"the project's root (the folder with params/ and pyproject.toml) is neither beside the package nor above {Path.cwd()}. "
+        f"the project's root (with params/ and pyproject.toml) is neither beside the package nor above "
+        f"{Path.cwd()}. "
         "Run this in the cloned repository."
     )
 
@@ -48,5 +49,7 @@ def reports(name: str) -> Path:
 
 def _checked(name: str) -> str:
     if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
-        raise StudyError(f"the run's name '{name}' becomes a folder: give it {NAMES} only, such as 'my-exams'.")
+        raise StudyError(
+            f"the run's name '{name}' becomes a folder: give it {NAMES} only, such as 'my-exams'."
+        )
     return name

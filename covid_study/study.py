@@ -1,0 +1,422 @@
+"""Runs the notebooks in order and keeps the report: `python -m covid_study.study --profile demo`.
+
+A notebook that ran before is not run again while all that it depends on is the same: its text, its parameters, the
+modules that it and the notebooks before it import, the exams, the environment. What a module computes is kept apart
+from this, in the artefacts of `covid_study.cache`: to run a notebook again is cheap where its artefacts are still true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from covid_study import cache, dependencies, pages, params, paths, reports
+from covid_study.errors import StudyError
+from covid_study.progress import duration
+
+
+@dataclass
+class Notebook:
+    """One notebook of a run: what it depends on and where its results lie."""
+
+    stem: str
+    source: Path
+    content: dict[str, Any]
+    parameters: dict[str, Any]
+    parts: dict[str, str]  # what it depends on, a fingerprint each
+    folder: Path  # of the executed notebooks
+    page: Path
+    record: dict[str, Any] | None = field(default=None)
+
+    @property
+    def title(self) -> str:
+        """Its first heading."""
+        for cell in self.content["cells"]:
+            for line in "".join(cell["source"]).splitlines():
+                if cell["cell_type"] == "markdown" and line.startswith("# "):
+                    return line[2:].strip()
+        return self.stem
+
+    @property
+    def executed(self) -> Path:
+        return self.folder / f"{self.stem}.ipynb"
+
+    @property
+    def failed(self) -> Path:
+        return self.folder / f"{self.stem}.failed.ipynb"
+
+    def changes(self) -> list[str]:
+        """What has changed since it last ran; empty where nothing has."""
+        old = (self.record or {}).get("parts", {})
+        return [name for name, key in self.parts.items() if old.get(name) != key]
+
+    def status(self) -> str:
+        """One of done, stale, failed, not-run."""
+        if self.record is None:
+            return "not-run"
+        if self.record["status"] == "failed":
+            return "failed"
+        whole = self.executed.is_file() and self.page.is_file()
+        return "done" if whole and not self.changes() else "stale"
+
+
+@dataclass
+class Run:
+    """A profile, the exams and the folders they are worked in."""
+
+    name: str
+    profile: dict[str, dict]
+    kernel: str | None
+    root: Path
+    notebooks: list[Notebook]
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build" / self.name
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports" / self.name
+
+    @property
+    def exams(self) -> str | None:
+        return self.profile["cohort"]["exams"]
+
+
+def plan(
+    profile: str,
+    exams: str | None = None,
+    device: str | None = None,
+    kernel: str | None = None,
+    name: str | None = None,
+    root: Path | None = None,
+) -> Run:
+    """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
+
+    Raises:
+        StudyError: a profile, notebook or exam folder that is not there, or a wrong parameter.
+    """
+    root = Path(root or paths.root())
+    file = Path(profile).expanduser() if profile.endswith(".yaml") else root / "params" / f"{profile}.yaml"
+    values = params.load_profile(file)
+    name = name or file.stem
+    paths.build(name)  # refuses a name that cannot be a folder
+    values["study"].update(profile=file.stem, name=name, **({"device": device} if device else {}))
+    if exams or values["cohort"]["exams"]:
+        values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root))
+    params.check(params.Profile, values, str(file))
+
+    files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not files:
+        raise StudyError(
+            f"there are no notebooks in {root / 'notebooks'} (looked for 00_name.ipynb and so on)."
+        )
+    run = Run(name, values, kernel, root, [])
+    of_all = {
+        "exams": dependencies.exams_key(values["cohort"]["exams"]),
+        "environment": dependencies.environment_key(root),
+    }
+    of_all["kernel"] = kernel or ""
+    before: set[str] = set()
+    for path in files:
+        content = _read_notebook(path)
+        given = params.notebook_parameters(path.stem, values)
+        modules = dependencies.imported(content)
+        guide = path.stem.startswith(
+            "00_"
+        )  # it shows the text of every module, and computes nothing for those after it
+        before |= set() if guide else modules
+        parts = {
+            "the notebook": dependencies.notebook_key(content),
+            "its parameters": cache.fingerprint(given),
+            "the code": dependencies.text_key(root) if guide else dependencies.code_key(before | modules),
+            **{k: v for k, v in of_all.items() if not (guide and k == "exams")},
+        }
+        folder = run.build / "notebooks"
+        notebook = Notebook(path.stem, path, content, given, parts, folder, run.reports / f"{path.stem}.html")
+        notebook.record = _read_json(folder / f"{path.stem}.json")
+        run.notebooks.append(notebook)
+    return run
+
+
+def choose(notebooks: list[Notebook], wanted: str | None) -> list[Notebook]:
+    """The notebooks that `wanted` names: numbers or beginnings of names, apart by commas or spaces; all without it.
+
+    Raises:
+        StudyError: one of them fits no notebook.
+    """
+    if not wanted:
+        return notebooks
+    chosen = []
+    for part in wanted.replace(",", " ").split():
+        fitting = [n for n in notebooks if n.stem.startswith(part.removesuffix(".ipynb").split("/")[-1])]
+        if not fitting:
+            raise StudyError(
+                f"no notebook is called '{part}'. There are: {', '.join(n.stem for n in notebooks)}."
+            )
+        chosen += fitting
+    return [n for n in notebooks if n in chosen]
+
+
+def reproduce(run: Run, wanted: str | None = None) -> bool:
+    """Run what is not up to date, in order, up to the first failure. True where all that was wanted is done."""
+    chosen = choose(run.notebooks, wanted)
+    (run.build / "notebooks").mkdir(parents=True, exist_ok=True)
+    run.reports.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.build / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StudyError(
+            f"another run is working in build/{run.name}. Wait for it, or give this one a folder of its own: NAME=..."
+        ) from None
+    with lock:
+        todo = [n for n in chosen if n.status() != "done"]
+        for stale in (n for n in run.notebooks if n.status() == "stale" and n.page.is_file()):
+            pages.mark(stale.page, _why_stale(stale))
+        for done in (n for n in chosen if n.status() == "done"):
+            if done.record.get("templates") != pages.templates_key():
+                _write_page(run, done, done.executed)
+                _write_record(done, {**done.record, "templates": pages.templates_key()})
+            pages.mark(done.page)
+        if not todo:
+            write_index(run)
+            print(
+                f"Nothing to do: {len(chosen)} notebooks are up to date. Report: {_short(run.reports / 'index.html')}"
+            )
+            return True
+        return _run_all(run, todo)
+
+
+def _run_all(run: Run, todo: list[Notebook]) -> bool:
+    from covid_study import execution
+
+    for notebook in todo:
+        execution.check_parameters(notebook.stem, notebook.content, notebook.parameters)
+    kernel = execution.prepare_kernel(run.build / ".jupyter", run.kernel)
+    facts = dependencies.facts(run.root)
+    for position, notebook in enumerate(todo, start=1):
+        write_index(run, running=notebook)
+        old = notebook.record or {}
+        label = f"[{position}/{len(todo)}] {notebook.stem}"
+        display = execution.Display(label, run.build / ".progress.json", old.get("seconds"))
+        running = notebook.folder / f".running-{notebook.stem}.ipynb"
+        display.start()
+        try:
+            failure = execution.execute(
+                notebook.source, running, notebook.parameters, kernel, run.root, display
+            )
+        finally:
+            seconds = display.close()
+        result = notebook.failed if failure else notebook.executed
+        os.replace(running, result)
+        record = {
+            "parts": notebook.parts,
+            "status": "failed" if failure else "done",
+            "error": failure.message if failure else None,
+            "seconds": round(seconds, 1),
+            "finished": time.strftime("%Y-%m-%d %H:%M"),
+            "facts": facts,
+            "templates": pages.templates_key(),
+            "said": reports.read(_read_notebook(result)),
+        }
+        notebook.record = record
+        _write_page(run, notebook, result)
+        _write_record(notebook, record)  # last: only with it the notebook counts as run
+        if failure:
+            write_index(run)
+            print(f"{label}: failed after {duration(seconds)}\n", flush=True)
+            print(failure.message, file=sys.stderr)
+            if not failure.for_people:
+                print(f"\nThe whole traceback: {_short(notebook.page)}", file=sys.stderr)
+            return False
+        notebook.failed.unlink(missing_ok=True)
+        print(f"{label}: done in {duration(seconds)}", flush=True)
+    write_index(run)
+    print(f"Report: {_short(run.reports / 'index.html')}")
+    return True
+
+
+def _write_page(run: Run, notebook: Notebook, executed: Path) -> None:
+    place = run.notebooks.index(notebook)
+    ends = [run.notebooks[i] if 0 <= i < len(run.notebooks) else None for i in (place - 1, place + 1)]
+    record = notebook.record or {}
+    exams = f"exams: {run.exams}" if run.exams else "synthetic cohort"
+    device = ((record["said"] or {}).get("headline") or {}).get("device") or record["facts"]["processor"]
+    page = {
+        "title": notebook.title,
+        "subtitle": f"{run.name} · {exams} · {duration(record['seconds'])} on {device} · {record['finished']} · "
+        f"commit {record['facts']['commit']}",
+        "previous": ends[0] and (ends[0].stem, ends[0].title),
+        "next": ends[1] and (ends[1].stem, ends[1].title),
+    }
+    text = pages.render(_read_notebook(executed), page)
+    cache.write_atomically(notebook.page, lambda p: p.write_text(text, encoding="utf-8"))
+    if record["status"] == "failed":
+        pages.mark(notebook.page, "This notebook failed; what stands below its error was not run.", "failed")
+
+
+def _write_record(notebook: Notebook, record: dict[str, Any]) -> None:
+    text = json.dumps(record, indent=1)
+    cache.write_atomically(
+        notebook.folder / f"{notebook.stem}.json", lambda p: p.write_text(text, encoding="utf-8")
+    )
+    notebook.record = record
+
+
+def write_index(run: Run, running: Notebook | None = None) -> None:
+    """Write the index page from the records: what is done, stale, failed, not run, in progress."""
+    labels = {
+        "done": "done",
+        "stale": "out of date",
+        "failed": "failed",
+        "not-run": "not run yet",
+        "unfinished": "in progress",
+    }
+    cards, cohort, left_out = [], None, None
+    for notebook in run.notebooks:
+        status = "unfinished" if notebook is running else notebook.status()
+        record = notebook.record or {}
+        said = record.get("said") or {}
+        current = status == "done"
+        why = None
+        if status == "stale":
+            why = _why_stale(notebook)
+        elif status == "unfinished":
+            started = time.strftime("%Y-%m-%d %H:%M")
+            why = f"Started {started}. If no `make reproduce` runs any more, it was stopped: call it again."
+        headline = (said.get("headline") or {}) if current else {}
+        cohort = said.get("cohort") or cohort if current else cohort
+        if current and said.get("left_out") is not None:
+            left_out = said["left_out"]
+        cards.append(
+            {
+                "stem": notebook.stem,
+                "title": notebook.title,
+                "page": notebook.page.name if notebook.page.is_file() else None,
+                "status": status,
+                "label": labels[status],
+                "why": why,
+                "error": record.get("error") if status == "failed" else None,
+                "took": duration(record["seconds"]) if status in {"done", "failed"} else None,
+                "device": headline.get("device") or (record["facts"]["processor"] if current else None),
+                "finished": record.get("finished") if status != "unfinished" else None,
+                "headline": headline.get("text"),
+                "figure": headline.get("figure"),
+            }
+        )
+    done = sum(card["status"] == "done" for card in cards)
+    seconds = sum(n.record["seconds"] for n in run.notebooks if n.record and n.status() == "done")
+    records = [n.record for n in run.notebooks if n.record]
+    facts = max(records, key=lambda r: r["finished"])["facts"] if records else dependencies.facts(run.root)
+    pages.write_index(
+        run.reports / "index.html",
+        run={"name": run.name, "exams": run.exams},
+        summary=f"{done} of {len(cards)} notebooks are up to date; they took {duration(seconds)} to run.",
+        notebooks=cards,
+        cohort=cohort,
+        left_out=left_out,
+        facts=[
+            ("profile", run.profile["study"]["profile"]),
+            ("exams", run.exams or "synthetic cohort"),
+            ("device asked for", run.profile["study"]["device"]),
+            *facts.items(),
+        ],
+    )
+
+
+def times(run: Run) -> str:
+    """How long each notebook took when it last ran, and on what."""
+    rows = [(n.stem, duration(n.record["seconds"])) for n in run.notebooks if n.record]
+    total = duration(sum(n.record["seconds"] for n in run.notebooks if n.record))
+    lines = [f"{stem:<28}{took:>9}" for stem, took in [*rows, ("all", total)]]
+    return "\n".join([f"{run.name}, {reports.cpu()}", *lines])
+
+
+def _why_stale(notebook: Notebook) -> str:
+    changed = notebook.changes()
+    if not changed:
+        return "A part of its results is missing: run it again."
+    return f"Out of date: changed since it ran: {', '.join(changed)}."
+
+
+def _existing(exams: str, root: Path) -> Path:
+    path = Path(exams).expanduser()
+    path = (
+        path if path.is_absolute() else (Path.cwd() / path if (Path.cwd() / path).exists() else root / path)
+    )
+    if not path.exists():
+        raise StudyError(
+            f"EXAMS={exams}: there is no such file or folder. Name a CSV exam table, a folder in the COVID-CT-MD "
+            "layout, or a folder with a folder for each finding (covid, cap, non_pneumonia)."
+        )
+    return path.resolve()
+
+
+def _read_notebook(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["cells"][0]["source"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise StudyError(
+            f"{path} is not a Jupyter notebook. Restore it: git checkout -- {_short(path)}"
+        ) from None
+    return content
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m covid_study.study", description="Run the notebooks, write the report."
+    )
+    parser.add_argument("--profile", default="demo", help="a file of params/, without .yaml (default: demo)")
+    parser.add_argument(
+        "--exams", help="a CSV exam table or a folder of exams (default: the synthetic cohort)"
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--kernel", help="a Jupyter kernel (default: this interpreter)")
+    parser.add_argument("--name", help="the folder below build/ and reports/ (default: the profile's name)")
+    parser.add_argument("--notebooks", help="only these, e.g. 03,04")
+    parser.add_argument("--list", action="store_true", help="say what is up to date, run nothing")
+    parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
+    given = parser.parse_args(arguments)
+    try:
+        run = plan(given.profile, given.exams, given.device, given.kernel, given.name)
+        if given.list:
+            for notebook in choose(run.notebooks, given.notebooks):
+                status = notebook.status()
+                print(f"{notebook.stem:<28}{_why_stale(notebook) if status == 'stale' else status}")
+            return 0
+        if given.times:
+            print(times(run))
+            return 0
+        return 0 if reproduce(run, given.notebooks) else 1
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The next call goes on where this one was.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
