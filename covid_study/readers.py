@@ -6,7 +6,11 @@ what follows.
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +113,10 @@ def _read_file(file: Path, exam_id: str) -> tuple[sitk.Image, dict]:
             f"give a folder with a DICOM series or a file of {', '.join(VOLUME_SUFFIXES)}",
         )
     try:
+        if ".nii" in file.name.lower():
+            _check_nifti(file, exam_id)
         image = sitk.ReadImage(str(file))
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
         reason = str(error).strip().splitlines()[-1].replace(str(file), file.name).strip()[:160]
         raise ExamError(
             exam_id,
@@ -132,6 +138,40 @@ def _read_file(file: Path, exam_id: str) -> tuple[sitk.Image, dict]:
     return image, {"kvp": None, "slice_thickness_mm": None, "manufacturer": None}
 
 
+def _check_nifti(file: Path, exam_id: str) -> None:
+    """Refuse a NIfTI file cut short or with NaN: ITK fills the missing part with zeros and turns NaN into 0.
+
+    Raises: EOFError (cut short), ExamError (NaN).
+    """
+    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
+        header = stream.read(348)
+        order = "<" if struct.unpack_from("<i", header)[0] == 348 else ">"
+        dimensions = struct.unpack_from(f"{order}8h", header, 40)
+        kind, bits = struct.unpack_from(f"{order}2h", header, 70)
+        if struct.unpack_from(f"{order}i", header)[0] != 348:
+            return  # NIfTI-2 or no NIfTI: left to ITK
+        offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
+        wanted, found, bad = math.prod(dimensions[1 : 1 + dimensions[0]]) * bits // 8, 0, 0
+        stream.read(offset - 348)
+        while chunk := stream.read(min(2**24, wanted - found)):
+            found += len(chunk)
+            if kind in (16, 64):
+                values = np.frombuffer(chunk, f"{order}f{bits // 8}", len(chunk) * 8 // bits)
+                bad += int(values.size - np.isfinite(values).sum())
+    if found < wanted:
+        raise EOFError(f"{found} of {wanted} bytes of voxels are there")
+    if bad:
+        _refuse_nan(bad, wanted * 8 // bits, exam_id, file)
+
+
+def _refuse_nan(bad: int, of: int, exam_id: str, path: str | os.PathLike) -> None:
+    raise ExamError(
+        exam_id,
+        f"{path} has {bad} voxels that are NaN or infinite ({bad / of:.2%})",
+        "write -1024 where they stand for padding, or leave the exam out",
+    )
+
+
 def check_hu(values: np.ndarray, exam_id: str, path: str | os.PathLike = "the volume") -> None:
     """Refuse values that cannot be the HU of a chest: the usual mistakes, then no air or no tissue.
 
@@ -143,11 +183,7 @@ def check_hu(values: np.ndarray, exam_id: str, path: str | os.PathLike = "the vo
     if np.issubdtype(values.dtype, np.floating):
         bad = int(values.size - np.isfinite(values).sum())
         if bad:
-            raise ExamError(
-                exam_id,
-                f"{path} has {bad} voxels that are NaN or infinite ({bad / values.size:.2%})",
-                "write -1024 where they stand for padding, or leave the exam out",
-            )
+            _refuse_nan(bad, values.size, exam_id, path)
     low, high = float(values.min()), float(values.max())
     sample = values[:: max(1, values.shape[0] // 50), ::2, ::2]
     air, tissue = float((sample < -700).mean()), float(((sample > -200) & (sample < 300)).mean())

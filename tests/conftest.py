@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real chest CT (COVID_STUDY_TEST_DATA, else ../shared/data); skips where there is none."""
+    folder = Path(os.environ.get("COVID_STUDY_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "covid-ct-md").is_dir():
+        pytest.skip(f"no real exams: {folder / 'covid-ct-md'} is absent (set COVID_STUDY_TEST_DATA)")
+    return folder
