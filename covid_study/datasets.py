@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table.to_csv(index=False, sep="\t"), end="")
     print(
         f"{len(table)} exams of {table.patient_id.nunique()} patients: "
-        + ", ".join(f"{n} {finding}" for finding, n in table.finding.value_counts().items())
+        + ", ".join(f"{(table.finding == finding).sum()} {finding}" for finding in exams.FINDINGS)
     )
     problems = [f"exam {exam}: {path} does not exist" for exam, path in exams.missing_files(table).items()]
     for row in table.itertuples() if options.read else ():

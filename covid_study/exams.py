@@ -163,9 +163,9 @@ def schema():
             ),
             "patient_id": pa.Column(str, filled, coerce=True),
             "path": pa.Column(str, filled, coerce=True),
-            "finding": pa.Column(str, pa.Check.isin(FINDINGS, name="finding"), coerce=True),
+            "finding": pa.Column(str, pa.Check.isin(FINDINGS), coerce=True),
             "centre": pa.Column(str, coerce=True),
-            "split": pa.Column(str, pa.Check.isin(("", *SPLITS), name="split"), coerce=True),
+            "split": pa.Column(str, pa.Check.isin(("", *SPLITS)), coerce=True),
         }
     )
 
@@ -216,7 +216,7 @@ def _sentence(failure, table: pd.DataFrame) -> str:
             " (where the patient is not known, repeat the exam_id)" if failure.column == "patient_id" else ""
         )
         return f"{where} has no {failure.column}: fill it in{hint}"
-    names = FINDINGS if failure.check == "finding" else SPLITS
+    names = FINDINGS if failure.column == "finding" else SPLITS
     return (
         f"{where} has the {failure.column} {failure.failure_case!r}{nearest(failure.failure_case, names)}:"
         f" use {', '.join(names)}"

@@ -28,8 +28,9 @@ def allocate(
     Choice: not scikit-learn's StratifiedGroupKFold. Its 20 folds joined 15:1:4 give the same shares on a
     cohort of the paper's size, but it needs 20 exams of a finding, and its folds depend on the rows' order.
 
-    >>> sorted(allocate(pd.Series(["a", "b", "c", "d"]), pd.Series([0, 0, 1, 1]), (0.75, 0.05, 0.2),
-    "0").values()) ['test', 'test', 'train', 'train']
+    >>> patients, ranks = pd.Series(["a", "b", "c", "d"]), pd.Series([0, 0, 1, 1])
+    >>> sorted(allocate(patients, ranks, (0.75, 0.05, 0.2), "0").values())
+    ['test', 'test', 'train', 'train']
     """
     stratum = ranks.groupby(patient_ids).min()
     if (stratum[stratum > 0].value_counts() == 1).any():
