@@ -79,6 +79,7 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
     exporter.embed_images = True
     exporter.log.setLevel("ERROR")
     node = nbformat.reads(json.dumps(notebook), as_version=4)
+    _tidy(node)
     tags = [tag for cell in node.cells for tag in cell.metadata.get("tags", [])]
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8") + HtmlFormatter(
         style="default"
@@ -89,6 +90,39 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
             node, resources={"page": {**page, "css": css, "injected": "injected-parameters" in tags}}
         )
     return text
+
+
+def _tidy(node: Any) -> None:
+    """Join what was printed line by line, and leave out papermill's own notices: the page has a banner."""
+    node.cells = [c for c in node.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+    for cell in node.cells:
+        joined: list[Any] = []
+        for output in cell.get("outputs", []):
+            last = joined[-1] if joined else None
+            if (
+                last
+                and output.output_type == "stream"
+                and (last.output_type, last.get("name")) == ("stream", output.name)
+            ):
+                last.text += output.text
+            else:
+                joined.append(output)
+        if "outputs" in cell:
+            cell.outputs = joined
+
+
+def write_placeholder(path: Path, title: str) -> None:
+    """A page for a notebook that has not run, so that no link leads nowhere."""
+    import html
+
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    text = (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title><style>{css}</style></head>"
+        f"<body><nav><a href='index.html'>All notebooks</a></nav><h1>{html.escape(title)}</h1>"
+        "<!--state--><p class='state'>This notebook has not been run yet.</p><!--/state--></body></html>"
+    )
+    cache.write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def mark(path: Path, text: str = "", kind: str = "stale") -> None:

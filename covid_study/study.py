@@ -179,6 +179,8 @@ def reproduce(run: Run, wanted: str | None = None) -> bool:
             f"another run is working in build/{run.name}. Wait for it, or give this one a folder of its own: NAME=..."
         ) from None
     with lock:
+        for absent in (n for n in run.notebooks if n.record is None and not n.page.is_file()):
+            pages.write_placeholder(absent.page, absent.title)
         todo = [n for n in chosen if n.status() != "done"]
         for stale in (n for n in run.notebooks if n.status() == "stale" and n.page.is_file()):
             pages.mark(stale.page, _why_stale(stale))
@@ -222,6 +224,7 @@ def _run_all(run: Run, todo: list[Notebook]) -> bool:
             "parts": notebook.parts,
             "status": "failed" if failure else "done",
             "error": failure.message if failure else None,
+            "for_people": bool(failure and failure.for_people),
             "seconds": round(seconds, 1),
             "finished": time.strftime("%Y-%m-%d %H:%M"),
             "facts": facts,
@@ -261,7 +264,12 @@ def _write_page(run: Run, notebook: Notebook, executed: Path) -> None:
     text = pages.render(_read_notebook(executed), page)
     cache.write_atomically(notebook.page, lambda p: p.write_text(text, encoding="utf-8"))
     if record["status"] == "failed":
-        pages.mark(notebook.page, "This notebook failed; what stands below its error was not run.", "failed")
+        reason = record["error"] if record["for_people"] else ""
+        pages.mark(
+            notebook.page,
+            f"This notebook failed; what stands below its error was not run. {reason}",
+            "failed",
+        )
 
 
 def _write_record(notebook: Notebook, record: dict[str, Any]) -> None:
@@ -301,7 +309,7 @@ def write_index(run: Run, running: Notebook | None = None) -> None:
             {
                 "stem": notebook.stem,
                 "title": notebook.title,
-                "page": notebook.page.name if notebook.page.is_file() else None,
+                "page": notebook.page.name if notebook.record and notebook.page.is_file() else None,
                 "status": status,
                 "label": labels[status],
                 "why": why,

@@ -103,7 +103,11 @@ def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
         r"<details.*?</details>|<style.*?</style>", "", good, flags=re.S
     )
     assert '<a href="02_bad.html">Title of 02_bad →</a>' in good
-    assert "This notebook failed" in (folder / "02_bad.html").read_text()
+    assert (
+        "This notebook failed; what stands below its error was not run. exam P001"
+        in (folder / "02_bad.html").read_text()
+    )
+    assert "has not been run yet" in (folder / "03_after.html").read_text()
 
 
 def test_index_shows_what_notebooks_said_and_which_failed(ran):
