@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from pydicom.errors import InvalidDicomError
 
 from .errors import ExamError
 from .exams import HU_RANGE
@@ -113,57 +112,46 @@ def read_series(folder: Path, exam_id: str) -> tuple[sitk.Image, dict]:
 
 def _header(file: Path, exam_id: str) -> Slice | None:
     """The header of one file, its pixel data measured and dropped; None for what is no CT image."""
-    cut = ExamError(
-        exam_id, f"{file.name} is cut short", "copy the file again from its source, or leave the exam out"
-    )
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
             header = pydicom.dcmread(file, specific_tags=TAGS)
             list(header)  # converts every value now, so that a broken one is found and named here
-            if "Rows" not in header:
-                if header.get("Modality") == "CT" and "PixelSpacing" in header or len(header) == 0:
-                    raise cut
+            ct = header.get("Modality") == "CT"
+            if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
                 return None
-            if header.get("Modality") == "CT" and "LOCALIZER" in (header.get("ImageType") or []):
+            if ct and "LOCALIZER" in (header.get("ImageType") or []):
                 return None
+            if not _is_whole(header):
+                raise EOFError
+            header.pop("PixelData", None)
             position, directions = header.get("ImagePositionPatient"), header.get("ImageOrientationPatient")
-            position = np.array(position, float) if position else None
+            position = np.array(position, float).reshape(3) if position else None
             directions = np.array(directions, float).reshape(2, 3) if directions else None
-    except ExamError:
-        raise
     except EOFError as error:
-        raise cut from error
-    except (
-        InvalidDicomError,
-        OSError,
-        ValueError,
-        KeyError,
-        NotImplementedError,
-        AttributeError,
-        TypeError,
-    ) as error:
+        raise ExamError(
+            exam_id, f"{file.name} is cut short", "copy the file again from its source, or leave the exam out"
+        ) from error
+    except Exception as error:  # damaged bytes lead pydicom to errors of any kind
         raise ExamError(
             exam_id,
-            f"{file.name} cannot be read as DICOM ({_line(error)})",
+            f"{file.name} cannot be read as DICOM ({last_line(error)})",
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
-    pixels = header.get("PixelData") or b""
-    syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
-    if syntax is None or not syntax.is_encapsulated:
-        bits = (
-            int(header.Rows)
-            * int(header.Columns)
-            * int(header.get("SamplesPerPixel", 1))
-            * int(header.get("BitsAllocated", 16))
-        )
-        if len(pixels) < bits * int(header.get("NumberOfFrames") or 1) // 8:
-            raise cut
-    elif not pixels:
-        raise cut
-    if "PixelData" in header:
-        del header.PixelData
     return Slice(file, header, position, directions)
+
+
+def _is_whole(header: pydicom.Dataset) -> bool:
+    """Whether the pixels that the header announces are all there; GDCM would fill what is missing."""
+    pixels = header.get("PixelData") or b""
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and syntax.is_encapsulated:
+        return bool(pixels)
+    values = (
+        int(header.get("Rows", 0)) * int(header.get("Columns", 0)) * int(header.get("SamplesPerPixel", 1))
+    )
+    frames = int(header.get("NumberOfFrames") or 1)
+    return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= len(pixels)
 
 
 def _one_series(slices: list[Slice], folder: Path, exam_id: str) -> list[Slice]:
@@ -332,5 +320,6 @@ def _few(items: list[str], most: int = 3) -> str:
     return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")
 
 
-def _line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
+    """What a library said at the end, for the brackets of our own message."""
     return str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__

@@ -57,9 +57,17 @@ def read_volume(path: str | os.PathLike, exam_id: str | None = None) -> Volume:
         )
     try:
         image, protocol = _read_folder(path, exam_id) if path.is_dir() else _read_file(path, exam_id)
+    except ExamError:
+        raise
     except OSError as error:
         raise ExamError(
             exam_id, f"{path} cannot be read ({error.strerror})", "check its permissions and the disk"
+        ) from error
+    except Exception as error:  # a damaged header leads the libraries to errors of any kind
+        raise ExamError(
+            exam_id,
+            f"{path} has a damaged header ({type(error).__name__}: {dicom.last_line(error)})",
+            "copy it again from its source, or leave the exam out",
         ) from error
     image = sitk.DICOMOrient(image, "LPS")
     array = sitk.GetArrayViewFromImage(image)
@@ -117,7 +125,7 @@ def _read_file(file: Path, exam_id: str) -> tuple[sitk.Image, dict]:
             _check_nifti(file, exam_id)
         image = sitk.ReadImage(str(file))
     except (RuntimeError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
-        reason = str(error).strip().splitlines()[-1].replace(str(file), file.name).strip()[:160]
+        reason = dicom.last_line(error).replace(str(file), file.name)
         raise ExamError(
             exam_id,
             f"{file} is damaged or cut short ({reason})",

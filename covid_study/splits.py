@@ -1,4 +1,4 @@
-"""Which patient goes to train, validation or test: stratified by finding, exact to one patient."""
+"""Which patient goes to train, validation or test: stratified by finding, exact to a patient or two."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ cohorts = st.lists(
 ).map(lambda rows: table_of(*((f"e{i}", f"p{p}", f) for i, (p, f) in enumerate(rows))))  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cohorts, st.integers(0, 5), st.sampled_from([(0.75, 0.05, 0.20), (0.6, 0.2, 0.2), (0.8, 0.0, 0.2)]))
 def test_split_invariants(table, seed, fractions):
     positive = table.finding == "covid"
@@ -234,7 +234,7 @@ def test_split_invariants(table, seed, fractions):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=10, max_size=80), st.integers(0, 5))
-def test_shares_are_exact_to_one_patient(visits, seed):
+def test_shares_are_exact_to_a_patient_or_two(visits, seed):
     rows = [
         (f"{f}-{p}-{v}", f"{f}-{p}", f)
         for f in exams.FINDINGS
