@@ -15,7 +15,7 @@ from covid_study import phantom_raster as raster
 N_ANGLES = 256  # cells of the polar contour tables; 0 looks forward, a quarter turn to the patient's left
 Z_STEP, Y_STEP = 4.0, 3.0  # mm between rows of the contour tables
 _T = np.array([-0.4, 0.0, 0.15, 0.35, 0.5, 0.65, 0.75, 0.85, 0.93, 1.0, 1.15])  # heights where profiles are given
-_WIDTH = np.array([0.93, 0.99, 1.0, 0.985, 0.95, 0.89, 0.83, 0.73, 0.64, 0.56, 0.45])
+_WIDTH = np.array([0.93, 0.99, 1.0, 0.985, 0.95, 0.88, 0.81, 0.70, 0.59, 0.48, 0.38])
 _FRONT = np.array([0.92, 0.98, 1.0, 1.0, 0.97, 0.88, 0.78, 0.63, 0.50, 0.40, 0.30])
 _BACK = np.array([0.90, 0.97, 1.0, 1.0, 0.98, 0.94, 0.90, 0.84, 0.78, 0.72, 0.62])
 
@@ -57,16 +57,16 @@ def diaphragm(x, y, half_width: float, half_depth: float, domes):
     """Height of the diaphragm over (x, y): two domes that fall steeply towards the ribs, most at the back."""
     right, left, fall = domes
     side = 0.5 + 0.5 * np.tanh(x / 18)
-    u = (np.abs(x) - 0.40 * half_width) / (0.60 * half_width)
-    v = (y + 0.15 * half_depth) / (1.02 * half_depth)
+    u = (np.abs(x) - 0.40 * half_width) / (0.62 * half_width)
+    v = (y + 0.38 * half_depth) / (1.05 * half_depth)
     rho = u * u + v * v
-    slope = rho * np.sqrt(rho) * (0.80 + 0.30 * np.clip(y / half_depth, -1, 1))
+    slope = rho * (0.45 + 0.55 * np.sqrt(rho))
     return right + (left - right) * side - fall * slope
 
 
 def apex(x, y, half_width: float, half_depth: float, height: float):
     """Height of the top of the lungs over (x, y): a dome a side, further back than the middle."""
-    u = (np.abs(x) - 0.36 * half_width) / (0.42 * half_width)
+    u = (np.abs(x) - 0.33 * half_width) / (0.42 * half_width)
     v = (y - 0.18 * half_depth) / (0.62 * half_depth)
     return height * (1 - 0.16 * (u * u + v * v))
 
@@ -88,14 +88,16 @@ def _contours(rng, z, half_width, half_depth, height, fat, female, muscular):
         near = np.abs((np.abs((angle + np.pi) % (2 * np.pi) - np.pi)) - at)
         return np.exp(-((near / np.deg2rad(spread)) ** 2)) * np.exp(-(((t - centre) / tall) ** 2))
 
-    power = rng.uniform(2.25, 2.65)
+    power = rng.uniform(2.25, 2.6) + 0.5 * (cosine < 0)
     cage = ring(half_width * profile(_WIDTH), half_depth * profile(_FRONT), half_depth * profile(_BACK), power)
     wobble = sum(rng.normal(0, 0.010 / k) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 4))
     cage = cage * (1 + wobble)
     shoulder = 1 / (1 + np.exp(-(t - 0.88) / 0.05))
-    flesh = 11 + muscular * (
-        11 * bump(38, 22, 0.72, 0.22) + 20 * bump(120, 34, 0.80, 0.42) + 24 * bump(165, 24, 0.4, 1.2)
-        + 5 * bump(100, 40, 0.3, 0.4) + shoulder * (32 * np.abs(sine) + 14 + 16 * bump(50, 30, 1.0, 0.4)))
+    narrow = np.clip(1 - profile(_WIDTH), 0, 1)
+    flesh = 10.5 + muscular * (
+        13 * bump(38, 20, 0.74, 0.20) + 25 * bump(128, 24, 0.78, 0.34) + 9 * bump(115, 26, 0.35, 0.35)
+        + 24 * bump(162, 17, 0.4, 1.2) + 7 * bump(180, 10, 0.4, 1.2) + 6 * bump(20, 14, 0.05, 0.2) + shoulder * 10)
+    flesh = flesh + shoulder * (sine**2 * (half_width * narrow * 1.15 + 26) + cosine**2 * 0.45 * half_depth * narrow)
     muscle = cage + flesh
     layer = fat * (0.75 + 0.35 * np.abs(sine) + 0.25 * (cosine > 0) * (t < 0.3) * cosine)
     breasts = rng.uniform(14, 34) * (0.4 + fat / 20) * bump(42, 17, rng.uniform(0.36, 0.46), 0.16) if female else 0
@@ -158,20 +160,20 @@ def build(rng: np.random.Generator) -> Anatomy:
     (True, 9)
     """
     female = rng.random() < 0.45
-    a = float(np.clip(rng.normal(121 if female else 132, 6.5), 108, 147))
-    b = a * rng.uniform(0.62, 0.72)
-    height = float(np.clip(rng.normal(238 if female else 262, 13), 215, 290))
+    a = float(np.clip(rng.normal(124 if female else 137, 7), 108, 152))
+    b = a * rng.uniform(0.64, 0.74)
+    height = float(np.clip(rng.normal(250 if female else 276, 13), 226, 304))
     fat = float(np.clip(rng.gamma(4, 4.2 if female else 3.2), 4, 42))
     muscular = rng.uniform(0.75, 1.0) * (0.85 if female else 1.1)
     z0 = -100.0
     z = np.arange(z0, height + 70, Z_STEP)
     cage, muscle, body = _contours(rng, z, a, b, height, fat, female, muscular)
-    dome = height * rng.uniform(0.22, 0.30)
-    domes = (dome, dome - rng.uniform(4, 18), dome * rng.uniform(0.85, 1.05))
+    dome = height * rng.uniform(0.27, 0.37)
+    domes = (dome, dome - rng.uniform(4, 18), dome * rng.uniform(0.56, 0.70))
 
     # spine: a gentle kyphosis; wider further down
     t = z / height
-    spine_y = np.interp(t, _T, b * (0.62 * _BACK + 0.02)) + rng.uniform(-3, 3) - 3 * np.cos(3 * (t - 0.4))
+    spine_y = np.interp(t, _T, b * (0.50 * _BACK + 0.02)) + rng.uniform(-3, 3) - 3 * np.cos(3 * (t - 0.4))
     spine_size = (17.5 - 4.5 * np.clip(t, -0.3, 1.2)) * (a / 126)
     spine = np.column_stack([spine_y, spine_size, np.full_like(z, z0)])
     spine[1, 2] = Z_STEP
@@ -186,7 +188,7 @@ def build(rng: np.random.Generator) -> Anatomy:
         return float(np.interp(zz, z, -cage[:, 0]))
 
     # airways and great vessels
-    carina = height * rng.uniform(0.60, 0.65)
+    carina = height * rng.uniform(0.63, 0.67)
     tx = rng.uniform(-2, 5)
     bend = rng.uniform(-4, 4)
     deep = back(carina) - 30
@@ -238,10 +240,10 @@ def build(rng: np.random.Generator) -> Anatomy:
     solid = np.concatenate([neck, gullet, cava, aorta, lung_artery, lung_vein])
     central = np.concatenate([nodes, solid, ring, wall, windpipe, mains])
     heart = np.array([  # cx, cy, cz, rx, ry, rz, HU: left and right ventricle, right and left atrium
-        (heart_x + 27, heart_y + 2, hz + 26, 37, 36, 38, 46.0), (heart_x - 2, heart_y - 17, hz + 24, 42, 26, 38, blood),
-        (heart_x - 33, heart_y + 2, hz + 36, 25, 30, 36, blood), (heart_x - 8, heart_y + 30, hz + 56, 36, 19, 25, blood)])
+        (heart_x + 2, heart_y, hz + 30, 30, 26, 34, blood), (heart_x + 32, heart_y + 3, hz + 24, 38, 37, 37, 46.0), (heart_x - 2, heart_y - 17, hz + 24, 42, 26, 38, blood),
+        (heart_x - 27, heart_y + 2, hz + 36, 23, 29, 36, blood), (heart_x - 8, heart_y + 30, hz + 56, 36, 19, 25, blood)])
     heart[:, :6] = (heart[:, :6] - (heart_x, heart_y, hz, 0, 0, 0)) * size + (heart_x, heart_y, hz, 0, 0, 0)
-    sack = np.column_stack([heart[:, :3], heart[:, 3:6] + rng.uniform(2, 3.5) + fat / 12])
+    sack = np.column_stack([heart[:, :3], heart[:, 3:6] + rng.uniform(0.8, 2.2) + fat / 14])
     crown = np.array([[heart_x - 6, heart_y + 4, hz + 58, 34, 30, 40]]) * 1.0
     pad = np.array([[heart_x + 36, heart_y - 16, hz + 2, 22, 24, 22], [heart_x - 34, heart_y - 18, hz + 4, 20, 22, 18]])
     pad[:, 3:] *= 0.7 + fat / 40
@@ -249,14 +251,14 @@ def build(rng: np.random.Generator) -> Anatomy:
     # the mediastinum's outline: a thin partition in front, spine at the back, all of the above in between
     y0 = -140.0
     y = np.arange(y0, 141, Y_STEP)
-    thin = np.interp(y / b, [-1.2, -0.8, -0.3, 0.1, 0.5, 1.0], [10, 5, 9, 13, 14, 14])
+    thin = np.interp(y / b, [-1.2, -0.85, -0.6, -0.3, 0.1, 0.5, 1.0], [20, 11, 7, 9, 13, 14, 14])
+    thin = thin[None] + np.interp(t, [0.2, 0.5], [1, 0])[:, None] * np.interp(y / b, [-0.9, -0.4, 0], [26, 16, 0])[None]
     middle = np.interp(y / b, [-1.0, 0.0, 0.6], [rng.uniform(-3, 3), 2, 0])
     top = np.interp(t, [0.75, 0.95, 1.1], [0, 10, 16])[:, None]
-    right = np.repeat((middle - thin)[None], len(z), 0) - top
-    left = np.repeat((middle + thin)[None], len(z), 0) + top
+    right, left = middle[None] - thin - top, middle[None] + thin + top
     at = y[None] - spine_y[:, None]
     w = spine_size[:, None] * 1.10 + 2
-    flank = np.where(at < 0, np.sqrt(np.clip(1 - (at / (w * 0.95)) ** 2, 0, 1)) * w, np.minimum(w + 0.35 * at, w + 9))
+    flank = np.where(at < 0, np.sqrt(np.clip(1 - (at / (w * 0.95)) ** 2, 0, 1)) * w, w + np.clip(0.85 * at - 6, 0, 60))
     right, left = np.minimum(right, -flank), np.maximum(left, flank)
     blobs = np.concatenate([_beads(np.concatenate([solid, ring]), 3.0), _beads(wall, 1.0), sack, crown, pad])
     raster.hull(right, left, y0, Y_STEP, z0, Z_STEP, np.ascontiguousarray(blobs, dtype=float))
@@ -269,7 +271,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     angle = np.linspace(0, 2 * np.pi, N_ANGLES + 1)
     from_spine = np.abs(angle - np.pi) / np.pi
     gap = height * rng.uniform(0.095, 0.108)
-    drop = gap * rng.uniform(3.4, 4.4) * np.interp(from_spine, [0, 0.08, 0.75, 0.9, 1], [0.05, 0.0, 1.0, 0.95, 0.6])
+    drop = gap * rng.uniform(3.0, 3.9) * np.interp(from_spine, [0, 0.08, 0.75, 0.9, 1], [0.05, 0.0, 1.0, 0.95, 0.6])
     kind = np.select([from_spine > 0.955, from_spine > 0.80, from_spine > 0.05], [0, 1, 2], 0)
     shoulder = {s: (s * (a + 48), b * 0.10, height * 1.04) for s in (-1, 1)}
     bones = []
@@ -287,11 +289,20 @@ def build(rng: np.random.Generator) -> Anatomy:
                   for h in np.linspace(0, 1, 9)]
         bones += sheet
 
+    for level in np.arange(-1.5, 9.6) * gap:
+        zz, s0 = level, np.interp(level, z, spine_size)
+        if zz < height * 0.97:
+            for s in (-1, 1):
+                behind = float(np.interp(zz, z, cage[:, N_ANGLES // 2]))
+                neck = [(s * s0 * 0.9, back(zz) + 0.6 * s0, zz + 3), (s * (s0 + 16), min(back(zz) + 2.0 * s0, behind), zz),
+                        (s * (s0 + 36), behind + 2, zz - 3)]
+                bones += [_line(neck, [4.4, 4.8, 4.4], 540.0), _line(neck, [2.6, 3.0, 2.6], 230.0)]
+
     # abdomen: spleen, stomach with its bubble, left lobe, kidneys, a gut loop now and then
     ld = domes[1]
     sx, sy = a * rng.uniform(0.40, 0.5), -b * 0.18
-    belly = [(a * 0.64, b * 0.42, ld - 48, 27, 38, 40, 52.0), (-5, -0.38 * b, dome - 28, 46, 34, 24, 58.0),
-             (sx, sy, ld - 36, 42, 40, 32, 34.0)]
+    belly = [(a * 0.62, b * 0.36, ld - 47, 30, 38, 36, 52.0), (-5, -0.38 * b, dome - 28, 46, 34, 24, 58.0),
+             (sx, sy, ld - 34, 46, 46, 30, 34.0), (a * 0.62, -0.05 * b, ld - 60, 26, 36, 34, 38.0)]
     if rng.random() < 0.75:
         belly += [(sx, sy - 16, ld - 28, rng.uniform(14, 32), rng.uniform(9, 17), rng.uniform(9, 17), -990.0)]
     belly += [(s * 52, b * 0.52, -48 + s * 6, 25, 25, 48, 32.0) for s in (-1, 1)]
@@ -316,7 +327,7 @@ def build(rng: np.random.Generator) -> Anatomy:
 def _sample_lungs(rng, p):
     """Points inside the lungs on a jittered grid 7 mm apart, their depth under the pleura (mm) and their lobe."""
     a, b, height, step = p["half_width"], p["half_depth"], p["height"], 7.0
-    grid = np.stack(np.meshgrid(np.arange(-a, a, step), np.arange(-1.05 * b, 1.05 * b, step), np.arange(0, height, step), indexing="ij"), -1)
+    grid = np.stack(np.meshgrid(np.arange(-a, a, step), np.arange(-1.05 * b, 1.05 * b, step), np.arange(-45, height, step), indexing="ij"), -1)
     q = grid.reshape(-1, 3) + rng.uniform(-3, 3, (grid.size // 3, 3))
     x, y, z = q.T
     row = np.clip((z - p["z0"]) / Z_STEP, 0, len(p["cage"]) - 1).astype(int)
@@ -328,26 +339,26 @@ def _sample_lungs(rng, p):
     side = np.maximum(p["right_edge"][row, column] - x, x - p["left_edge"][row, column])
     keep = (wall > 1) & (base > 1) & (top > 1) & (side > 1)
     q, depth = q[keep], np.minimum(np.minimum(wall, 0.8 * base), top)[keep]
-    lobe = np.array([raster.lobe_of(*c, b, height)[0] for c in q], dtype=np.int64)
-    return np.ascontiguousarray(q), depth, lobe
+    q = np.ascontiguousarray(q)
+    return q, depth, raster.lobes(q, b, height)
 
 
 def _grow(rng, points, depth, right_end, left_end, heart_z):
     """Arteries with bronchi beside them, and veins, for both lungs."""
     vessels, bronchi = [], []
     for side, hilum in ((-1, right_end), (1, left_end)):
-        mine = points[(points[:, 0] * side > 0) & (depth > 4)]
+        mine = points[(points[:, 0] * side > 0) & (depth > 3)]
         drawn = rng.permutation(len(mine))
-        n_art, n_vein = min(800, len(mine) // 2), min(450, len(mine) // 3)
+        n_art, n_vein = min(1300, len(mine) // 2), min(800, len(mine) // 3)
         jitter = rng.uniform(-2.5, 2.5, (len(mine), 3))
-        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.55, 0.50, 2.75)
-        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.55, 0.52, 2.9)
+        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.75, 0.52, 2.6)
+        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.75, 0.52, 2.75)
         vessels += [arteries, veins]
-        fat = leaves > 9
+        fat = leaves > 26
         tube, size = arteries[fat].copy(), arteries[fat][:, [3, 7]]
         tube[:, [1, 5]] += 1.55 * size + 0.6
         tube[:, [2, 6]] += 0.6 * size
-        for extra, hu in ((0.9, -60.0), (0.0, -965.0)):
+        for extra, hu in ((0.75, -160.0), (0.0, -965.0)):
             pipe = tube.copy()
             pipe[:, [3, 7]] = 0.68 * size + extra
             bronchi.append(np.column_stack([pipe, np.full(len(pipe), hu)]))

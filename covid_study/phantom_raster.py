@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 AIR, WALL, LUNG, MEDIASTINUM, ABDOMEN = 0, 1, 2, 3, 4  # tissue labels of `render_body`
-FAT, MUSCLE, PARENCHYMA = -100.0, 52.0, -860.0  # HU
+FAT, MUSCLE, PARENCHYMA = -100.0, 52.0, -880.0  # HU
 GROUND_GLASS, SOLID, PAVING, LOBAR, HOLE = 0, 1, 2, 3, 4  # lesion patterns
 
 _jit = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
@@ -39,22 +39,23 @@ def lattice(field, x, y, z):
 @_jit
 def lobe_of(x, y, z, half_depth, height):
     """Lobe at a point: 0 right lower, 1 right middle, 2 right upper, 3 left lower, 4 left upper; and the mm to its fissure."""
-    oblique = z - height * (0.36 + 0.34 * y / half_depth) + 0.06 * abs(x)
+    oblique = z - height * (0.36 + 0.34 * y / half_depth) + 0.0011 * x * x - 6
     if x > 0:
         return (3, -oblique) if oblique < 0 else (4, oblique)
     if oblique < 0:
         return 0, -oblique
-    horizontal = z - 0.50 * height - 0.05 * y
+    horizontal = z - 0.50 * height - 0.05 * y + 0.002 * (x + 70) * (x + 70)
     if horizontal < 0:
         return 1, min(oblique, -horizontal)
     return 2, min(oblique, horizontal)
 
 
 @_jit
-def parenchyma(field, x, y, z, depth, half_depth, base, dependent, texture):
-    """Normal lung in HU: denser where gravity pulls the blood, with a fine texture; `dependent` HU along the back."""
-    hu = base + 30.0 * y / half_depth + texture * (
-        14.0 * lattice(field, x / 11, y / 11, z / 11) + 22.0 * lattice(field, x / 3.3, y / 3.3, z / 3.3))
+def parenchyma(field, x, y, z, depth, half_depth, base, dependent, fine):
+    """Normal lung in HU: denser where gravity pulls the blood, textured; `dependent` HU along the back."""
+    hu = base + 30.0 * y / half_depth + 16.0 * lattice(field, x / 11, y / 11, z / 11)
+    if fine:
+        hu += 24.0 * lattice(field, x / 3.3, y / 3.3, z / 3.3)
     if dependent > 0 and y > 0.25 * half_depth and depth < 30:
         band = min(1.0, (y / half_depth - 0.25) * 2.2) * np.exp(-depth / 7.0)
         hu += dependent * band * (1 + 0.5 * lattice(field, x / 17, y / 17, z / 17))
@@ -62,19 +63,28 @@ def parenchyma(field, x, y, z, depth, half_depth, base, dependent, texture):
 
 
 @_jit
+def lobes(points, half_depth, height):
+    """Lobe of each point (n, 3): int64 (n,), see `lobe_of`."""
+    out = np.empty(points.shape[0], np.int64)
+    for n in range(points.shape[0]):
+        out[n] = lobe_of(points[n, 0], points[n, 1], points[n, 2], half_depth, height)[0]
+    return out
+
+
+@_jit
 def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof, planes, cage, muscle, body,
-                right_edge, left_edge, edge_y0, edge_dy, drop, rib_kind, field, pixel, sizes, tone):
+                right_edge, left_edge, edge_y0, edge_dy, spine_y, drop, rib_kind, field, pixel, sizes, tone):
     """Fill one block of slices with everything that is not a separate organ.
 
     hu, lung: float32 (z, y, x) outputs, HU and the share of lung; label: uint8. background: HU of air and table (y, x).
     xs, ys, radius, angle, floor, roof: per pixel, patient mm, polar coordinates (angle in table cells), diaphragm, apex.
     planes: z in mm (slice, plane in the slice). cage, muscle, body: radii (slice * planes, angle). right_edge, left_edge:
-    x of the mediastinum (slice * planes, y). sizes: half_depth, height, rib spacing, rib start, rib end. tone: base HU of the
-    lung, dependent HU, texture, fat HU, liver HU.
+    x of the mediastinum (slice * planes, y). spine_y: (slice * planes,). sizes: half_depth, height, rib spacing, rib start, rib end. tone: base HU of the
+    lung, dependent HU, fat HU, liver HU.
     """
     nz, ny, nx = hu.shape
     half_depth, height, gap, rib_low, rib_high = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    base, dependent, texture, fat, liver = tone[0], tone[1], tone[2], tone[3], tone[4]
+    base, dependent, fat, liver = tone[0], tone[1], tone[2], tone[3]
     n_planes, n_angles = planes.shape[1], cage.shape[1] - 1
     share = 1.0 / n_planes
     for k in range(nz):
@@ -103,20 +113,24 @@ def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof,
                     if r > rc - pixel:  # the chest wall, from the skin inwards
                         under = rb - r
                         strand = lattice(field, x / 9, y / 9, z / 14)
-                        value = fat + 14 * strand + (70 if abs(lattice(field, x / 23, y / 23, z / 23)) < 0.025 else 0)
-                        if under < 2.2:
-                            value = 20.0
+                        value = fat + 14 * strand
                         deep = soft(rm - r, pixel)
+                        if deep < 1 and pixel < 1.5 and abs(lattice(field, x / 23, y / 23, z / 23)) < 0.018:
+                            value += 45
+                        value += (20 - value) * soft(1.7 - under, pixel)
                         if deep > 0:
                             wall = r - rc
                             flesh = MUSCLE + 8 * strand
                             # fat planes: one half way out, and pads where the noise says so, more towards the shoulders
-                            mid = 0.52 * (rm - rc) + 5 * lattice(field, x / 40, y / 40, z / 40)
-                            if wall > 11 and abs(wall - mid) < 1.6 + 2.2 * strand:
-                                flesh = fat + 25
-                            pad = lattice(field, x / 26 + 7, y / 26, z / 40) + 0.5 * lattice(field, x / 11, y / 11 + 5, z / 17)
+                            thick = rm - rc - 10
+                            if wall > 10.5 and thick > 5:
+                                bend = lattice(field, x / 34, y / 34, z / 55)
+                                mid = 10 + thick * (0.5 + 0.55 * bend)
+                                split = soft(0.9 + 2.4 * lattice(field, x / 19, y / 19, z / 30) - abs(wall - mid), pixel)
+                                flesh += (fat + 20 - flesh) * split
                             if wall > 12:
-                                flesh += (fat - flesh) * soft(pad - 0.36 - 0.9 * max(0.0, 0.9 - t), 0.12)
+                                pad = lattice(field, x / 26 + 7, y / 26, z / 40) + 0.5 * strand
+                                flesh += (fat - flesh) * soft(pad - 0.20 - 0.9 * max(0.0, 0.86 - t), 0.12)
                             if wall < 1.8:
                                 flesh = fat + 60
                             value += deep * (flesh - value)
@@ -148,7 +162,7 @@ def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof,
                                 inner = fat + 12 * lattice(field, x / 9, y / 9, z / 14)
                                 if above > -3.5 or rc - r < 4:
                                     inner = MUSCLE
-                                elif x < 18 - 0.45 * y + 0.5 * above + 12 * lattice(field, x / 50, y / 50, z / 50):
+                                elif x < 24 - 0.55 * y + 0.55 * above + 14 * lattice(field, x / 50, y / 50, z / 50):
                                     inner = liver
                                     if abs(lattice(field, x / 22, y / 22 + 3, z / 22)) < 0.035:
                                         inner -= 22
@@ -161,12 +175,14 @@ def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof,
                                     inner = MUSCLE + (fat - MUSCLE) * soft(pad - 0.08, 0.2)
                                 elif side > -2.0:
                                     inner = 0.0
+                                if y > spine_y[row] + 2:  # beside the spine: muscle between the necks of the ribs
+                                    inner += (MUSCLE - inner) * min(1.0, 0.25 * (y - spine_y[row] - 2))
                             value += within * (inner - value)
                         if air > 0:
                             lobe, fissure = lobe_of(x, y, z, half_depth, height)
-                            open_lung = parenchyma(field, x, y, z, rc - r, half_depth, base, dependent, texture)
+                            open_lung = parenchyma(field, x, y, z, rc - r, half_depth, base, dependent, pixel < 1.6)
                             if fissure < 2.5:
-                                open_lung += 190.0 * np.exp(-((fissure / 1.0) ** 2)) / max(1.0, pixel)
+                                open_lung += 80.0 * np.exp(-((fissure / 1.0) ** 2)) / max(1.0, pixel)
                             value += (open_lung - value) * air
                     hu[k, j, i] += share * (value * inside + background[j, i] * (1 - inside))
                     lung[k, j, i] += share * air
@@ -355,7 +371,7 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                         canal = np.sqrt((u / 0.52) ** 2 + ((v - 1.24) / 0.46) ** 2)
                         arch = soft((1.62 - canal) * 0.48 * size, dx) * (1 - disc * 0.8)
                         if v > 0.75 and arch > inside:
-                            value, inside = 560.0, arch
+                            value, inside = 480.0, arch
                         hole = soft((1 - canal) * 0.48 * size, dx)
                         if hole > 0:
                             value, inside = 560 + (25 - 560) * hole, max(inside, hole)
@@ -363,13 +379,14 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                         long = soft((2.75 + 0.5 * level - v) * size, dx)
                         if tip * long > inside and level < 0.75:
                             value, inside = 420.0, tip * long
-                        wing = soft((0.26 - abs(v - 1.1 - 0.35 * u)) * size, dx) * soft((2.15 - u) * size, dx)
+                        wing = soft((0.25 - abs(v - 0.75 - 0.62 * u)) * size, dx) * soft((1.95 - u) * size, dx)
                         wing *= soft((0.3 - abs(level)) * gap, 2.0) + soft((0.3 - abs(level - 1)) * gap, 2.0)
                         if u > 0.55 and wing > inside:
                             value, inside = 430.0, wing
                     if row < sternum.shape[0] and sternum[row, 1] > 0:
                         w = sternum[row, 1]
-                        e = min((w - abs(x)), 5.5 - abs(y - sternum[row, 0] - 0.004 * x * x))
+                        bow = min(1.0, (x / w) ** 4)
+                        e = min((w - abs(x)), 5.8 * np.sqrt(1 - bow) - abs(y - sternum[row, 0] - 0.006 * x * x))
                         b = soft(e, dx)
                         if b > inside:
                             value, inside = 120 + 380 * soft(1.4 - e, max(1.0, dx)), b

@@ -76,15 +76,15 @@ def place(anatomy: Anatomy, centre: Centre, rng: np.random.Generator, matrix: in
     angle = np.deg2rad(rng.normal(0, 2.0))
     shift = rng.uniform(-9, 9, 2)
     stretch = float(np.clip(rng.normal(0.985, 0.025), 0.90, 1.03))  # how deep a breath was taken
-    low, high = rng.uniform(14, 55), rng.uniform(10, 26)
+    low, high = rng.uniform(10, 45), rng.uniform(10, 26)
     # the lungs must fit: a margin beyond the widest contour, within the range of Table I
     need = 2 * (anatomy.cage[:, [N_ANGLES // 4, 3 * N_ANGLES // 4]].max() + 8 + np.abs(shift).max())
     view = max(centre.view_mm * rng.uniform(0.95, 1.05), need)
     pixel = float(np.clip(view / 512, *PIXEL_RANGE_MM)) * 512 / matrix
-    dz_count = int(np.ceil((anatomy.height * stretch + low + high) / dz))
-    deepest = -0.12 * anatomy.height  # the recesses may reach below the nominal base
+    bottom = float(anatomy.points[:, 2].min()) * stretch - low
+    dz_count = int(np.ceil((anatomy.height * stretch + high - bottom) / dz))
     middle = 0.5 * (matrix - 1) * pixel
-    grid = Grid((dz_count, matrix, matrix), (dz, pixel, pixel), (deepest * stretch * 0 - low + 0.5 * dz, -middle, -middle),
+    grid = Grid((dz_count, matrix, matrix), (dz, pixel, pixel), (bottom + 0.5 * dz, -middle, -middle),
                 (float(np.cos(angle)), float(np.sin(angle)), float(shift[0]), float(shift[1]) - 4.0, 0.0, stretch))
     protocol = dict(kvp=int(rng.choice(centre.kvp)), slice_thickness_mm=dz, n_slices=dz_count, matrix=matrix,
                     pixel_spacing_mm=pixel, manufacturer=centre.manufacturer, centre=centre.name)
@@ -158,15 +158,13 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
     n_planes = max(1, int(np.ceil(dz / 2.6)))
     spread = (np.arange(n_planes) + 0.5) / n_planes * dz - 0.5 * dz
     sizes = np.array([anatomy.half_depth, anatomy.height, anatomy.rib_gap, -0.30, 1.02])
-    tone = np.array([base, dependent, 1.0, anatomy.fat_hu - (120 - kvp) * 0.15, anatomy.liver_hu])
-    at = (3, 7)
+    tone = np.array([base, dependent, anatomy.fat_hu - (120 - kvp) * 0.15, anatomy.liver_hu])
     tubes = {name: grid.to_scanner(getattr(anatomy, name), (0, 4)) for name in ("central", "bones", "vessels", "bronchi")}
     blobs = {name: grid.to_scanner(getattr(anatomy, name), (0,)) for name in ("organs", "belly")}
     for rows in blobs.values():
         rows[:, 6], rows[:, 7] = co, si
         rows[:, 5] *= stretch
     plates = grid.to_scanner(plates, (0,))
-    del at
 
     hu_out = np.empty(grid.shape, np.int16)
     lungs, ill = np.empty(grid.shape, bool), np.zeros(grid.shape, bool)
@@ -183,16 +181,17 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
         part = (rows - low)[:, None]
         cage, muscle, body, right, left = ((t[low] * (1 - part) + t[low + 1] * part).astype(np.float32) for t in (
             anatomy.cage, anatomy.muscle, anatomy.body, anatomy.right_edge, anatomy.left_edge))
+        spine_y = np.interp(rows, np.arange(len(anatomy.spine)), anatomy.spine[:, 0])
         hu, lung = np.zeros((n, ny, nx), np.float32), np.zeros((n, ny, nx), np.float32)
         label = np.zeros((n, ny, nx), np.uint8)
         raster.render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof, planes, cage, muscle, body,
-                           right, left, anatomy.edge_y0, Y_STEP, anatomy.drop, anatomy.rib_kind, field, pixel, sizes, tone)
+                           right, left, anatomy.edge_y0, Y_STEP, spine_y, anatomy.drop, anatomy.rib_kind, field, pixel, sizes, tone)
         lungs[k:k + n] = lung >= 0.5
         where = (corner, grid.spacing, spread)
         raster.paint_ellipsoids(hu, lung, label, blobs["belly"], *where, bit[raster.ABDOMEN])
         raster.paint_ellipsoids(hu, lung, label, blobs["organs"], *where, bit[raster.MEDIASTINUM])
         raster.paint_tubes(hu, lung, label, tubes["central"], *where, bit[raster.MEDIASTINUM] | bit[raster.WALL])
-        raster.paint_tubes(hu, lung, label, tubes["bones"], *where, bit[raster.WALL])
+        raster.paint_tubes(hu, lung, label, tubes["bones"], *where, bit[raster.WALL] | bit[raster.MEDIASTINUM])
         raster.paint_skeleton(hu, anatomy.spine, anatomy.sternum, *where, grid.turn, anatomy.rib_gap)
         if len(plates):
             raster.paint_ellipsoids(hu, lung, label, plates, *where, bit[raster.LUNG])
