@@ -66,14 +66,16 @@ def rank_negatives(
     if labels.index.has_duplicates:
         twice = labels.index[labels.index.duplicated()][0]
         raise ValueError(f"exam {twice} is listed twice in the soft labels")
-    if labels.empty or not np.isfinite(labels.to_numpy(dtype=float)).all():
+    distances = labels.to_numpy(dtype=float)
+    if labels.empty or not np.isfinite(distances).all() or (distances < 0).any():
         raise ValueError(
-            "the soft labels must be a table (negatives, positives) of finite distances with a row and a column"
+            "the soft labels must be a table (negatives, positives) of finite distances, none negative, "
+            "with a row and a column"
         )
     result = pd.DataFrame(index=labels.index)
     result["difficulty"] = labels.mean(axis=1)
     # An archive of one is compared with nobody; a soft label of zeros (the same as every positive) weighs nothing.
-    values = np.maximum(labels.to_numpy(dtype=float), np.finfo(float).tiny)
+    values = np.maximum(distances, np.finfo(float).tiny)
     result["diversity"] = mean_emd_to_others(values, mass) if len(labels) > 1 else 0.0
     result["difficulty_rank"] = _ranks(result["difficulty"])
     result["diversity_rank"] = _ranks(-result["diversity"])
@@ -84,4 +86,6 @@ def rank_negatives(
 
 def _ranks(values: pd.Series) -> pd.Series:
     """1 for the smallest; ties in the order of the index."""
-    return values.sort_index().rank(method="first").astype(int).reindex(values.index)
+    # The last digits hold the order in which a sum was taken, and 0.1 is no binary number: they must not break a tie.
+    rounded = (values / (values.abs().max() or 1.0)).round(12)
+    return rounded.sort_index().rank(method="first").astype(int).reindex(values.index)

@@ -78,6 +78,7 @@ def select(
     ranked = ranking[f"{by}_rank"].sort_values()
     if strategy == "top":
         return list(ranked.index[:size])
-    w = weights(ranked.to_numpy(), strategy, exponent, width)
+    # The floor keeps ranks whose weight is too small for a double in the draw: last, but not impossible.
+    w = np.maximum(weights(ranked.to_numpy(), strategy, exponent, width), 1e-300)
     drawn = np.random.default_rng(seed).choice(len(ranked), size, replace=False, p=w / w.sum())
     return list(ranked.index[np.sort(drawn)])
