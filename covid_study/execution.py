@@ -84,7 +84,11 @@ def prepare_kernel(folder: Path, kernel: str | None) -> str:
         return kernel
     home = folder / "kernels" / OWN_KERNEL
     home.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+    # What the process prints beside its cells' outputs would break the display: it goes to a file.
+    log = folder / "kernel.log"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+    argv = ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log), *command]
     spec = {"argv": argv, "display_name": "covid-study", "language": "python"}
     (home / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
@@ -119,8 +123,9 @@ def execute(
 
     papermill_engines.register("covid-study", Engine)
     for name in ("papermill", "papermill.translators", "traitlets"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ[LIVE_FILE] = str(display.live)
+    display.live.unlink(missing_ok=True)  # of a run that was killed
     try:
         papermill.execute_notebook(
             str(source),
@@ -141,6 +146,11 @@ def execute(
             "The notebook's Python process died, most often because the memory was used up or something ended it. "
             "Close other programs or take a smaller profile, then call the same command again: it goes on.",
             True,
+        )
+    except RuntimeError as error:
+        log = root / "build" / display.live.parent.name / ".jupyter" / "kernel.log"
+        return Failure(
+            f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True
         )
     except OSError as error:
         if error.errno != errno.ENOSPC:

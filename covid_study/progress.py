@@ -34,7 +34,7 @@ def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Prog
     Returns:
         An iterable; its `note(name=value)` adds a value to what is shown, e.g. the loss of the epoch.
 
-    >>> [step for step in progress("ab", "spelling")]  # doctest: +SKIP
+    >>> [step for step in progress("ab", "spelling")]
     spelling 1/2, 0:00 left
     spelling 2/2, took 0:00
     ['a', 'b']

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -219,6 +220,8 @@ def _run_all(run: Run, todo: list[Notebook]) -> bool:
         finally:
             seconds = display.close()
         result = notebook.failed if failure else notebook.executed
+        if not running.is_file():  # its kernel did not even start
+            shutil.copyfile(notebook.source, running)
         os.replace(running, result)
         record = {
             "parts": notebook.parts,
