@@ -99,8 +99,8 @@ def fit(
     """
     model.to(device, memory_format=torch.channels_last_3d)
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    steps = -(-n // batch_size)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs * steps)
+    sizes = _batch_sizes(n, batch_size)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs * len(sizes))
     checkpoint, history, done = Path(folder) / "checkpoint.pt", [], 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -113,7 +113,7 @@ def fit(
         order = torch.randperm(n, generator=generator, device=device)
         model.train()
         logged: dict[str, float] = {}
-        for index in order.split(batch_size):
+        for index in order.split(sizes):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 loss, measures = loss_of(model, index, generator)
             optimiser.zero_grad(set_to_none=True)
@@ -128,11 +128,20 @@ def fit(
                 f"{title}: the loss is {row['loss']} in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
             )
         row["seconds"] = time.perf_counter() - started  # training alone, without what `after_epoch` measures
-        row.update(after_epoch(epoch, model) if after_epoch else {})
+        # plain floats: a number from numpy would make the checkpoint unreadable
+        row.update({k: float(v) for k, v in (after_epoch(epoch, model) if after_epoch else {}).items()})
         history.append(row)
         state = {"parts": [part.state_dict() for part in (model, optimiser, scheduler)], "history": history}
         write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
     return pd.DataFrame(history)
+
+
+def _batch_sizes(n: int, batch_size: int) -> list[int]:
+    """Full batches and a rest; a rest of one joins the batch before it, because batch normalisation needs two."""
+    sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
+    if len(sizes) > 1 and sizes[-1] == 1 < batch_size:
+        sizes[-2:] = [batch_size + 1]
+    return sizes
 
 
 @torch.inference_mode()
@@ -140,7 +149,9 @@ def in_batches(model: nn.Module, volumes: torch.Tensor, batch_size: int = 16) ->
     """What `model` says of stored volumes uint8 (n, z, y, x), in evaluation mode: float32 (n, outputs)."""
     device = next(model.parameters()).device
     model.eval()
-    outputs = [model(to_input(part.to(device))).float().cpu() for part in volumes.split(batch_size)]
+    outputs = [
+        model(to_input(part.to(device))).float().cpu() for part in volumes.split(batch_size) if len(part)
+    ]
     return torch.cat(outputs).numpy() if outputs else np.empty((0, 0), dtype=np.float32)
 
 
