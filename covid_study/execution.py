@@ -148,6 +148,8 @@ def execute(
             True,
         )
     except RuntimeError as error:
+        if display.cells:  # it did start: whatever this is, it is not the kernel
+            raise
         log = root / "build" / display.live.parent.name / ".jupyter" / "kernel.log"
         return Failure(
             f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True

@@ -17,7 +17,7 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
     exit 1
 fi
 
-quiet=$([ -t 1 ] || echo --quiet) # its progress is for a person, not for a log
+quiet=$([ -t 1 ] || echo -qq) # its progress is for a person, not for a log
 echo "Building .venv from requirements.lock with $("$python" -V): some minutes, once."
 rm -f .venv/.complete # first, so that a build cut short is never taken for a whole one
 "$python" -m venv --clear .venv
