@@ -252,7 +252,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     y0 = -140.0
     y = np.arange(y0, 141, Y_STEP)
     thin = np.interp(y / b, [-1.2, -0.85, -0.6, -0.3, 0.1, 0.5, 1.0], [20, 11, 7, 9, 13, 14, 14])
-    thin = thin[None] + np.interp(t, [0.2, 0.5], [1, 0])[:, None] * np.interp(y / b, [-0.9, -0.4, 0], [26, 16, 0])[None]
+    thin = thin[None] + np.interp(t, [0.2, 0.5], [1, 0])[:, None] * np.interp(y / b, [-1.0, -0.5, -0.1], [9, 24, 0])[None]
     middle = np.interp(y / b, [-1.0, 0.0, 0.6], [rng.uniform(-3, 3), 2, 0])
     top = np.interp(t, [0.75, 0.95, 1.1], [0, 10, 16])[:, None]
     right, left = middle[None] - thin - top, middle[None] + thin + top
@@ -263,7 +263,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     blobs = np.concatenate([_beads(np.concatenate([solid, ring]), 3.0), _beads(wall, 1.0), sack, crown, pad])
     raster.hull(right, left, y0, Y_STEP, z0, Z_STEP, np.ascontiguousarray(blobs, dtype=float))
     soft = np.array([0.25, 0.5, 0.25])
-    for edge in (right, left):
+    for edge in (right, left) * 3:
         edge[:, 1:-1] = edge[:, :-2] * soft[0] + edge[:, 1:-1] * soft[1] + edge[:, 2:] * soft[2]
         edge[1:-1] = edge[:-2] * soft[0] + edge[1:-1] * soft[1] + edge[2:] * soft[2]
 
@@ -349,16 +349,16 @@ def _grow(rng, points, depth, right_end, left_end, heart_z):
     for side, hilum in ((-1, right_end), (1, left_end)):
         mine = points[(points[:, 0] * side > 0) & (depth > 3)]
         drawn = rng.permutation(len(mine))
-        n_art, n_vein = min(1300, len(mine) // 2), min(800, len(mine) // 3)
+        n_art, n_vein = min(1150, len(mine) // 2), min(650, len(mine) // 3)
         jitter = rng.uniform(-2.5, 2.5, (len(mine), 3))
-        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.75, 0.52, 2.6)
-        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.75, 0.52, 2.75)
+        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.6, 0.48, 2.55)
+        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.6, 0.48, 2.7)
         vessels += [arteries, veins]
-        fat = leaves > 26
+        fat = leaves > 15
         tube, size = arteries[fat].copy(), arteries[fat][:, [3, 7]]
         tube[:, [1, 5]] += 1.55 * size + 0.6
         tube[:, [2, 6]] += 0.6 * size
-        for extra, hu in ((0.75, -160.0), (0.0, -965.0)):
+        for extra, hu in ((0.7, -260.0), (0.0, -965.0)):
             pipe = tube.copy()
             pipe[:, [3, 7]] = 0.68 * size + extra
             bronchi.append(np.column_stack([pipe, np.full(len(pipe), hu)]))

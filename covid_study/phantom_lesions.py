@@ -51,13 +51,13 @@ def _pick(rng, anatomy, weight):
     return anatomy.points[n] + rng.uniform(-3, 3, 3), n
 
 
-def _glass(rng, contrast, low=150.0, high=330.0):
+def _glass(rng, contrast, low=200.0, high=425.0):
     """HU of ground glass: never denser than soft tissue."""
     return min(PARENCHYMA + contrast * rng.uniform(low, high), 20.0)
 
 
 def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
-    """Bilateral patches of ground glass: round ones of 14 to 28 mm, bands under the pleura and larger confluent ones.
+    """Bilateral patches of ground glass: round ones (14 to 28 mm of them dense), bands under the pleura and larger confluent ones.
 
     load: 0 to 1, how much; peripheral, basal: how strongly they keep to the pleura and to the lower lobes.
     """
@@ -67,9 +67,9 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
     left = anatomy.points[:, 0] > 0
     for side, share in ((left, left_share), (~left, 1 - left_share)):
         weight[side] *= share / weight[side].sum()
-    grow = contrast ** (1 / 3) * (0.85 + 0.3 * load)
+    grow = contrast ** (1 / 3) * (0.95 + 0.35 * load)
     rows = []
-    for n in range(int(round(5 + 35 * load ** 1.3 * rng.uniform(0.7, 1.3)))):
+    for n in range(int(round(5 + 35 * min(1.0, load * rng.uniform(0.75, 1.25))))):
         if n < 2:  # one on each side, whatever else is drawn
             point, _ = _pick(rng, anatomy, weight * (left == bool(n)))
         else:
@@ -77,11 +77,11 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
         shape = rng.random()
         big = 0.22 + 0.30 * load
         if shape < big:
-            size = np.array([rng.uniform(13, 24), rng.uniform(26, 50), rng.uniform(22, 42)])
+            size = np.array([rng.uniform(15, 27), rng.uniform(28, 52), rng.uniform(24, 44)])
         elif shape < big + 0.25:
-            size = np.array([rng.uniform(8, 12), rng.uniform(18, 34), rng.uniform(11, 22)])
+            size = np.array([rng.uniform(9, 14), rng.uniform(20, 36), rng.uniform(13, 24)])
         else:
-            size = rng.uniform(9, 16) * rng.uniform(0.85, 1.2, 3)
+            size = rng.uniform(10, 17) * rng.uniform(0.85, 1.2, 3)
         hu, pattern = _glass(rng, contrast), GROUND_GLASS
         if rng.random() < 0.22:
             pattern = PAVING

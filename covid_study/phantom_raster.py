@@ -278,7 +278,7 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
     tc, ts, tx, ty, tz, stretch = turn
     for n in range(lesions.shape[0]):
         cx, cy, cz, ra, rt, rz, co, si, opacity, target, edge, rough, pattern, lobe = lesions[n]
-        grow = 1.0 + rough
+        grow = 1.0 + 1.3 * rough
         wide = max(ra, rt) * grow
         sx, sy, sz = tc * cx - ts * cy + tx, ts * cx + tc * cy + ty, cz * stretch + tz
         k0 = max(0, int(np.ceil((sz - rz * grow * stretch - half - corner[0]) / dz)))
@@ -307,6 +307,8 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
                         if rho > grow:
                             continue
                         noise = lattice(field, x / grain + n, y / grain, z / grain)
+                        if rho > 1 - 1.3 * rough - blur:  # a ragged edge; the middle needs none
+                            noise += 0.7 * lattice(field, 3.1 * x / grain, 3.1 * y / grain + n, 3.1 * z / grain)
                         o = soft((1 - rho + rough * noise) - 0.5 * blur, blur)
                         if o > 0 and pattern == LOBAR:
                             where, fissure = lobe_of(x, y, z, sizes[0], sizes[1])
