@@ -201,7 +201,7 @@ def probe_curve(probe: pd.DataFrame, title: str = "What the encoder knows about 
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_title(title)
     if variants != [None]:
-        ax.legend(loc="lower right")
+        ax.legend(loc="upper left")
     return fig
 
 
@@ -226,6 +226,7 @@ def forest(
             textcoords="offset points",
             ha="center",
             fontsize=7.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )
     ax.axvline(reference, color=REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(reference_text, (reference, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), fontsize=7.5,

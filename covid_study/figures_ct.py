@@ -47,14 +47,35 @@ def fullest(volume: np.ndarray, axis: int) -> int:
 
 
 def show_slice(
-    ax, volume: np.ndarray, spacing_mm=(1.0, 1.0, 1.0), axis: int = 0, index: int | None = None
+    ax,
+    volume: np.ndarray,
+    spacing_mm=(1.0, 1.0, 1.0),
+    axis: int = 0,
+    index: int | None = None,
+    tall: float | None = None,
 ) -> None:
-    """Draw one slice: axis 0 axial (anterior up), axis 1 coronal (head up), in true proportions."""
+    """Draw one slice in true proportions: axis 0 axial (anterior up), axis 1 coronal (head up).
+
+    tall: height over width of the box to fill; black is added round the slice.
+    """
     index = fullest(volume, axis) if index is None else index
     z, y, x = spacing_mm
     plane, aspect = (volume[index], y / x) if axis == 0 else (volume[:, index], z / x)
-    ax.imshow(to_grey(plane), cmap="gray", vmin=0, vmax=1, aspect=aspect, origin="upper" if axis == 0 else "lower",
-              interpolation="nearest")  # fmt: skip
+    plane = to_grey(plane)
+    if tall is not None:
+        height, width = plane.shape
+        rows = max(0, round((tall * width / aspect - height) / 2))
+        columns = max(0, round((height * aspect / tall - width) / 2))
+        plane = np.pad(plane, ((rows, rows), (columns, columns)))
+    ax.imshow(
+        plane,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        aspect=aspect,
+        origin="lower" if axis else "upper",
+        interpolation="nearest",
+    )
     bare(ax)
 
 
@@ -71,12 +92,15 @@ def _height(picture: Picture, axis: int) -> float:
 
 
 @styled
-def preprocessing_steps(steps: Sequence[Picture], title: str = "") -> Figure:
+def preprocessing_steps(
+    steps: Sequence[Picture], title: str = "", slices: Sequence[tuple[int, int]] | None = None
+) -> Figure:
     """One exam step by step: axial above, coronal below.
 
     steps: (caption, volume (z, y, x), spacing_mm (z, y, x)): HU, a bool mask, or uint8.
+    slices: (z, y) to show of each step; without them the fullest of a mask, the middle of a scan.
     """
-    return _two_planes(steps, len(steps), title, numbered=True)
+    return _two_planes(steps, len(steps), title, numbered=True, slices=slices)
 
 
 @styled
@@ -91,27 +115,28 @@ def exam_montage(
 
 
 def _two_planes(
-    pictures: Sequence[Picture], columns: int, title: str, findings=(), numbered: bool = False
+    pictures: Sequence[Picture], columns: int, title: str, findings=(), numbered: bool = False, slices=None
 ) -> Figure:
     columns = min(columns, len(pictures))
     blocks = -(-len(pictures) // columns)
     side = min(2.3, 11.0 / columns)
     tall = [max(_height(p, axis) for p in pictures) for axis in (0, 1)]
-    tall = [min(t, 1.6) for t in tall]
+    tall = [min(t, 1.2) for t in tall]
     lines = 1 + max(p[0].count("\n") for p in pictures)
     inches = blocks * (side * sum(tall) + 0.17 * lines + 0.12) + 0.35 * bool(title)
     fig, axes = plt.subplots(2 * blocks, columns, figsize=(side * columns, inches), squeeze=False,
                              height_ratios=tall * blocks)  # fmt: skip
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat:
-        bare(ax)
+        ax.set_visible(False)
     for i, (caption, volume, spacing) in enumerate(pictures):
         block, column = divmod(i, columns)
         above, below = axes[2 * block, column], axes[2 * block + 1, column]
-        show_slice(above, volume, spacing, 0)
-        show_slice(below, volume, spacing, 1)
         above.set_anchor("S")
         below.set_anchor("N")
+        for axis, ax in enumerate((above, below)):
+            ax.set_visible(True)
+            show_slice(ax, volume, spacing, axis, slices[i][axis] if slices else None, tall[axis])
         colour = COLOURS.get(findings[i], "black") if len(findings) else "black"
         text = f"{i + 1}  {caption}" if numbered else caption
         above.set_title(text, fontsize=8, fontweight="normal", loc="center", color=colour, pad=3)
@@ -136,7 +161,7 @@ def rubiks_cubes(
     shape = next(iter(stages.values())).shape
     tall = shape[1] * spacing_mm[1] / (shape[2] * spacing_mm[2])
     side = min(2.5, 11 / n)
-    fig, axes = plt.subplots(2, n, figsize=(side * n + 0.3, 2 * side * tall + 0.55), squeeze=False)
+    fig, axes = plt.subplots(2, n, figsize=(side * n + 0.3, 2 * side * tall + 0.3), squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     for column, (caption, volume) in enumerate(stages.items()):
         texts = list((labels or {}).get(caption, range(1, 9)))
@@ -151,7 +176,8 @@ def rubiks_cubes(
             for y in (0, 1):
                 for x in (0, 1):
                     ax.text((x + 0.06) * width / 2, (y + 0.06) * height / 2, texts[4 * upper + 2 * y + x], color="#FFD27F",
-                            fontsize=9, fontweight="bold", va="top", ha="left")  # fmt: skip
+                            fontsize=9, fontweight="bold", va="top", ha="left",
+                            bbox={"facecolor": "black", "edgecolor": "none", "pad": 1.5})  # fmt: skip
             if line == 0:
                 ax.set_title(caption, loc="center")
             if column == 0:
@@ -170,10 +196,10 @@ def easy_to_hard(covid: Picture, by_difficulty: Sequence[Picture], by_diversity:
     tall = min(1.3, max(_height(p, 0) for p in everything))
     side = min(2.1, 11 / (columns + 1))
     lines = 1 + max(p[0].count("\n") for p in everything)
-    fig = plt.figure(figsize=(side * (columns + 1.08), 2 * (side * tall + 0.17 * lines + 0.62)))
+    fig = plt.figure(figsize=(side * (columns + 1.08), 2 * (1.1 * side * tall + 0.17 * lines + 0.1)))
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.01, hspace=0.02)
     grid = fig.add_gridspec(
-        4, columns + 2, width_ratios=[1, 0.08, *[1] * columns], height_ratios=[0.16, 1, 0.16, 1]
+        4, columns + 2, width_ratios=[1, 0.08, *[1] * columns], height_ratios=[0.1, 1, 0.1, 1]
     )
     rows = (("Difficulty", "easy", "hard", by_difficulty), ("Diversity", "common", "diverse", by_diversity))
     for i, (what, first, last, pictures) in enumerate(rows):
@@ -187,10 +213,10 @@ def easy_to_hard(covid: Picture, by_difficulty: Sequence[Picture], by_diversity:
         bar.text(0.99, 0.5, last, va="center", ha="right", fontsize=9, fontweight="bold")
         for j, (caption, volume, spacing) in enumerate(pictures):
             ax = fig.add_subplot(grid[2 * i + 1, j + 2])
-            show_slice(ax, volume, spacing)
+            show_slice(ax, volume, spacing, tall=tall)
             ax.set_xlabel(caption, fontsize=7.5, labelpad=3)
     ax = fig.add_subplot(grid[1, 0])
-    show_slice(ax, covid[1], covid[2])
+    show_slice(ax, covid[1], covid[2], tall=tall)
     _frame(ax, COLOURS["covid"])
     ax.set_xlabel(covid[0], fontsize=7.5, labelpad=3, color=COLOURS["covid"])
     return fig

@@ -60,7 +60,7 @@ def ranking_scatter(ranking: pd.DataFrame, findings: pd.Series, selection: Seque
         ax.scatter(
             part["difficulty"],
             part["diversity"],
-            s=18,
+            s=22,
             c=COLOURS[name],
             marker=MARKERS[name],
             alpha=0.65,
@@ -93,10 +93,10 @@ def selections(
 
     ranking: with `joint_rank` (1 = best). chosen: strategy -> exam ids. findings: finding of each exam id.
     """
-    rows = -(-len(chosen) // 3)
-    columns = min(len(chosen), 3)
-    fig, axes = plt.subplots(rows, columns, figsize=(2.9 * columns, 2.2 * rows + 0.4), sharex=True, sharey=True,
-                             squeeze=False)  # fmt: skip
+    columns = len(chosen) if len(chosen) < 3 else 4 if len(chosen) % 4 == 0 else 3
+    rows = -(-len(chosen) // columns)
+    size = (min(2.9, 10.4 / columns) * columns, 2.1 * rows + 0.4)
+    fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     total = len(ranking)
     bins = max(1, min(bins, total // 2))
     edges = np.linspace(0.5, total + 0.5, bins + 1)
@@ -146,15 +146,16 @@ def difficulty_by_finding(
     for i, f in enumerate(names):
         here = (finding == f).to_numpy()
         ax.scatter(difficulty[here], i + jitter[here], s=10, color=COLOURS[f], alpha=0.45, lw=0)
-        ax.boxplot(difficulty[here], positions=[i], vert=False, widths=0.55, showfliers=False, patch_artist=True,
-                   boxprops={"facecolor": "none", "edgecolor": "black"}, medianprops={"color": "black", "lw": 2})  # fmt: skip
+        low, median, high = np.nanquantile(difficulty[here], [0.25, 0.5, 0.75])
+        ax.add_patch(plt.Rectangle((low, i - 0.28), high - low, 0.56, fill=False, edgecolor="black", lw=1))
+        ax.vlines(median, i - 0.28, i + 0.28, color="black", lw=2.2)
     ax.set_yticks(range(len(names)), [f"{FINDINGS[f]} ({(finding == f).sum():,})" for f in names])
     ax.set(
         ylim=(len(names) - 0.5, -0.5), xlabel="difficulty: mean distance to the positives  (right: harder)"
     )
     ax.invert_xaxis()
     ax.grid(False, axis="y")
-    said = f": puts CAP first with an AUC of {_said(auc)}" if auc is not None else ""
+    said = f"\nCAP before non-pneumonia: AUC {_said(auc)}" if auc is not None else ""
     ax.set_title(f"{name or 'Difficulty by finding'}{said}")
     return fig
 

@@ -44,21 +44,20 @@ def score_by_size(
     """
     frame = _shares(results[(results["metric"] == metric)], shares)
     reached = frame[frame["mean"].notna()]
-    rows = [r for r in dict.fromkeys(results["row"]) if r in set(reached["row"])]
+    shown = frame[frame["mean"].notna() | frame["published"].notna()]
+    rows = [r for r in dict.fromkeys(results["row"]) if r in set(shown["row"])]
     columns = min(3, max(1, len(rows)))
     lines = max(1, -(-len(rows) // columns))
     fig, axes = plt.subplots(lines, columns, figsize=(3.0 * columns, 2.35 * lines + 0.35), sharex=True, sharey=True,
                              squeeze=False)  # fmt: skip
-    base = reached[reached["row"] == reference]
+    base, known = reached[reached["row"] == reference], set(results.loc[results["in_paper"], "row"])
     whole = base[base["column"] == "all"]
     for i, ax in enumerate(axes.flat):
         if i >= len(rows):
             ax.set_visible(False)
             continue
-        part, paper = (
-            reached[reached["row"] == rows[i]],
-            frame[(frame["row"] == rows[i]) & frame["published"].notna()],
-        )
+        part = reached[reached["row"] == rows[i]]
+        paper = frame[(frame["row"] == rows[i]) & frame["published"].notna()]
         if rows[i] != reference:
             ax.plot(base["share"], base["mean"], color="#AAAAAA", lw=1.4, marker=".", zorder=2)
         elif len(whole):
@@ -75,8 +74,17 @@ def score_by_size(
         ax.plot(
             paper["share"], paper["published"], color=PAPER, marker="s", mfc="white", ls=":", lw=1, zorder=2
         )
-        extra = "" if part["in_paper"].any() else "  (not in the paper)"
-        ax.set_title(f"{part['label'].iloc[0]}{extra}", fontsize=8.5)
+        ax.set_title(shown.loc[shown["row"] == rows[i], "label"].iloc[0], fontsize=8.5)
+        if rows[i] not in known:
+            ax.text(
+                0.98,
+                0.03,
+                "not in the paper",
+                transform=ax.transAxes,
+                ha="right",
+                fontsize=7.5,
+                color="#B35C00",
+            )
         ax.set_xticks(list(shares.values()), ["ALL" if c == "all" else c.replace("%", " %") for c in shares])
         if i % columns == 0:
             ax.set_ylabel(SHORT.get(metric, metric))
@@ -105,8 +113,8 @@ def time_by_size(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:
     ax.plot([0, 1], [0, 1], color=REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
         "in proportion",
-        (0.4, 0.4),
-        xytext=(4, -11),
+        (0.8, 0.8),
+        xytext=(10, -22),
         textcoords="offset points",
         fontsize=7.5,
         color="#666666",
@@ -128,8 +136,8 @@ def time_by_size(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:
             ax.annotate(duration(hours), (share, hours / whole), xytext=shift, textcoords="offset points", fontsize=7.5,
                         color=colour, ha="right" if shift[0] < 0 else "left")  # fmt: skip
     ax.set_xticks(list(shares.values()), ["ALL" if c == "all" else c.replace("%", " %") for c in shares])
-    ax.set(xlim=(0, 1.13), ylim=(0, None), xlabel="share of the negatives", ylabel="training period, ALL = 1")
-    ax.margins(y=0.12)
+    ax.set(xlim=(0, 1.13), xlabel="share of the negatives", ylabel="training period, ALL = 1")
+    ax.set_ylim(0, 1.12 * ax.dataLim.y1)
     ax.set_title("Training period against the number of negatives")
     ax.legend(loc="upper left")
     return fig
@@ -153,7 +161,7 @@ def precision_recall_and_roc(curves: Mapping[str, tuple], threshold: float = 0.5
         left.step(
             recall,
             precision,
-            where="pre",
+            where="post",
             color=colour,
             label=f"{label}: {sk.average_precision_score(y, p):.2f}",
         )
@@ -170,6 +178,7 @@ def precision_recall_and_roc(curves: Mapping[str, tuple], threshold: float = 0.5
     right.set(xlabel="1 - specificity", ylabel="recall (sensitivity)", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     left.set_title(f"Precision and recall (mark: threshold {threshold:g})")
     right.set_title("ROC")
-    left.legend(title="average precision", title_fontsize=8, loc="lower left", alignment="left")
-    right.legend(title="AUC", title_fontsize=8, loc="lower right", alignment="left")
+    legend = {"frameon": True, "framealpha": 0.9, "edgecolor": "none"}
+    left.legend(title="average precision", title_fontsize=8, loc="lower left", alignment="left", **legend)
+    right.legend(title="AUC", title_fontsize=8, loc="lower right", alignment="left", **legend)
     return fig

@@ -40,11 +40,12 @@ HEADS = {
     "recall_validation": "Recall*",
     "f1_validation": "F1*",
 }
+COLUMN_HEADS = {"all": "ALL", "none": "No strategy", "ohem": "OHEM", "focal": "Focal loss"}
 STYLE = """<style>
 .study-table{overflow-x:auto;margin:0 0 1.2em}
 .study-table table{border-collapse:collapse;font-size:12.5px;line-height:1.3;font-variant-numeric:tabular-nums;
  margin:0;width:auto;table-layout:auto;border:0}
-.study-table caption{caption-side:top;text-align:left;padding:0 0 .5em;max-width:64em;color:inherit}
+.study-table .caption{font-size:12.5px;padding:0 0 .5em;max-width:70em}
 .study-table th,.study-table td{padding:4px 6px;border:0;text-align:center;white-space:nowrap;background:none;
  vertical-align:top;max-width:none}
 .study-table thead th{font-weight:600;vertical-align:bottom}
@@ -156,8 +157,8 @@ def _text(metric: str, value, digits: int = 1) -> str:
 
 
 def _column_head(column: str) -> str:
-    if column == "all":
-        return "ALL"
+    if column in COLUMN_HEADS:
+        return COLUMN_HEADS[column]
     return column.replace("%", " %") if column.endswith("%") else column.replace("_", " ").capitalize()
 
 
@@ -187,6 +188,7 @@ def side_by_side(
     if "published" in results:  # already joined: what the paper alone has comes from the paper again
         ours = ours[ours["mean"].notna()]
     frame = join_published(ours, published)
+    known = set(frame.loc[frame["in_paper"], "row"])
     counts = papers.sizes(published).to_dict() if published else {}
     shown = frame[frame["row"] != "negatives"]
     if {"low", "high"} & set(shown["metric"]):
@@ -194,15 +196,24 @@ def side_by_side(
     elif metrics is None:
         basis = shown[shown["in_paper"]] if shown["in_paper"].any() else shown
         metrics = list(dict.fromkeys(basis.loc[basis["row"] != "training_period", "metric"]))
+    if not shown.loc[shown["metric"].isin([*metrics, "low", "high"]), "in_paper"].any():
+        shown = shown[shown["row"] != "training_period"]  # only scores of ours: no time beside them
     relevant = shown[shown["metric"].isin([*metrics, "low", "high"]) | (shown["row"] == "training_period")]
     columns = list(dict.fromkeys(relevant["column"]))
     cells = {tuple(r[k] for k in KEY): r for r in relevant.to_dict("records")}
-    head = _head(columns, metrics, counts, sizes or {})
-    body = "".join(_row(r, label, columns, metrics, cells) for r, label in _rows(relevant))
-    caption = " ".join(filter(None, [f"<b>{escape(title)}</b>" if title else "", _legend(relevant)]))
+    units = {}
+    if published and metrics == ["range"]:
+        units = papers.table(published).drop_duplicates("column").set_index("column")["unit"].to_dict()
+    head = _head(columns, metrics, counts, sizes or {}, units)
+    body = "".join(
+        _row(r, label, columns, metrics, cells, bool(known) and r not in known)
+        for r, label in _rows(relevant)
+    )
+    said = _legend(relevant) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
+    caption = "<br>".join(filter(None, [f"<b>{escape(title)}</b>" if title else "", said]))
     below = "".join(f"<div class='small'>{escape(note)}</div>" for note in notes)
     return HTML(
-        f"{STYLE}<div class='study-table'><table><caption>{caption}</caption>"
+        f"{STYLE}<div class='study-table'><div class='caption'>{caption}</div><table>"
         f"<thead>{head}</thead><tbody>{body}</tbody></table>{below}</div>"
     )
 
@@ -232,7 +243,7 @@ def _legend(frame: pd.DataFrame) -> str:
     return f"{scores}Each cell: this run ({seeds}){below}{paper}.{starred}"
 
 
-def _head(columns, metrics, counts, sizes) -> str:
+def _head(columns, metrics, counts, sizes, units) -> str:
     width = len(metrics)
     groups = ""
     for column in columns:
@@ -240,7 +251,7 @@ def _head(columns, metrics, counts, sizes) -> str:
             f"paper {counts[column]:,}" if column in counts else "",
             f"here {sizes[column]:,}" if column in sizes else "",
         ]
-        under = " · ".join(filter(None, known))
+        under = units.get(column) or " · ".join(filter(None, known))
         under = f"<br><span class='small'>{under}</span>" if under else ""
         groups += f"<th class='first' colspan='{width}'>{escape(_column_head(column))}{under}</th>"
     top = f"<tr><th></th><th></th>{groups}</tr>"
@@ -254,11 +265,11 @@ def _head(columns, metrics, counts, sizes) -> str:
     return f"{top}<tr><th></th><th></th>{names}</tr>"
 
 
-def _row(row, label, columns, metrics, cells) -> str:
+def _row(row, label, columns, metrics, cells, added: bool) -> str:
     in_row = [r for r in cells.values() if r["row"] == row]
     in_paper = any(r["in_paper"] for r in in_row)
     interval = any(pd.notna(r["low"]) for r in in_row)
-    extra = "" if in_paper else "<br><span class='extra'>not in the paper</span>"
+    extra = "" if not added else "<br><span class='extra'>not in the paper</span>"
     key = "<br>".join(["ours", *["95 %"] * interval, *["<span class='paper'>paper</span>"] * in_paper])
     out = f"<tr><th class='row'>{escape(str(label))}{extra}</th><td class='key'>{key}</td>"
     for column in columns:
