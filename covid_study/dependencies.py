@@ -106,7 +106,7 @@ def exams_key(exams: str | None) -> str:
     if path.suffix.lower() == ".csv":
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             for row in csv.DictReader(file):
-                entry = path.parent / (row.get("path") or "")
+                entry = path.parent / Path(row.get("path") or "").expanduser()
                 named.append([row.get("path"), _listing(entry) if entry.exists() else None])
     return cache.fingerprint([path.read_bytes().hex(), named])
 
