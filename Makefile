@@ -85,7 +85,8 @@ env: $(ENV) check-env
 reproduce: $(ENV) check-env
 	@$(STUDY)
 
-bench: NAME := $(or $(NAME),bench-$(PROFILE))
+# in a folder of its own: never one that holds results
+bench: override NAME := bench-$(or $(NAME),$(PROFILE))
 bench: $(ENV) check-env
 	@rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
 	@$(STUDY)
