@@ -92,12 +92,12 @@ def _contours(rng, z, half_width, half_depth, height, fat, female, muscular):
     cage = ring(half_width * profile(_WIDTH), half_depth * profile(_FRONT), half_depth * profile(_BACK), power)
     wobble = sum(rng.normal(0, 0.010 / k) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in (2, 3, 4))
     cage = cage * (1 + wobble)
-    shoulder = 1 / (1 + np.exp(-(t - 0.88) / 0.05))
+    shoulder = 1 / (1 + np.exp(-(t - 0.80) / 0.06))
     narrow = np.clip(1 - profile(_WIDTH), 0, 1)
     flesh = 10.5 + muscular * (
         13 * bump(38, 20, 0.74, 0.20) + 25 * bump(128, 24, 0.78, 0.34) + 9 * bump(115, 26, 0.35, 0.35)
         + 24 * bump(162, 17, 0.4, 1.2) + 7 * bump(180, 10, 0.4, 1.2) + 6 * bump(20, 14, 0.05, 0.2) + shoulder * 10)
-    flesh = flesh + shoulder * (sine**2 * (half_width * narrow * 1.15 + 26) + cosine**2 * 0.45 * half_depth * narrow)
+    flesh = flesh + shoulder * (sine**2 * (half_width * narrow * 1.1 + 30) + cosine**2 * 0.1 * half_depth * narrow)
     muscle = cage + flesh
     layer = fat * (0.75 + 0.35 * np.abs(sine) + 0.25 * (cosine > 0) * (t < 0.3) * cosine)
     breasts = rng.uniform(14, 34) * (0.4 + fat / 20) * bump(42, 17, rng.uniform(0.36, 0.46), 0.16) if female else 0
@@ -174,7 +174,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     # spine: a gentle kyphosis; wider further down
     t = z / height
     spine_y = np.interp(t, _T, b * (0.50 * _BACK + 0.02)) + rng.uniform(-3, 3) - 3 * np.cos(3 * (t - 0.4))
-    spine_size = (17.5 - 4.5 * np.clip(t, -0.3, 1.2)) * (a / 126)
+    spine_size = (16.5 - 4.0 * np.clip(t, -0.3, 1.2)) * (a / 126)
     spine = np.column_stack([spine_y, spine_size, np.full_like(z, z0)])
     spine[1, 2] = Z_STEP
     sternum_y = -cage[:, 0] - 6
@@ -208,7 +208,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     ring = windpipe.copy()
     ring[:, [3, 7]] += 1.8
     ring[:, 8] = 60.0
-    heart_x, heart_y = rng.uniform(6, 20), -0.30 * b + rng.uniform(-4, 4)
+    heart_x, heart_y = rng.uniform(6, 20), -0.37 * b + rng.uniform(-4, 4)
     size = rng.uniform(0.88, 1.12) * a / 126
     hz = dome - rng.uniform(0, 10)
     blood = rng.uniform(34, 46)
@@ -251,7 +251,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     # the mediastinum's outline: a thin partition in front, spine at the back, all of the above in between
     y0 = -140.0
     y = np.arange(y0, 141, Y_STEP)
-    thin = np.interp(y / b, [-1.2, -0.85, -0.6, -0.3, 0.1, 0.5, 1.0], [20, 11, 7, 9, 13, 14, 14])
+    thin = np.interp(y / b, [-1.2, -0.85, -0.6, -0.3, 0.1, 0.5, 1.0], [12, 6, 4.5, 8, 13, 14, 14])
     thin = thin[None] + np.interp(t, [0.2, 0.5], [1, 0])[:, None] * np.interp(y / b, [-1.0, -0.5, -0.1], [9, 24, 0])[None]
     middle = np.interp(y / b, [-1.0, 0.0, 0.6], [rng.uniform(-3, 3), 2, 0])
     top = np.interp(t, [0.75, 0.95, 1.1], [0, 10, 16])[:, None]
@@ -296,7 +296,7 @@ def build(rng: np.random.Generator) -> Anatomy:
                 behind = float(np.interp(zz, z, cage[:, N_ANGLES // 2]))
                 neck = [(s * s0 * 0.9, back(zz) + 0.6 * s0, zz + 3), (s * (s0 + 16), min(back(zz) + 2.0 * s0, behind), zz),
                         (s * (s0 + 36), behind + 2, zz - 3)]
-                bones += [_line(neck, [4.4, 4.8, 4.4], 540.0), _line(neck, [2.6, 3.0, 2.6], 230.0)]
+                bones += [_line(neck, [3.6, 4.2, 4.0], 420.0), _line(neck, [2.0, 2.6, 2.4], 200.0)]
 
     # abdomen: spleen, stomach with its bubble, left lobe, kidneys, a gut loop now and then
     ld = domes[1]
@@ -351,8 +351,8 @@ def _grow(rng, points, depth, right_end, left_end, heart_z):
         drawn = rng.permutation(len(mine))
         n_art, n_vein = min(1150, len(mine) // 2), min(650, len(mine) // 3)
         jitter = rng.uniform(-2.5, 2.5, (len(mine), 3))
-        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.6, 0.48, 2.55)
-        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.6, 0.48, 2.7)
+        arteries, leaves = _tree(rng, (mine + jitter)[drawn[:n_art]], hilum + (side * 4, -2, 2), 0.6, 0.46, 2.3)
+        veins, _ = _tree(rng, (mine + jitter)[drawn[n_art:n_art + n_vein]], (side * 46, hilum[1] - 4, heart_z + 64), 0.6, 0.46, 2.4)
         vessels += [arteries, veins]
         fat = leaves > 15
         tube, size = arteries[fat].copy(), arteries[fat][:, [3, 7]]

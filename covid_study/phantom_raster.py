@@ -373,7 +373,7 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                         canal = np.sqrt((u / 0.52) ** 2 + ((v - 1.24) / 0.46) ** 2)
                         arch = soft((1.62 - canal) * 0.48 * size, dx) * (1 - disc * 0.8)
                         if v > 0.75 and arch > inside:
-                            value, inside = 480.0, arch
+                            value, inside = 430.0, arch
                         hole = soft((1 - canal) * 0.48 * size, dx)
                         if hole > 0:
                             value, inside = 560 + (25 - 560) * hole, max(inside, hole)
@@ -381,10 +381,10 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                         long = soft((2.75 + 0.5 * level - v) * size, dx)
                         if tip * long > inside and level < 0.75:
                             value, inside = 420.0, tip * long
-                        wing = soft((0.25 - abs(v - 0.75 - 0.62 * u)) * size, dx) * soft((1.95 - u) * size, dx)
+                        wing = soft((0.25 - abs(v - 0.75 - 0.62 * u)) * size, dx) * soft((1.75 - u) * size, dx)
                         wing *= soft((0.3 - abs(level)) * gap, 2.0) + soft((0.3 - abs(level - 1)) * gap, 2.0)
                         if u > 0.55 and wing > inside:
-                            value, inside = 430.0, wing
+                            value, inside = 310.0, wing
                     if row < sternum.shape[0] and sternum[row, 1] > 0:
                         w = sternum[row, 1]
                         bow = min(1.0, (x / w) ** 4)

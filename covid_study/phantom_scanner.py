@@ -140,7 +140,7 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
     dependent = rng.uniform(40, 230) if rng.random() < 0.35 else 0.0
     motion = rng.uniform(0.6, 2.2) if rng.random() < 0.15 else 0.0
     plates = _plates(anatomy, rng)
-    level = centre.noise_hu * rng.uniform(0.8, 1.3) * (120 / kvp) * (2 * anatomy.half_width / 260) ** 1.5
+    level = centre.noise_hu * rng.uniform(0.9, 1.5) * (120 / kvp) * (2 * anatomy.half_width / 260) ** 1.5
     level *= np.sqrt(5 / dz) * min(1.0, (0.7 / pixel)) ** 0.85
 
     gx = grid.corner[2] + np.arange(nx) * pixel - tx
