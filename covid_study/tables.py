@@ -46,15 +46,15 @@ STYLE = """<style>
 .study-table table{border-collapse:collapse;font-size:12.5px;line-height:1.3;font-variant-numeric:tabular-nums;
  margin:0;width:auto;table-layout:auto;border:0}
 .study-table .caption{font-size:12.5px;padding:0 0 .5em;max-width:70em}
-.study-table th,.study-table td{padding:4px 6px;border:0;text-align:center;white-space:nowrap;background:none;
- vertical-align:top;max-width:none}
-.study-table thead th{font-weight:600;vertical-align:bottom}
+.study-table th,.study-table td{padding:4px 6px;border:0;text-align:center!important;white-space:nowrap;background:none;
+ vertical-align:top!important;max-width:none}
+.study-table thead th{font-weight:600;vertical-align:bottom!important}
 .study-table thead tr:first-child th{border-top:1.5px solid currentColor}
 .study-table thead tr:last-child th{border-bottom:1px solid currentColor}
 .study-table tbody tr{background:none!important;border-bottom:1px solid rgba(128,128,128,.28)}
 .study-table tbody tr:last-child{border-bottom:1.5px solid currentColor}
-.study-table th.row{text-align:left;font-weight:600;white-space:normal;min-width:8.5em;max-width:13em}
-.study-table .key{text-align:left;font-size:10.5px;opacity:.68;line-height:1.56}
+.study-table th.row{text-align:left!important;font-weight:600;white-space:normal;min-width:8.5em;max-width:13em}
+.study-table .key{text-align:left!important;font-size:10.5px;opacity:.68;line-height:1.56}
 .study-table .first{border-left:1px solid rgba(128,128,128,.28)}
 .study-table .small,.study-table .paper{font-size:10.5px;opacity:.68;font-weight:400}
 .study-table .paper{opacity:.95;color:#0072b2}
