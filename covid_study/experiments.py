@@ -33,8 +33,16 @@ class Volumes:
     key: str
 
     def rows(self, exam_ids: Sequence[str]) -> torch.Tensor:
-        """Where these exams lie in `data`."""
-        return torch.from_numpy(self.table.index.get_indexer(pd.Index(exam_ids))).to(self.data.device)
+        """Where these exams lie in `data`.
+
+        Raises:
+            StudyError: names an exam that is not there, e.g. one that was left out.
+        """
+        places = self.table.index.get_indexer(pd.Index(exam_ids))
+        if (places < 0).any():  # -1 would silently be the last exam
+            unknown = [exam for exam, place in zip(exam_ids, places, strict=True) if place < 0]
+            raise StudyError(f"{len(unknown)} exams are not in the store, the first is '{unknown[0]}'")
+        return torch.from_numpy(places).to(self.data.device)
 
     def of(self, exam_ids: Sequence[str]) -> torch.Tensor:
         """The volumes of these exams."""
@@ -176,7 +184,7 @@ def sweep(runs: dict[str, Run], volumes: Volumes, folder: Path) -> dict[str, Pat
     for name, run in progress(runs.items(), "classifiers", len(runs)):
         try:
             done[name] = train(run, volumes, folder, title=name)
-        except (RuntimeError, FloatingPointError) as error:
+        except Exception as error:  # whatever it is, it is told below, after the others
             failed[name] = error
     if failed:
         lines = "\n".join(f"  {name}: {error}" for name, error in failed.items())

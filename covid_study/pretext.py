@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from covid_study import rubiks_cube
+from covid_study.cache import write_atomically
 from covid_study.networks import encoder, n_features
 from covid_study.training import fit, in_batches, to_input
 
@@ -73,7 +74,8 @@ def train_pretext(
 
     before = Path(folder) / "epoch0.csv"
     if not before.is_file():
-        pd.DataFrame([{"epoch": 0, **measure(0, model)}]).to_csv(before, index=False)
+        untrained = pd.DataFrame([{"epoch": 0, **measure(0, model)}])
+        write_atomically(before, lambda path: untrained.to_csv(path, index=False))
     history = fit(
         model,
         len(volumes),
