@@ -19,7 +19,18 @@ from covid_study.errors import StudyError
 PACKAGE = Path(__file__).parent
 # These run notebooks and lay out pages: they cannot change what stands in an executed notebook.
 WITHOUT_INFLUENCE = frozenset(
-    {"cache", "dependencies", "environment", "errors", "execution", "pages", "paths", "progress", "study"}
+    {
+        "cache",
+        "dependencies",
+        "environment",
+        "errors",
+        "execution",
+        "pages",
+        "paths",
+        "planning",
+        "progress",
+        "study",
+    }
 )
 VERSIONS = ("torch", "monai", "numpy", "scipy", "pandas", "scikit-learn")
 
