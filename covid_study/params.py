@@ -215,6 +215,18 @@ def _yaml_hint(problem: dict) -> str:
     return ""
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key that stands twice, where it would take the last and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                where = node.value[number][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", where)
+        return super().construct_mapping(node, deep)
+
+
 def load_profile(path: Path | str) -> dict[str, dict]:
     """Read and check a profile; returns its sections as plain dictionaries.
 
@@ -230,7 +242,7 @@ def load_profile(path: Path | str) -> dict[str, dict]:
             f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}"
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe loader
     except yaml.YAMLError as error:
         raise ParameterError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
