@@ -17,7 +17,9 @@ from covid_study.errors import CohortError, StudyError
 from covid_study.exams import COLUMNS, FINDINGS, SPLITS, Volume
 
 VISITS = {  # chance of a second, and of a third exam: paper A, III-A, 305/251, 872/869 and 1498/1475 exams a patient
-    "covid": (0.165, 0.025), "cap": (0.0034, 0.0), "non_pneumonia": (0.0156, 0.0),
+    "covid": (0.165, 0.025),
+    "cap": (0.0034, 0.0),
+    "non_pneumonia": (0.0156, 0.0),
 }
 _ID = re.compile(r"(covid|cap|non_pneumonia)-(\d{4,})-([abc])")
 
@@ -42,14 +44,18 @@ def _rng(seed: int, *words: str) -> np.random.Generator:
 def _parse(exam_id: str) -> tuple[str, str]:
     match = _ID.fullmatch(str(exam_id))
     if not match:
-        raise StudyError(f"phantom exam {exam_id!r}: not an id of the synthetic cohort; expected FINDING-NUMBER-VISIT such as "
-                         f"'covid-0007-a' with a finding of {', '.join(FINDINGS)}. Use the ids of phantom.cohort().")
+        raise StudyError(
+            f"phantom exam {exam_id!r}: not an id of the synthetic cohort; expected FINDING-NUMBER-VISIT such as "
+            f"'covid-0007-a' with a finding of {', '.join(FINDINGS)}. Use the ids of phantom.cohort()."
+        )
     return match[1], f"{match[1]}-{match[2]}"
 
 
 def _centre(seed: int, patient_id: str) -> phantom_scanner.Centre:
     """The patient's hospital, drawn without looking at the finding (the patient number alone would do)."""
-    return phantom_scanner.CENTRES[int(_rng(seed, "centre", patient_id).integers(len(phantom_scanner.CENTRES)))]
+    return phantom_scanner.CENTRES[
+        int(_rng(seed, "centre", patient_id).integers(len(phantom_scanner.CENTRES)))
+    ]
 
 
 def kind_of(exam_id: str, seed: int) -> str:
@@ -79,9 +85,13 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
             raise CohortError(f"phantom cohort: unknown split {split!r}; use {', '.join(SPLITS)}.")
         for finding, count in wanted.items():
             if finding not in FINDINGS:
-                raise CohortError(f"phantom cohort, split {split!r}: unknown finding {finding!r}; use {', '.join(FINDINGS)}.")
+                raise CohortError(
+                    f"phantom cohort, split {split!r}: unknown finding {finding!r}; use {', '.join(FINDINGS)}."
+                )
             if isinstance(count, bool) or int(count) != count or count < 0:
-                raise CohortError(f"phantom cohort, {split!r}, {finding!r}: {count!r} exams; expected a whole number, 0 or more.")
+                raise CohortError(
+                    f"phantom cohort, {split!r}, {finding!r}: {count!r} exams; expected a whole number, 0 or more."
+                )
             made = 0
             while made < count:
                 patient = f"{finding}-{numbers[finding]:04d}"
@@ -90,12 +100,23 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
                 chance = _rng(seed, "visits", patient).random()
                 visits = 3 if chance < third else 2 if chance < second + third else 1
                 for visit in "abc"[: min(visits, count - made)]:
-                    rows.append((f"{patient}-{visit}", patient, "phantom", finding, _centre(seed, patient).name, split))
+                    rows.append(
+                        (
+                            f"{patient}-{visit}",
+                            patient,
+                            "phantom",
+                            finding,
+                            _centre(seed, patient).name,
+                            split,
+                        )
+                    )
                     made += 1
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def make_exam(exam_id: str, seed: int, matrix: int = 512, thickness_mm: tuple[float, float] = (0.5, 10.0)) -> PhantomExam:
+def make_exam(
+    exam_id: str, seed: int, matrix: int = 512, thickness_mm: tuple[float, float] = (0.5, 10.0)
+) -> PhantomExam:
     """Render one synthetic exam with its masks.
 
     Paper A, Table I gives the range of protocols. matrix: pixels a side; the field of view and the patient stay the same.
@@ -110,13 +131,21 @@ def make_exam(exam_id: str, seed: int, matrix: int = 512, thickness_mm: tuple[fl
     _, patient_id = _parse(exam_id)
     low, high = (float(t) for t in thickness_mm)
     if not 0 < low <= high:
-        raise StudyError(f"phantom exam {exam_id}: thickness_mm {tuple(thickness_mm)}; expected (least, greatest) in mm, above 0.")
+        raise StudyError(
+            f"phantom exam {exam_id}: thickness_mm {tuple(thickness_mm)}; expected (least, greatest) in mm, above 0."
+        )
     if matrix < 16:
-        raise StudyError(f"phantom exam {exam_id}: matrix {matrix}; expected at least 16 pixels a side (512 as in Table I).")
+        raise StudyError(
+            f"phantom exam {exam_id}: matrix {matrix}; expected at least 16 pixels a side (512 as in Table I)."
+        )
     centre = _centre(seed, patient_id)
     anatomy = phantom_anatomy.build(_rng(seed, "anatomy", patient_id))
     kind = kind_of(exam_id, seed)
     lesions = phantom_lesions.draw_lesions(anatomy, kind, _rng(seed, "lesions", exam_id))
-    grid, protocol = phantom_scanner.place(anatomy, centre, _rng(seed, "place", exam_id), int(matrix), (low, high))
-    hu, lungs, ill = phantom_scanner.scan(anatomy, lesions, centre, grid, _rng(seed, "scan", exam_id), protocol["kvp"])
+    grid, protocol = phantom_scanner.place(
+        anatomy, centre, _rng(seed, "place", exam_id), int(matrix), (low, high)
+    )
+    hu, lungs, ill = phantom_scanner.scan(
+        anatomy, lesions, centre, grid, _rng(seed, "scan", exam_id), protocol["kvp"]
+    )
     return PhantomExam(Volume(hu, grid.spacing, protocol), lungs, ill, kind, centre.name)

@@ -10,7 +10,8 @@ import numpy as np
 from covid_study.phantom_anatomy import Anatomy
 from covid_study.phantom_raster import GROUND_GLASS, HOLE, LOBAR, PARENCHYMA, PAVING, SOLID
 
-LESION_CONTRAST = 1.0  # how far the ground glass of COVID-19 and of its mimics departs from normal lung; the one calibration number
+# The one calibration number: how far the ground glass of COVID-19 and of its mimics departs from normal lung.
+LESION_CONTRAST = 1.0
 KINDS = {  # finding -> kind of case -> share
     "covid": {"typical": 0.88, "early": 0.12},
     "cap": {"lobar": 0.72, "mimic": 0.28},
@@ -32,7 +33,7 @@ def kind_of(finding: str, rng: np.random.Generator) -> str:
 
 
 def _normal(anatomy: Anatomy, point):
-    """cos and sin of the outward direction at a point, within the axial plane."""
+    """Cosine and sine of the outward direction at a point, within the axial plane."""
     side = np.sign(point[0]) * 0.42 * anatomy.half_width
     out = np.array([point[0] - side, point[1] * 1.1])
     out += np.array([np.sign(point[0]) * 8, 0])
@@ -57,7 +58,7 @@ def _glass(rng, contrast, low=200.0, high=425.0):
 
 
 def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
-    """Bilateral patches of ground glass: round ones (14 to 28 mm of them dense), bands under the pleura and larger confluent ones.
+    """Bilateral patches of ground glass: round ones (dense over 14 to 28 mm), subpleural bands, larger confluent ones.
 
     load: 0 to 1, how much; peripheral, basal: how strongly they keep to the pleura and to the lower lobes.
     """
@@ -85,15 +86,25 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
         hu, pattern = _glass(rng, contrast), GROUND_GLASS
         if rng.random() < 0.22:
             pattern = PAVING
-        rows.append(_row(anatomy, point, size * grow, 0.9, hu, rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7), pattern))
+        rows.append(
+            _row(
+                anatomy, point, size * grow, 0.9, hu, rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7), pattern
+            )
+        )
         if rng.random() < 0.12 + 0.22 * load:  # part of it has consolidated
             core = point + rng.uniform(-4, 4, 3)
             dense = min(hu + contrast * rng.uniform(250, 520), 20.0)
-            rows.append(_row(anatomy, core, size * grow * rng.uniform(0.35, 0.6), 0.95, dense, 0.45, 0.6, GROUND_GLASS))
+            rows.append(
+                _row(
+                    anatomy, core, size * grow * rng.uniform(0.35, 0.6), 0.95, dense, 0.45, 0.6, GROUND_GLASS
+                )
+            )
     return rows
 
 
-def draw_lesions(anatomy: Anatomy, kind: str, rng: np.random.Generator, contrast: float | None = None) -> np.ndarray:
+def draw_lesions(
+    anatomy: Anatomy, kind: str, rng: np.random.Generator, contrast: float | None = None
+) -> np.ndarray:
     """All lesions of one exam: (n, 14) rows for `phantom_raster.paint_lesions`, patient mm.
 
     Choice: distribution, size and density follow the radiological descriptions that paper A cites, not measured frequencies.
@@ -115,19 +126,39 @@ def draw_lesions(anatomy: Anatomy, kind: str, rng: np.random.Generator, contrast
         for _ in range(rng.integers(1, 4)):
             point, _ = _pick(rng, anatomy, weight)
             size = rng.uniform(6.5, 11) * rng.uniform(0.85, 1.2, 3) * contrast ** (1 / 3)
-            rows.append(_row(anatomy, point, size, 0.85, _glass(rng, contrast, 90, 190), 0.6, 0.5, GROUND_GLASS))
+            rows.append(
+                _row(anatomy, point, size, 0.85, _glass(rng, contrast, 90, 190), 0.6, 0.5, GROUND_GLASS)
+            )
     elif kind == "mimic":
-        rows = ground_glass(anatomy, rng, rng.beta(1.4, 2.4), rng.uniform(-0.4, 0.9), rng.uniform(-0.5, 0.7), contrast)
+        rows = ground_glass(
+            anatomy, rng, rng.beta(1.4, 2.4), rng.uniform(-0.4, 0.9), rng.uniform(-0.5, 0.7), contrast
+        )
     elif kind == "lobar":
         sizes = np.bincount(anatomy.lobe, minlength=5) * np.array([1.5, 1.0, 1.0, 1.4, 0.8])
         for lobe in rng.choice(5, 1 + (rng.random() < 0.28), replace=False, p=sizes / sizes.sum()):
             weight = (anatomy.lobe == lobe) * np.exp(-depth / 60.0)
             point, _ = _pick(rng, anatomy, weight)
             size = rng.uniform(16, 58) * rng.uniform(0.8, 1.25, 3)
-            rows.append(_row(anatomy, point, size * rng.uniform(1.15, 1.4), 0.85, PARENCHYMA + rng.uniform(150, 330), 0.5, 0.5, LOBAR, lobe))
-            rows.append(_row(anatomy, point, size, 1.0, rng.uniform(-40, 45), rng.uniform(0.12, 0.3), 0.45, LOBAR, lobe))
+            rows.append(
+                _row(
+                    anatomy,
+                    point,
+                    size * rng.uniform(1.15, 1.4),
+                    0.85,
+                    PARENCHYMA + rng.uniform(150, 330),
+                    0.5,
+                    0.5,
+                    LOBAR,
+                    lobe,
+                )
+            )
+            rows.append(
+                _row(
+                    anatomy, point, size, 1.0, rng.uniform(-40, 45), rng.uniform(0.12, 0.3), 0.45, LOBAR, lobe
+                )
+            )
             for _ in range(rng.integers(0, 7)):  # patches around it
-                near = (anatomy.lobe == lobe) * np.exp(-np.sum((points - point) ** 2, 1) / (2 * 38.0 ** 2))
+                near = (anatomy.lobe == lobe) * np.exp(-np.sum((points - point) ** 2, 1) / (2 * 38.0**2))
                 spot, _ = _pick(rng, anatomy, near)
                 small = rng.uniform(4, 11) * rng.uniform(0.85, 1.2, 3)
                 rows.append(_row(anatomy, spot, small, 0.9, rng.uniform(-500, -100), 0.4, 0.4, GROUND_GLASS))
@@ -135,12 +166,25 @@ def draw_lesions(anatomy: Anatomy, kind: str, rng: np.random.Generator, contrast
         for _ in range(1 + min(rng.poisson(1.6), 9)):
             point, _ = _pick(rng, anatomy, (depth > 3) * 1.0)
             radius = np.clip(rng.lognormal(np.log(4.5), 0.45), 2, 10)
-            rows.append(_row(anatomy, point, radius * rng.uniform(0.9, 1.1, 3), 1.0, rng.uniform(-20, 60), 0.18, 0.15, SOLID))
+            rows.append(
+                _row(
+                    anatomy,
+                    point,
+                    radius * rng.uniform(0.9, 1.1, 3),
+                    1.0,
+                    rng.uniform(-20, 60),
+                    0.18,
+                    0.15,
+                    SOLID,
+                )
+            )
     elif kind == "emphysema":
         severity = rng.uniform(0.2, 1)
         weight = np.exp(3.0 * points[:, 2] / anatomy.height)
         for _ in range(int(40 + 160 * severity)):
             point, _ = _pick(rng, anatomy, weight)
             radius = rng.uniform(3, 6 + 7 * severity)
-            rows.append(_row(anatomy, point, radius * rng.uniform(0.8, 1.2, 3), 0.9, -985.0, 0.35, 0.35, HOLE))
+            rows.append(
+                _row(anatomy, point, radius * rng.uniform(0.8, 1.2, 3), 0.9, -985.0, 0.35, 0.35, HOLE)
+            )
     return np.array(rows, dtype=np.float64).reshape(-1, COLUMNS)

@@ -2,6 +2,7 @@
 
 Every shape has an edge one pixel wide, and every slice is the mean of several planes across its thickness: partial
 volume is built in, so that the same patient can be sampled at 0.6 mm or at 3 mm without a finer grid in between.
+One file, longer than others: Numba's cache does not notice when a function in another file changes.
 """
 
 from __future__ import annotations
@@ -72,118 +73,153 @@ def lobes(points, half_depth, height):
 
 
 @_jit
-def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof, planes, cage, muscle, body,
-                right_edge, left_edge, edge_y0, edge_dy, spine_y, drop, rib_kind, field, pixel, sizes, tone):
+def rib(wall, level, gap, kind, pixel):
+    """HU of a rib and its share of the pixel; wall: mm outside the pleura, level: height in rib spacings."""
+    offset = (level - np.floor(level) - 0.5) * gap
+    e = np.sqrt(((wall - 5.2) / 3.9) ** 2 + (offset / 6.6) ** 2)
+    core = 130.0  # cartilage
+    if kind > 1:  # marrow within cortex
+        core = 180.0 + 520.0 * soft((e - 0.62) * 4.2, max(1.2, pixel))
+    return core, soft((1 - e) * 4.2, pixel)
+
+
+@_jit
+def chest_wall(field, x, y, z, r, rb, rm, rc, t, level, gap, kind, pixel, fat):
+    """HU of skin, fat, muscle or rib, r mm from the axis; rb, rm, rc: radii of skin, muscle and pleura."""
+    strand = lattice(field, x / 9, y / 9, z / 14)
+    value = fat + 14 * strand
+    deep = soft(rm - r, pixel)
+    if deep < 1 and pixel < 1.5 and abs(lattice(field, x / 23, y / 23, z / 23)) < 0.018:
+        value += 45  # septa
+    value += (20 - value) * soft(1.7 - (rb - r), pixel)
+    if deep <= 0:
+        return value
+    wall, thick = r - rc, rm - rc - 10
+    flesh = MUSCLE + 8 * strand
+    if wall > 10.5 and thick > 5:  # a fat plane between two muscles, here and there
+        mid = 10 + thick * (0.5 + 0.55 * lattice(field, x / 34, y / 34, z / 55))
+        split = soft(0.9 + 2.4 * lattice(field, x / 19, y / 19, z / 30) - abs(wall - mid), pixel)
+        flesh += (fat + 20 - flesh) * split
+    if wall > 12:  # pads of fat, more towards the shoulders
+        pad = lattice(field, x / 26 + 7, y / 26, z / 40) + 0.5 * strand
+        flesh += (fat - flesh) * soft(pad - 0.20 - 0.9 * max(0.0, 0.86 - t), 0.12)
+    if wall < 1.8:
+        flesh = fat + 60
+    value += deep * (flesh - value)
+    if wall < 11 and kind > 0:
+        core, bone = rib(wall, level, gap, kind, pixel)
+        value += bone * (core - value)
+    return value
+
+
+@_jit
+def between_lungs(field, x, y, z, above, below, side, wall, behind, fat, liver):
+    """HU and label within the ribcage but outside the lungs.
+
+    above, below: mm above the diaphragm, below the apex; side, wall: mm outside the mediastinum, inside the pleura;
+    behind: mm behind the middle of the vertebral bodies.
+    """
+    if above < 0:
+        if above > -3.5 or wall < 4:
+            return MUSCLE, ABDOMEN
+        if x < 24 - 0.55 * y + 0.55 * above + 14 * lattice(field, x / 50, y / 50, z / 50):
+            vein = abs(lattice(field, x / 22, y / 22 + 3, z / 22)) < 0.035
+            return liver - 22 * vein, ABDOMEN
+        return fat + 12 * lattice(field, x / 9, y / 9, z / 14), ABDOMEN
+    if below < 0:
+        pad = lattice(field, x / 15, y / 15, z / 22)
+        value = MUSCLE + (fat - MUSCLE) * soft(pad - 0.08, 0.2)
+    elif side > -2.0:
+        value = 0.0  # pleura
+    else:
+        value = fat + 8 + 45 * max(0.0, lattice(field, x / 7, y / 7, z / 10))
+    if behind > 2:  # muscle between the necks of the ribs
+        value += (MUSCLE - value) * min(1.0, 0.25 * (behind - 2))
+    return value, MEDIASTINUM
+
+
+@_jit
+def render_body(
+    hu,
+    lung,
+    label,
+    background,
+    pixels,
+    planes,
+    contours,
+    edges,
+    edge_y,
+    spine_y,
+    drop,
+    rib_kind,
+    field,
+    sizes,
+    tone,
+):
     """Fill one block of slices with everything that is not a separate organ.
 
     hu, lung: float32 (z, y, x) outputs, HU and the share of lung; label: uint8. background: HU of air and table (y, x).
-    xs, ys, radius, angle, floor, roof: per pixel, patient mm, polar coordinates (angle in table cells), diaphragm, apex.
-    planes: z in mm (slice, plane in the slice). cage, muscle, body: radii (slice * planes, angle). right_edge, left_edge:
-    x of the mediastinum (slice * planes, y). spine_y: (slice * planes,). sizes: half_depth, height, rib spacing, rib start, rib end. tone: base HU of the
-    lung, dependent HU, fat HU, liver HU.
+    pixels: (6, y, x) patient mm x, y, radius, angle (in table cells), height of the diaphragm, of the apex. planes: z in mm
+    (slice, plane in the slice). contours: (3, slices * planes, angle) radii of pleura, muscle, skin. edges: (2, slices * planes, y):
+    x of the mediastinum's right and left surface, from edge_y[0] in steps of edge_y[1]. spine_y: (slices * planes,).
+    sizes: half depth, height, rib spacing, pixel. tone: HU of lung, its excess along the back, of fat, of liver.
     """
     nz, ny, nx = hu.shape
-    half_depth, height, gap, rib_low, rib_high = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    half_depth, height, gap, pixel = sizes[0], sizes[1], sizes[2], sizes[3]
     base, dependent, fat, liver = tone[0], tone[1], tone[2], tone[3]
-    n_planes, n_angles = planes.shape[1], cage.shape[1] - 1
+    n_planes = planes.shape[1]
     share = 1.0 / n_planes
     for k in range(nz):
         for s in range(n_planes):
             z, row = planes[k, s], k * n_planes + s
-            reach = body[row].max() + pixel
+            reach = contours[2, row].max() + pixel
             t = z / height
             for j in range(ny):
                 for i in range(nx):
-                    r = radius[j, i]
+                    r = pixels[2, j, i]
                     if r > reach:
                         hu[k, j, i] += share * background[j, i]
                         continue
-                    q = angle[j, i]
+                    q = pixels[3, j, i]
                     a = int(q)
                     q -= a
-                    rb = body[row, a] * (1 - q) + body[row, a + 1] * q
+                    rb = contours[2, row, a] * (1 - q) + contours[2, row, a + 1] * q
                     inside = soft(rb - r, pixel)
                     if inside <= 0:
                         hu[k, j, i] += share * background[j, i]
                         continue
-                    rm = muscle[row, a] * (1 - q) + muscle[row, a + 1] * q
-                    rc = cage[row, a] * (1 - q) + cage[row, a + 1] * q
-                    x, y = xs[j, i], ys[j, i]
+                    rm = contours[1, row, a] * (1 - q) + contours[1, row, a + 1] * q
+                    rc = contours[0, row, a] * (1 - q) + contours[0, row, a + 1] * q
+                    x, y = pixels[0, j, i], pixels[1, j, i]
                     value, air, tissue = fat, 0.0, WALL
-                    if r > rc - pixel:  # the chest wall, from the skin inwards
-                        under = rb - r
-                        strand = lattice(field, x / 9, y / 9, z / 14)
-                        value = fat + 14 * strand
-                        deep = soft(rm - r, pixel)
-                        if deep < 1 and pixel < 1.5 and abs(lattice(field, x / 23, y / 23, z / 23)) < 0.018:
-                            value += 45
-                        value += (20 - value) * soft(1.7 - under, pixel)
-                        if deep > 0:
-                            wall = r - rc
-                            flesh = MUSCLE + 8 * strand
-                            # fat planes: one half way out, and pads where the noise says so, more towards the shoulders
-                            thick = rm - rc - 10
-                            if wall > 10.5 and thick > 5:
-                                bend = lattice(field, x / 34, y / 34, z / 55)
-                                mid = 10 + thick * (0.5 + 0.55 * bend)
-                                split = soft(0.9 + 2.4 * lattice(field, x / 19, y / 19, z / 30) - abs(wall - mid), pixel)
-                                flesh += (fat + 20 - flesh) * split
-                            if wall > 12:
-                                pad = lattice(field, x / 26 + 7, y / 26, z / 40) + 0.5 * strand
-                                flesh += (fat - flesh) * soft(pad - 0.20 - 0.9 * max(0.0, 0.86 - t), 0.12)
-                            if wall < 1.8:
-                                flesh = fat + 60
-                            value += deep * (flesh - value)
-                            if wall < 11 and rib_low < t < rib_high:
-                                level = (z + drop[a] * (1 - q) + drop[a + 1] * q) / gap
-                                offset = (level - np.floor(level) - 0.5) * gap
-                                e = np.sqrt(((wall - 5.2) / 3.9) ** 2 + (offset / 6.6) ** 2)
-                                bone = soft((1 - e) * 4.2, pixel)
-                                if bone > 0 and rib_kind[a] > 0:
-                                    if rib_kind[a] > 1:
-                                        core = 180.0 + 520.0 * soft((e - 0.62) * 4.2, max(1.2, pixel))
-                                    else:
-                                        core = 115.0 + 60 * strand
-                                    value += bone * (core - value)
-                    if r < rc + pixel:  # inside the cage: lung, mediastinum or abdomen
-                        cell = (y - edge_y0) / edge_dy
-                        c = min(max(int(cell), 0), right_edge.shape[1] - 2)
+                    if r > rc - pixel:
+                        level = (z + drop[a] * (1 - q) + drop[a + 1] * q) / gap
+                        kind = rib_kind[a] if -0.3 < t < 1.02 else 0
+                        value = chest_wall(field, x, y, z, r, rb, rm, rc, t, level, gap, kind, pixel, fat)
+                    if r < rc + pixel:
+                        cell = (y - edge_y[0]) / edge_y[1]
+                        c = min(max(int(cell), 0), edges.shape[2] - 2)
                         cell -= c
-                        xr = right_edge[row, c] * (1 - cell) + right_edge[row, c + 1] * cell
-                        xl = left_edge[row, c] * (1 - cell) + left_edge[row, c + 1] * cell
-                        side = max(xr - x, x - xl)
-                        above, below = z - floor[j, i], roof[j, i] - z
+                        right = edges[0, row, c] * (1 - cell) + edges[0, row, c + 1] * cell
+                        left = edges[1, row, c] * (1 - cell) + edges[1, row, c + 1] * cell
+                        side = max(right - x, x - left)
+                        above, below = z - pixels[4, j, i], pixels[5, j, i] - z
                         steep = max(pixel, 2.0)
-                        air = soft(rc - r, pixel) * soft(above, steep) * soft(below, steep) * soft(side, pixel)
                         within = soft(rc - r, pixel)
+                        air = within * soft(above, steep) * soft(below, steep) * soft(side, pixel)
                         if air < 1:
-                            if above < 0:
-                                tissue = ABDOMEN
-                                inner = fat + 12 * lattice(field, x / 9, y / 9, z / 14)
-                                if above > -3.5 or rc - r < 4:
-                                    inner = MUSCLE
-                                elif x < 24 - 0.55 * y + 0.55 * above + 14 * lattice(field, x / 50, y / 50, z / 50):
-                                    inner = liver
-                                    if abs(lattice(field, x / 22, y / 22 + 3, z / 22)) < 0.035:
-                                        inner -= 22
-                            else:
-                                tissue = MEDIASTINUM
-                                strand = lattice(field, x / 7, y / 7, z / 10)
-                                inner = fat + 8 + 45 * max(0.0, strand)
-                                if below < 0:
-                                    pad = lattice(field, x / 15, y / 15, z / 22)
-                                    inner = MUSCLE + (fat - MUSCLE) * soft(pad - 0.08, 0.2)
-                                elif side > -2.0:
-                                    inner = 0.0
-                                if y > spine_y[row] + 2:  # beside the spine: muscle between the necks of the ribs
-                                    inner += (MUSCLE - inner) * min(1.0, 0.25 * (y - spine_y[row] - 2))
+                            inner, tissue = between_lungs(
+                                field, x, y, z, above, below, side, rc - r, y - spine_y[row], fat, liver
+                            )
                             value += within * (inner - value)
                         if air > 0:
                             lobe, fissure = lobe_of(x, y, z, half_depth, height)
-                            open_lung = parenchyma(field, x, y, z, rc - r, half_depth, base, dependent, pixel < 1.6)
+                            inner = parenchyma(
+                                field, x, y, z, rc - r, half_depth, base, dependent, pixel < 1.6
+                            )
                             if fissure < 2.5:
-                                open_lung += 80.0 * np.exp(-((fissure / 1.0) ** 2)) / max(1.0, pixel)
-                            value += (open_lung - value) * air
+                                inner += 80.0 * np.exp(-(fissure**2)) / max(1.0, pixel)
+                            value += (inner - value) * air
                     hu[k, j, i] += share * (value * inside + background[j, i] * (1 - inside))
                     lung[k, j, i] += share * air
                     if 2 * s <= n_planes:
@@ -194,7 +230,7 @@ def render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof,
 def paint_tubes(hu, lung, label, tubes, corner, spacing, spread, allowed):
     """Draw capsules: rows of x0, y0, z0, r0, x1, y1, z1, r1, HU in scanner mm, later rows over earlier ones.
 
-    corner: mm of the first voxel's centre (z, y, x); spread: slice offsets in mm whose mean is a slice; allowed: bit mask of labels.
+    corner: mm of the first voxel's centre (z, y, x); spread: offsets in mm whose mean is a slice; allowed: bit mask of labels.
     """
     nz, ny, nx = hu.shape
     dz, dy, dx = spacing
@@ -269,8 +305,8 @@ def paint_ellipsoids(hu, lung, label, blobs, corner, spacing, spread, allowed):
 def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, turn, sizes):
     """Draw lesions into the lung and mark them in `burden` (float32, share of a voxel that is ill).
 
-    Rows: cx, cy, cz, r_in, r_along, r_z, cos, sin, opacity, HU, edge, roughness, pattern, lobe, in patient mm; cos, sin turn the
-    first axis along the pleural normal. turn: cos, sin, x, y, z, stretch, from scanner to patient. sizes: half depth, height.
+    Rows: cx, cy, cz, r_in, r_along, r_z, cos, sin, opacity, HU, edge, roughness, pattern, lobe, in patient mm; cos, sin turn
+    the first axis along the pleural normal. turn: cos, sin, x, y, z, stretch, from scanner to patient. sizes: half depth, height.
     """
     nz, ny, nx = hu.shape
     dz, dy, dx = spacing
@@ -308,7 +344,9 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
                             continue
                         noise = lattice(field, x / grain + n, y / grain, z / grain)
                         if rho > 1 - 1.3 * rough - blur:  # a ragged edge; the middle needs none
-                            noise += 0.7 * lattice(field, 3.1 * x / grain, 3.1 * y / grain + n, 3.1 * z / grain)
+                            noise += 0.7 * lattice(
+                                field, 3.1 * x / grain, 3.1 * y / grain + n, 3.1 * z / grain
+                            )
                         o = soft((1 - rho + rough * noise) - 0.5 * blur, blur)
                         if o > 0 and pattern == LOBAR:
                             where, fissure = lobe_of(x, y, z, sizes[0], sizes[1])
@@ -320,7 +358,7 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
                             hue = target + 45 * lattice(field, x / 6, y / 6 + n, z / 6)
                             if pattern == PAVING and abs(lattice(field, x / 7, y / 7, z / 7 + n)) < 0.07:
                                 hue += 190
-                            if pattern == SOLID or pattern == LOBAR:
+                            if pattern in (SOLID, LOBAR):
                                 hue = target + 0.4 * (hue - target)
                             cover += o
                             paint += o * hue
@@ -335,11 +373,42 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
 
 
 @_jit
-def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
-    """Draw the spine (body, disc, canal, arch, processes) and the sternum of one block of slices.
+def vertebra(u, v, size, level, gap, pixel):
+    """HU and share of the pixel of the spine; u, v: sideways and backwards in half widths of a vertebral body."""
+    value, inside = 0.0, 0.0
+    if not -1.2 < v < 4.2:
+        return value, inside
+    disc = soft((0.13 - abs(level - 0.5)) * gap, 1.5)
+    flat = v / 0.84 if v < 0 else v / 0.74
+    e = np.sqrt(u * u + flat * flat)
+    body = soft((1 - e) * size, pixel)
+    if body > 0:
+        bone = 170 + 330 * soft((e - 0.86) * size, max(1.0, pixel))
+        value, inside = bone * (1 - disc) + 85 * disc, body
+    canal = np.sqrt((u / 0.52) ** 2 + ((v - 1.24) / 0.46) ** 2)
+    arch = soft((1.62 - canal) * 0.48 * size, pixel) * (1 - disc * 0.8)
+    if v > 0.75 and arch > inside:
+        value, inside = 430.0, arch
+    hole = soft((1 - canal) * 0.48 * size, pixel)
+    if hole > 0:
+        value, inside = 560 + (25 - 560) * hole, max(inside, hole)
+    tip = soft((0.24 - u) * size, pixel) * soft((v - 1.75) * size, pixel)
+    tip *= soft((2.75 + 0.5 * level - v) * size, pixel)
+    if tip > inside and level < 0.75:  # spinous process
+        value, inside = 420.0, tip
+    wing = soft((0.25 - abs(v - 0.75 - 0.62 * u)) * size, pixel) * soft((1.75 - u) * size, pixel)
+    wing *= soft((0.3 - abs(level)) * gap, 2.0) + soft((0.3 - abs(level - 1)) * gap, 2.0)
+    if u > 0.55 and wing > inside:  # transverse processes
+        value, inside = 310.0, wing
+    return value, inside
 
-    spine: y of the vertebral body's centre and its size, a row a table cell of z from spine[0, 2] in steps of spine[1, 2];
-    sternum: y of its middle, half width, in the same rows.
+
+@_jit
+def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
+    """Draw the spine (bodies, discs, canal, arch, processes) and the sternum of one block of slices.
+
+    spine: y of the vertebral body's middle and its half width, a row a table cell of z from spine[0, 2] in steps of
+    spine[1, 2]; sternum: y of its middle and half width, in the same rows. turn: see `paint_lesions`.
     """
     nz, ny, nx = hu.shape
     dz, dy, dx = spacing
@@ -357,38 +426,12 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                     z = (corner[0] + k * dz + spread[s] - tz) / stretch
                     row = min(max(int((z - spine[0, 2]) / spine[1, 2]), 0), spine.shape[0] - 1)
                     size = spine[row, 1]
-                    value, inside = 0.0, 0.0
-                    v = (y - spine[row, 0]) / size  # in units of one half width of a vertebral body
-                    u = abs(x) / size
-                    if -1.2 < v < 4.2:
-                        level = z / gap - np.floor(z / gap)
-                        disc = soft((0.13 - abs(level - 0.5)) * gap, 1.5)
-                        flat = v / 0.84 if v < 0 else v / 0.74
-                        e = np.sqrt(u * u + flat * flat)
-                        b = soft((1 - e) * size, dx)
-                        if b > 0:
-                            rim = soft((e - 0.86) * size, max(1.0, dx))
-                            bone = 170 + 330 * rim
-                            value, inside = bone * (1 - disc) + 85 * disc, b
-                        canal = np.sqrt((u / 0.52) ** 2 + ((v - 1.24) / 0.46) ** 2)
-                        arch = soft((1.62 - canal) * 0.48 * size, dx) * (1 - disc * 0.8)
-                        if v > 0.75 and arch > inside:
-                            value, inside = 430.0, arch
-                        hole = soft((1 - canal) * 0.48 * size, dx)
-                        if hole > 0:
-                            value, inside = 560 + (25 - 560) * hole, max(inside, hole)
-                        tip = soft((0.24 - abs(u)) * size, dx) * soft((v - 1.75) * size, dx)
-                        long = soft((2.75 + 0.5 * level - v) * size, dx)
-                        if tip * long > inside and level < 0.75:
-                            value, inside = 420.0, tip * long
-                        wing = soft((0.25 - abs(v - 0.75 - 0.62 * u)) * size, dx) * soft((1.75 - u) * size, dx)
-                        wing *= soft((0.3 - abs(level)) * gap, 2.0) + soft((0.3 - abs(level - 1)) * gap, 2.0)
-                        if u > 0.55 and wing > inside:
-                            value, inside = 310.0, wing
-                    if row < sternum.shape[0] and sternum[row, 1] > 0:
-                        w = sternum[row, 1]
-                        bow = min(1.0, (x / w) ** 4)
-                        e = min((w - abs(x)), 5.8 * np.sqrt(1 - bow) - abs(y - sternum[row, 0] - 0.006 * x * x))
+                    level = z / gap - np.floor(z / gap)
+                    value, inside = vertebra(abs(x) / size, (y - spine[row, 0]) / size, size, level, gap, dx)
+                    w = sternum[row, 1]
+                    if w > 0:
+                        thick = 5.8 * np.sqrt(1 - min(1.0, (x / w) ** 4))
+                        e = min(w - abs(x), thick - abs(y - sternum[row, 0] - 0.006 * x * x))
                         b = soft(e, dx)
                         if b > inside:
                             value, inside = 120 + 380 * soft(1.4 - e, max(1.0, dx)), b
@@ -396,48 +439,6 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                     cover += inside
                 if cover > 0:
                     hu[k, j, i] += (total - cover * hu[k, j, i]) / spread.size
-
-
-@_jit
-def hull(right, left, y0, dy, z0, dz, blobs):
-    """Widen the mediastinum's edges (z, y) so that they hold the ellipsoids: rows of cx, cy, cz, rx, ry, rz."""
-    nz, ny = right.shape
-    for n in range(blobs.shape[0]):
-        cx, cy, cz, rx, ry, rz = blobs[n]
-        for k in range(max(0, int((cz - rz - z0) / dz)), min(nz - 1, int((cz + rz - z0) / dz) + 1) + 1):
-            for j in range(max(0, int((cy - ry - y0) / dy)), min(ny - 1, int((cy + ry - y0) / dy) + 1) + 1):
-                e = 1 - ((z0 + k * dz - cz) / rz) ** 2 - ((y0 + j * dy - cy) / ry) ** 2
-                if e > 0:
-                    w = rx * np.sqrt(e)
-                    right[k, j], left[k, j] = min(right[k, j], cx - w), max(left[k, j], cx + w)
-
-
-@_jit
-def grow_tree(points, root, path_weight):
-    """Greedy tree over points (n, 3): each joins where distance + path_weight * path to the root is least (Cuntz et al. 2010).
-
-    Returns parents (n,), -1 for the root itself, and the order in which the points joined.
-    """
-    n = points.shape[0]
-    parent, order = np.full(n, -1), np.empty(n, np.int64)
-    cost, path = np.full(n, 1e18), np.zeros(n)
-    done = np.zeros(n, np.bool_)
-    at, here = root, -1
-    length = 0.0
-    for step in range(n):
-        best, low = -1, 1e18
-        for m in range(n):
-            if done[m]:
-                continue
-            d = np.sqrt((points[m, 0] - at[0]) ** 2 + (points[m, 1] - at[1]) ** 2 + (points[m, 2] - at[2]) ** 2)
-            c = d + path_weight * length
-            if c < cost[m]:
-                cost[m], parent[m], path[m] = c, here, length + d
-            if cost[m] < low:
-                best, low = m, cost[m]
-        done[best], order[step] = True, best
-        at, here, length = points[best], best, path[best]
-    return parent, order
 
 
 @_jit

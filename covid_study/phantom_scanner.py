@@ -62,11 +62,17 @@ class Grid:
         out = np.array(rows, dtype=np.float64)
         for c in columns:
             x, y, z = rows[:, c], rows[:, c + 1], rows[:, c + 2]
-            out[:, c], out[:, c + 1], out[:, c + 2] = co * x - si * y + tx, si * x + co * y + ty, z * stretch + tz
+            out[:, c], out[:, c + 1], out[:, c + 2] = (
+                co * x - si * y + tx,
+                si * x + co * y + ty,
+                z * stretch + tz,
+            )
         return out
 
 
-def place(anatomy: Anatomy, centre: Centre, rng: np.random.Generator, matrix: int, thickness_mm) -> tuple[Grid, dict]:
+def place(
+    anatomy: Anatomy, centre: Centre, rng: np.random.Generator, matrix: int, thickness_mm
+) -> tuple[Grid, dict]:
     """Draw the position of one exam and its protocol; thickness_mm clips the centre's own thickness.
 
     Returns the grid and the protocol as in `exams.Volume`. The number of random draws depends on neither matrix nor thickness.
@@ -84,14 +90,27 @@ def place(anatomy: Anatomy, centre: Centre, rng: np.random.Generator, matrix: in
     bottom = float(anatomy.points[:, 2].min()) * stretch - low
     dz_count = int(np.ceil((anatomy.height * stretch + high - bottom) / dz))
     middle = 0.5 * (matrix - 1) * pixel
-    grid = Grid((dz_count, matrix, matrix), (dz, pixel, pixel), (bottom + 0.5 * dz, -middle, -middle),
-                (float(np.cos(angle)), float(np.sin(angle)), float(shift[0]), float(shift[1]) - 4.0, 0.0, stretch))
-    protocol = dict(kvp=int(rng.choice(centre.kvp)), slice_thickness_mm=dz, n_slices=dz_count, matrix=matrix,
-                    pixel_spacing_mm=pixel, manufacturer=centre.manufacturer, centre=centre.name)
+    grid = Grid(
+        (dz_count, matrix, matrix),
+        (dz, pixel, pixel),
+        (bottom + 0.5 * dz, -middle, -middle),
+        (float(np.cos(angle)), float(np.sin(angle)), float(shift[0]), float(shift[1]) - 4.0, 0.0, stretch),
+    )
+    protocol = dict(
+        kvp=int(rng.choice(centre.kvp)),
+        slice_thickness_mm=dz,
+        n_slices=dz_count,
+        matrix=matrix,
+        pixel_spacing_mm=pixel,
+        manufacturer=centre.manufacturer,
+        centre=centre.name,
+    )
     return grid, protocol
 
 
-def _background(anatomy: Anatomy, centre: Centre, grid: Grid, xs: np.ndarray, ys: np.ndarray, height: float) -> np.ndarray:
+def _background(
+    anatomy: Anatomy, centre: Centre, grid: Grid, xs: np.ndarray, ys: np.ndarray, height: float
+) -> np.ndarray:
     """HU of air and table, the same in every slice: (y, x)."""
     out = np.full(xs.shape, -1000.0, np.float32)
     pixel = grid.spacing[1]
@@ -126,7 +145,9 @@ def _noise(rng, shape, sharp, pixel):
     return out, 1 / gain
 
 
-def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng: np.random.Generator, kvp: int):
+def scan(
+    anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng: np.random.Generator, kvp: int
+):
     """Render one exam: HU int16, lungs bool, lesions bool, all (z, y, x).
 
     Choice: noise falls with the square root of thickness and with pixel size, more across the shoulders; two confusers come
@@ -147,29 +168,51 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
     gy = grid.corner[1] + np.arange(ny) * pixel - ty
     xs = (co * gx[None] + si * gy[:, None]).astype(np.float32)
     ys = (co * gy[:, None] - si * gx[None]).astype(np.float32)
-    radius = np.hypot(xs, ys)
-    angle = (np.arctan2(xs, -ys) * (N_ANGLES / (2 * np.pi)) % N_ANGLES).clip(0, N_ANGLES - 1e-3).astype(np.float32)
+    angle = (np.arctan2(xs, -ys) * (N_ANGLES / (2 * np.pi)) % N_ANGLES).clip(0, N_ANGLES - 1e-3)
     size = (anatomy.half_width, anatomy.half_depth)
-    floor = diaphragm(xs, ys, *size, anatomy.domes).astype(np.float32)
-    roof = apex(xs, ys, *size, anatomy.height).astype(np.float32)
+    floor, roof = diaphragm(xs, ys, *size, anatomy.domes), apex(xs, ys, *size, anatomy.height)
+    pixels = np.stack([xs, ys, np.hypot(xs, ys), angle, floor, roof]).astype(np.float32)
     lying = float(anatomy.body[:, N_ANGLES // 2].max()) + 3
-    background = _background(anatomy, centre, grid, (gx[None] + 0 * gy[:, None]).astype(np.float32),
-                             (gy[:, None] + 0 * gx[None]).astype(np.float32), lying)
+    background = _background(
+        anatomy,
+        centre,
+        grid,
+        (gx[None] + 0 * gy[:, None]).astype(np.float32),
+        (gy[:, None] + 0 * gx[None]).astype(np.float32),
+        lying,
+    )
     n_planes = max(1, int(np.ceil(dz / 2.6)))
     spread = (np.arange(n_planes) + 0.5) / n_planes * dz - 0.5 * dz
-    sizes = np.array([anatomy.half_depth, anatomy.height, anatomy.rib_gap, -0.30, 1.02])
+    sizes = np.array([anatomy.half_depth, anatomy.height, anatomy.rib_gap, pixel])
+    edge_y = np.array([anatomy.edge_y0, Y_STEP])
+    tables = (
+        np.stack([anatomy.cage, anatomy.muscle, anatomy.body]),
+        np.stack([anatomy.right_edge, anatomy.left_edge]),
+    )
     tone = np.array([base, dependent, anatomy.fat_hu - (120 - kvp) * 0.15, anatomy.liver_hu])
-    tubes = {name: grid.to_scanner(getattr(anatomy, name), (0, 4)) for name in ("central", "bones", "vessels", "bronchi")}
-    blobs = {name: grid.to_scanner(getattr(anatomy, name), (0,)) for name in ("organs", "belly")}
-    for rows in blobs.values():
-        rows[:, 6], rows[:, 7] = co, si
-        rows[:, 5] *= stretch
+    tubes = {
+        name: grid.to_scanner(getattr(anatomy, name), (0, 4))
+        for name in ("central", "bones", "vessels", "bronchi")
+    }
+    blobs = {}
+    for name in ("organs", "belly"):
+        rows = grid.to_scanner(getattr(anatomy, name), (0,))
+        turned = np.broadcast_to([co, si], (len(rows), 2))
+        blobs[name] = np.column_stack([rows[:, :5], rows[:, 5] * stretch, turned, rows[:, 6]])
     plates = grid.to_scanner(plates, (0,))
 
     hu_out = np.empty(grid.shape, np.int16)
     lungs, ill = np.empty(grid.shape, bool), np.zeros(grid.shape, bool)
-    outside = (np.hypot(grid.corner[2] + np.arange(nx)[None] * pixel, grid.corner[1] + np.arange(ny)[:, None] * pixel)
-               > 0.5 * nx * pixel) if centre.padding is not None else None
+    outside = (
+        (
+            np.hypot(
+                grid.corner[2] + np.arange(nx)[None] * pixel, grid.corner[1] + np.arange(ny)[:, None] * pixel
+            )
+            > 0.5 * nx * pixel
+        )
+        if centre.padding is not None
+        else None
+    )
     step = max(1, CHUNK // (ny * nx))
     bit = [1 << n for n in range(5)]
     for k in range(0, nz, step):
@@ -179,26 +222,44 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
         rows = np.clip((planes.ravel() - anatomy.z0) / Z_STEP, 0, len(anatomy.cage) - 1.001)
         low = rows.astype(int)
         part = (rows - low)[:, None]
-        cage, muscle, body, right, left = ((t[low] * (1 - part) + t[low + 1] * part).astype(np.float32) for t in (
-            anatomy.cage, anatomy.muscle, anatomy.body, anatomy.right_edge, anatomy.left_edge))
+        contours, edges = ((t[:, low] * (1 - part) + t[:, low + 1] * part).astype(np.float32) for t in tables)
         spine_y = np.interp(rows, np.arange(len(anatomy.spine)), anatomy.spine[:, 0])
         hu, lung = np.zeros((n, ny, nx), np.float32), np.zeros((n, ny, nx), np.float32)
         label = np.zeros((n, ny, nx), np.uint8)
-        raster.render_body(hu, lung, label, background, xs, ys, radius, angle, floor, roof, planes, cage, muscle, body,
-                           right, left, anatomy.edge_y0, Y_STEP, spine_y, anatomy.drop, anatomy.rib_kind, field, pixel, sizes, tone)
-        lungs[k:k + n] = lung >= 0.5
+        raster.render_body(
+            hu,
+            lung,
+            label,
+            background,
+            pixels,
+            planes,
+            contours,
+            edges,
+            edge_y,
+            spine_y,
+            anatomy.drop,
+            anatomy.rib_kind,
+            field,
+            sizes,
+            tone,
+        )
+        lungs[k : k + n] = lung >= 0.5
         where = (corner, grid.spacing, spread)
         raster.paint_ellipsoids(hu, lung, label, blobs["belly"], *where, bit[raster.ABDOMEN])
         raster.paint_ellipsoids(hu, lung, label, blobs["organs"], *where, bit[raster.MEDIASTINUM])
-        raster.paint_tubes(hu, lung, label, tubes["central"], *where, bit[raster.MEDIASTINUM] | bit[raster.WALL])
-        raster.paint_tubes(hu, lung, label, tubes["bones"], *where, bit[raster.WALL] | bit[raster.MEDIASTINUM])
+        raster.paint_tubes(
+            hu, lung, label, tubes["central"], *where, bit[raster.MEDIASTINUM] | bit[raster.WALL]
+        )
+        raster.paint_tubes(
+            hu, lung, label, tubes["bones"], *where, bit[raster.WALL] | bit[raster.MEDIASTINUM]
+        )
         raster.paint_skeleton(hu, anatomy.spine, anatomy.sternum, *where, grid.turn, anatomy.rib_gap)
         if len(plates):
             raster.paint_ellipsoids(hu, lung, label, plates, *where, bit[raster.LUNG])
         if len(lesions):
             burden = np.zeros((n, ny, nx), np.float32)
             raster.paint_lesions(hu, lung, burden, lesions, field, *where, grid.turn, sizes)
-            ill[k:k + n] = (burden >= 0.4) & lungs[k:k + n]
+            ill[k : k + n] = (burden >= 0.4) & lungs[k : k + n]
         raster.paint_tubes(hu, lung, label, tubes["vessels"], *where, bit[raster.LUNG])
         raster.paint_tubes(hu, lung, label, tubes["bronchi"], *where, bit[raster.LUNG])
         if motion:
@@ -212,7 +273,7 @@ def scan(anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng:
         np.clip(hu, -1024, 3071, out=hu)
         if outside is not None:
             hu[:, outside] = centre.padding
-        hu_out[k:k + n] = np.rint(hu)
+        hu_out[k : k + n] = np.rint(hu)
     return hu_out, lungs, ill
 
 
