@@ -68,7 +68,7 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
     left = anatomy.points[:, 0] > 0
     for side, share in ((left, left_share), (~left, 1 - left_share)):
         weight[side] *= share / weight[side].sum()
-    grow = contrast ** (1 / 3) * (0.95 + 0.35 * load)
+    grow = contrast ** (1 / 3) * (1.0 + 0.35 * load)
     rows = []
     for n in range(int(round(5 + 35 * min(1.0, load * rng.uniform(0.75, 1.25))))):
         if n < 2:  # one on each side, whatever else is drawn

@@ -46,7 +46,7 @@ def line(points, radii, hu: float) -> np.ndarray:
 
 
 def airways(f: Frame, rng):
-    """Trachea and main bronchi: walls and lumens (tubes), where the trachea splits and where the right and left bronchus end."""
+    """Trachea and main bronchi: walls and lumens (tubes), where the trachea splits and where each bronchus ends."""
     carina = f.height * rng.uniform(0.63, 0.67)
     x, bend, high = rng.uniform(-2, 5), rng.uniform(-4, 4), f.height * 0.85
     split = np.array([x, f.back(carina) - 30, carina])

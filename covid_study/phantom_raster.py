@@ -160,8 +160,8 @@ def render_body(
 
     hu, lung: float32 (z, y, x) outputs, HU and the share of lung; label: uint8. background: HU of air and table (y, x).
     pixels: (6, y, x) patient mm x, y, radius, angle (in table cells), height of the diaphragm, of the apex. planes: z in mm
-    (slice, plane in the slice). contours: (3, slices * planes, angle) radii of pleura, muscle, skin. edges: (2, slices * planes, y):
-    x of the mediastinum's right and left surface, from edge_y[0] in steps of edge_y[1]. spine_y: (slices * planes,).
+    (slice, plane in it). contours: (3, slices * planes, angle) radii of pleura, muscle, skin. edges: (2, slices * planes,
+    y) x of the mediastinum's right and left surface, from edge_y[0] in steps of edge_y[1]. spine_y: (slices * planes,).
     sizes: half depth, height, rib spacing, pixel. tone: HU of lung, its excess along the back, of fat, of liver.
     """
     nz, ny, nx = hu.shape
@@ -306,7 +306,7 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
     """Draw lesions into the lung and mark them in `burden` (float32, share of a voxel that is ill).
 
     Rows: cx, cy, cz, r_in, r_along, r_z, cos, sin, opacity, HU, edge, roughness, pattern, lobe, in patient mm; cos, sin turn
-    the first axis along the pleural normal. turn: cos, sin, x, y, z, stretch, from scanner to patient. sizes: half depth, height.
+    the first axis along the pleural normal. turn: cos, sin, x, y, z, stretch, patient to scanner. sizes: half depth, height.
     """
     nz, ny, nx = hu.shape
     dz, dy, dx = spacing
