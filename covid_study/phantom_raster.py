@@ -98,8 +98,7 @@ def chest_wall(field, x, y, z, r, rb, rm, rc, t, level, gap, kind, pixel, fat):
     flesh = MUSCLE + 8 * strand
     if wall > 10.5 and thick > 5:  # a fat plane between two muscles, here and there
         mid = 10 + thick * (0.5 + 0.55 * lattice(field, x / 34, y / 34, z / 55))
-        split = soft(0.9 + 2.4 * lattice(field, x / 19, y / 19, z / 30) - abs(wall - mid), pixel)
-        flesh += (fat + 20 - flesh) * split
+        flesh += (fat + 20 - flesh) * soft(0.9 + 2.4 * strand - abs(wall - mid), pixel)
     if wall > 12:  # pads of fat, more towards the shoulders
         pad = lattice(field, x / 26 + 7, y / 26, z / 40) + 0.5 * strand
         flesh += (fat - flesh) * soft(pad - 0.20 - 0.9 * max(0.0, 0.86 - t), 0.12)
