@@ -156,6 +156,11 @@ def pretext(p, v: Volumes, variant: str = "rubiks_cube_pro", seed: int = 0) -> P
     return artefact(paths.build(p.study.name) / "pretext", variant, config, ["pretext"], compute)
 
 
+def pretext_seconds(folder: Path) -> float:
+    """What a pre-training took, its measurements on the way aside."""
+    return float(pd.read_csv(folder / "history.csv")["seconds"].sum())
+
+
 @dataclass(frozen=True)
 class Ranked:
     """The archive ranked: features of all exams of the training split, soft labels and the ranking of its negatives."""
@@ -208,7 +213,7 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
     )
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
     if source:
-        seconds += float(pd.read_csv(source / "history.csv")["seconds"].sum())
+        seconds += pretext_seconds(source)
     table = pd.read_parquet(folder / "ranking.parquet")
     labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
     return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
@@ -233,6 +238,15 @@ def selection(
     p, ranking: pd.DataFrame, strategy: str, share: float, seed: int, by: str = "joint"
 ) -> list[str]:
     """Negatives drawn from a ranking: `share` of the archive, at least one (paper A, IV-E)."""
-    size = max(1, round(share * len(ranking)))
+    size = selection_size(share, len(ranking))
     rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
     return select(ranking, strategy, size, seed, by, **rule)
+
+
+def selection_size(share: float, archive: int) -> int:
+    """How many exams a share of the archive is: the nearest whole number, at least one.
+
+    >>> selection_size(0.14, 1785), selection_size(0.14, 3)
+    (250, 1)
+    """
+    return max(1, round(share * archive))
