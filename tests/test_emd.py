@@ -239,3 +239,10 @@ def test_errors_name_the_second_table_too():
         emd([1], [1], mass="normalized")
     with pytest.raises(ValueError, match="at least two"):
         mean_emd_to_others([[1, 2]])
+
+
+def test_a_heap_ten_billion_times_heavier_eats_no_digits():
+    light, heap = np.array([0.1, 0.7, 0, 0, 0.2]), np.array([0, 0, 1e10, 0, 0])
+    expected = (0.1 * 2 + 0.7 * 1 + 0.2 * 2) / 1.0
+    assert emd(light, heap) == pytest.approx(expected, abs=1e-12)
+    assert emd(np.append(light, light), np.append(heap, heap)) == pytest.approx(expected, abs=1e-12)
