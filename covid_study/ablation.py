@@ -92,7 +92,7 @@ def train_all(p, v: Volumes, runs: dict[Cell, Run]) -> dict[Cell, Path]:
     return {cell: folders[name] for name, cell in names.items()}
 
 
-def run_scores(folder: Path, bootstrap: int = 1000) -> pd.DataFrame:
+def run_scores(folder: Path, v: Volumes, bootstrap: int = 1000) -> pd.DataFrame:
     """Scores of one run on the test split with intervals over patients (paper A, V-B).
 
     At the paper's threshold 0.5 and, with the suffix `_validation`, at the threshold that has the best F1 on the validation
@@ -104,7 +104,8 @@ def run_scores(folder: Path, bootstrap: int = 1000) -> pd.DataFrame:
     table = predictions(folder)
     validation, test = table[table["split"] == "validation"], table[table["split"] == "test"]
     chosen = best_f1_threshold(validation["label"], validation["probability"])
-    arguments = test["label"], test["probability"], test["patient_id"]
+    patients = v.table["patient_id"].loc[test["exam_id"]]  # today's, not those of when the run was trained
+    arguments = test["label"], test["probability"], patients
     fixed = bootstrap_intervals(*arguments, threshold=0.5, n=bootstrap)
     moved = bootstrap_intervals(*arguments, threshold=chosen.threshold, n=bootstrap)
     moved = moved.loc[["precision", "recall", "f1"]].add_suffix("_validation", axis=0)
@@ -124,7 +125,7 @@ def results(p, v: Volumes, folders: dict[Cell, Path]) -> pd.DataFrame:
     """
     parts = []
     for (row, where, seed), folder in folders.items():
-        scores = run_scores(folder, p.study.bootstrap)
+        scores = run_scores(folder, v, p.study.bootstrap)
         seconds = timing(folder)["train_seconds"] + _seconds_before(p, v, row, where, seed)
         scores.loc["hours", ["value", "low", "high"]] = seconds / 3600, float("nan"), float("nan")
         parts.append(scores.reset_index().assign(row=row, column=where, seed=seed))

@@ -6,6 +6,7 @@ A notebook calls these with its parameters; called first, the later ones call th
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,11 @@ from covid_study.datasets import find_exams
 from covid_study.errors import CohortError
 from covid_study.exams import check_exams, split_exams
 from covid_study.experiments import Run, Volumes
-from covid_study.preprocess import VolumeStore, build_volumes, load_exam
 from covid_study.pretext import Probe, load_encoder, train_pretext
 from covid_study.pretext import features as encoder_features
 from covid_study.ranking import rank_negatives, soft_labels
 from covid_study.sampling import select
+from covid_study.store import VolumeStore, build_store, load_exam
 from covid_study.training import find_device
 
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
@@ -51,7 +52,7 @@ def loader(p):
     """The function that reads one exam of the cohort: (Volume, truth)."""
     settings = p.cohort.phantom
     how = {"seed": settings.seed, "matrix": settings.matrix, "thickness_mm": tuple(settings.thickness_mm)}
-    return lambda row: load_exam(row, how)
+    return partial(load_exam, how=how)
 
 
 def _files(table: pd.DataFrame) -> str:
@@ -81,7 +82,7 @@ def store(p) -> VolumeStore:
     }
 
     def compute(folder: Path) -> None:
-        build_volumes(
+        build_store(
             table,
             folder,
             shape=tuple(settings.shape),
@@ -91,11 +92,11 @@ def store(p) -> VolumeStore:
             workers=p.study.workers,
         )
 
-    modules = ["preprocess", "phantom"] if synthetic else ["preprocess"]
+    modules = ["store"] if synthetic else ["preprocess", "readers"]
     folder = artefact(
         paths.build(p.study.name) / "volumes", "phantom" if synthetic else "exams", config, modules, compute
     )
-    return VolumeStore.open(folder)
+    return VolumeStore(folder)
 
 
 def volumes(p) -> Volumes:
