@@ -1,4 +1,4 @@
-"""What a notebook says to the index page: its headline, its cohort, the exams that were left out.
+"""What a notebook says to the index page: its headline, its cohort, the exams that were left out, a word of caution.
 
 Each function shows something in the notebook and leaves the same as data in the notebook's outputs, under a media
 type of its own, where `read` finds it once the notebook has run.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HEADLINE = "application/vnd.covid-study.headline+json"
 COHORT = "application/vnd.covid-study.cohort+json"
 LEFT_OUT = "application/vnd.covid-study.left-out+json"
+CAUTION = "application/vnd.covid-study.caution+json"
+FEW_TRAINING, FEW_POSITIVES = 30, 10  # fewer exams for training, or fewer positives to test on, prove nothing
 THUMBNAIL_WIDTH = 640  # pixels, twice what the index shows
 
 
@@ -77,15 +79,45 @@ def left_out(exams: pd.DataFrame) -> None:
     _show(LEFT_OUT, rows, _table(["exam", "why", "what to do"], [list(r.values()) for r in rows]), text)
 
 
+def caution(exams: pd.DataFrame) -> None:
+    """Say in plain words that a small cohort proves nothing about accuracy; the index says so after the headline.
+
+    Shows nothing where there are 30 exams for training or more, and 10 positives or more in the test split.
+
+    Args:
+        exams: the exam table, with finding and split.
+
+    >>> import pandas as pd
+    >>> caution(pd.DataFrame({"finding": ["covid", "cap", "covid"], "split": ["train", "train", "test"]}))
+    With 2 exams for training and 1 COVID-19 exam to test on, this run shows that every step works; it proves nothing about
+    accuracy.
+    """
+    training = int((exams["split"] == "train").sum())
+    positives = int(((exams["split"] == "test") & (exams["finding"] == "covid")).sum())
+    if training >= FEW_TRAINING and positives >= FEW_POSITIVES:
+        return
+    text = (
+        f"With {_count(training, 'exam')} for training and {_count(positives, 'COVID-19 exam')} to test on, "
+        "this run shows that every step works; it proves nothing about accuracy."
+    )
+    _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
+
+
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None."""
+    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None.
+
+    A caution is added to the text of the headline.
+    """
     said: dict[str, Any] = {"headline": None, "cohort": None, "left_out": None}
-    kinds = {HEADLINE: "headline", COHORT: "cohort", LEFT_OUT: "left_out"}
+    kinds = {HEADLINE: "headline", COHORT: "cohort", LEFT_OUT: "left_out", CAUTION: "caution"}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             said.update(
                 {kinds[kind]: value for kind, value in output.get("data", {}).items() if kind in kinds}
             )
+    warned = said.pop("caution", None)
+    if warned and said["headline"]:
+        said["headline"] = {**said["headline"], "text": f"{said['headline']['text']} {warned['text']}"}
     return said
 
 

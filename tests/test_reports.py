@@ -19,6 +19,28 @@ def test_read_finds_the_last_of_each_kind():
     assert said == {"headline": {"text": "new"}, "cohort": None, "left_out": None}
 
 
+def test_a_small_cohort_is_told_from_one_that_is_large_enough(capsys):
+    def table(training, positives):
+        rows = [("cap", "train")] * training + [("covid", "test")] * positives + [("cap", "test")] * 90
+        return pd.DataFrame(rows, columns=["finding", "split"])
+
+    reports.caution(table(30, 10))
+    assert capsys.readouterr().out == ""
+    for training, positives, said in ((29, 10, "29 exams"), (30, 9, "9 COVID-19 exams"), (0, 0, "0 exams")):
+        reports.caution(table(training, positives))
+        text = capsys.readouterr().out
+        assert said in text and "proves nothing about accuracy" in text
+
+
+def test_a_caution_follows_the_headline_to_the_index():
+    said = {reports.CAUTION: {"text": "Too few."}}, {reports.HEADLINE: {"text": "It works.", "figure": None}}
+    cells = [new_code_cell("x", outputs=[new_output("display_data", data=d) for d in said])]
+    assert reports.read(new_notebook(cells=cells)) == {
+        "headline": {"text": "It works. Too few.", "figure": None}, "cohort": None, "left_out": None}  # fmt: skip
+    assert reports.read(new_notebook(cells=[new_code_cell("x", outputs=cells[0].outputs[:1])])) == {
+        "headline": None, "cohort": None, "left_out": None}  # fmt: skip
+
+
 def test_thumbnail_is_a_small_png():
     import base64
 
