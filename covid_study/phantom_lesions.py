@@ -11,7 +11,7 @@ from covid_study.phantom_anatomy import Anatomy
 from covid_study.phantom_raster import GROUND_GLASS, HOLE, LOBAR, PARENCHYMA, PAVING, SOLID
 
 # The one calibration number: how far the ground glass of COVID-19 and of its mimics departs from normal lung.
-LESION_CONTRAST = 1.0
+LESION_CONTRAST = 1.6
 KINDS = {  # finding -> kind of case -> share
     "covid": {"typical": 0.88, "early": 0.12},
     "cap": {"lobar": 0.72, "mimic": 0.28},
@@ -123,11 +123,11 @@ def draw_lesions(
         rows = ground_glass(anatomy, rng, load, rng.uniform(0.9, 2.4), rng.uniform(0.5, 1.5), contrast)
     elif kind == "early":
         weight = np.exp(-depth / 14.0 - 2.0 * points[:, 2] / anatomy.height)
-        for _ in range(rng.integers(1, 4)):
+        for _ in range(rng.integers(2, 6)):
             point, _ = _pick(rng, anatomy, weight)
-            size = rng.uniform(6.5, 11) * rng.uniform(0.85, 1.2, 3) * contrast ** (1 / 3)
+            size = rng.uniform(8, 13) * rng.uniform(0.85, 1.2, 3) * contrast ** (1 / 3)
             rows.append(
-                _row(anatomy, point, size, 0.85, _glass(rng, contrast, 90, 190), 0.6, 0.5, GROUND_GLASS)
+                _row(anatomy, point, size, 0.85, _glass(rng, contrast, 120, 240), 0.6, 0.5, GROUND_GLASS)
             )
     elif kind == "mimic":
         rows = ground_glass(
