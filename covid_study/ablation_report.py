@@ -1,0 +1,229 @@
+"""What notebooks 04 and 05 say about their tables: claims with verdicts, and what was selected."""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML
+
+from covid_study import ablation, pipeline, sampling, tables
+from covid_study import published as papers
+from covid_study.claims import FEWEST, MEAN, TOO_FEW, overall
+from covid_study.experiments import Volumes, predictions
+
+EXTRA = {"hu_histogram": "Both, on HU histograms"}  # rows of ours that the paper lacks
+NAMES = {metric: head for metric, head in tables.HEADS.items() if metric != "hours"} | {
+    "precision": "Precision",
+    "average_precision": "Average precision",
+    "precision_validation": "Precision*",
+}
+STYLE = """<style>
+.study-table tr.claim td{text-align:left!important;font-weight:600;border-top:1px solid rgba(128,128,128,.5);
+ white-space:normal;padding-top:8px}
+.study-table .verdict{font-weight:600;white-space:nowrap}
+.study-table .holds{color:#00785a}.study-table .fails{color:#b33c00}.study-table .open{opacity:.7}
+</style>"""
+
+
+def labels(name: str) -> dict[str, str]:
+    """The rows of a published table in words, and those that we add.
+
+    >>> labels("A.III")["both"], labels("A.III")["hu_histogram"]
+    ('Difficulty and diversity', 'Both, on HU histograms')
+    """
+    known = papers.table(name).drop_duplicates("row").set_index("row")["label"]
+    return known.to_dict() | EXTRA
+
+
+def joined(results: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`tables.join_published`, our rows with their names, the columns from small to large."""
+    ordered = results.sort_values("column", key=lambda c: c.map(_share), kind="stable")
+    return tables.join_published(ordered.assign(label=ordered["row"].map(EXTRA)), name)
+
+
+def shares(p) -> dict[str, float]:
+    """Share of the archive in each column, ALL last: the horizontal axis of the figures."""
+    return {ablation.column(s): s for s in p.sampling.shares} | {"all": 1.0}
+
+
+def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
+    """What the classifiers of each column are trained on, and the number of negatives in the paper."""
+    ours, theirs = ablation.sizes(p, v), papers.sizes(name)
+    positives = len(pipeline.ids(v, "train", True))
+    frame = pd.DataFrame({"negatives here": ours, "negatives in the paper": theirs}, dtype="Int64")
+    frame = frame.reindex(list(ours))
+    frame["positives here"] = positives
+    frame["exams an epoch here"] = frame["negatives here"] + positives
+    frame["negatives a positive here"] = (frame["negatives here"] / positives).astype(float).round(2)
+    return frame.rename(tables._column_head).rename_axis(columns="share of the negatives")
+
+
+def test_curves(folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]], seed: int) -> dict:
+    """Label -> (labels, probabilities) of the test exams of some runs of one seed.
+
+    cells: label -> (row, column); those that were not run are left out.
+    """
+    found = {}
+    for label, cell in cells.items():
+        if (*cell, seed) in folders:
+            test = predictions(folders[(*cell, seed)]).query("split == 'test'")
+            found[label] = test["label"].to_numpy(), test["probability"].to_numpy()
+    return found
+
+
+test_curves.__test__ = False  # its name begins like that of a test
+
+
+def in_points(x: float, sign: bool = True) -> str:
+    """A fraction in percentage points; a true minus.
+
+    >>> in_points(0.0421), in_points(-0.031), in_points(0.0001)
+    ('+4.2', '−3.1', '0.0')
+    """
+    if pd.isna(x):
+        return "–"
+    text = f"{100 * x:+.1f}" if sign and abs(x) >= 5e-4 else f"{100 * x:.1f}"
+    return "0.0" if text in ("-0.0", "0.0") else text.replace("-", "−")
+
+
+def _badge(word: str) -> str:
+    kind = "holds" if word.startswith("holds") else "fails" if word == "does not hold" else "open"
+    return f"<span class='verdict {kind}'>{word}</span>"
+
+
+def claims_table(checked: pd.DataFrame, title: str) -> HTML:
+    """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict."""
+    if checked.empty:
+        return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
+    columns = sorted(set(checked["column"]) - {MEAN}, key=_share)
+    columns += [MEAN] * (MEAN in set(checked["column"]))
+    heads = [c.replace("%", " %") if c != MEAN else "mean over sizes" for c in columns]
+    head = "".join(f"<th>{escape(h)}</th>" for h in ["", "", *heads, "On these exams the claim"])
+    body = ""
+    for _, claim in checked.groupby("claim", sort=False):
+        text, where = claim["text"].iloc[0], claim["where"].iloc[0]
+        body += f"<tr class='claim'><td colspan='{len(columns) + 3}'>{escape(text)} "
+        body += f"<span class='small'>(Section {where})</span></td></tr>"
+        for metric, lines in claim.groupby("metric", sort=False):
+            by_column = {r["column"]: r for r in lines.to_dict("records")}
+            paper = bool(lines["published"].notna().any())
+            key = "<br>".join(["ours", "95 %", *["<span class='paper'>paper</span>"] * paper])
+            cells = "".join(_difference(by_column.get(c), paper) for c in columns)
+            name = NAMES.get(metric, metric)
+            body += f"<tr><th class='row'>{name}</th><td class='key'>{key}</td>{cells}"
+            body += f"<td>{_badge(overall(lines))}</td></tr>"
+    caption = (
+        f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
+        f"{escape(seeds_sentence(checked))} * at the threshold chosen on the validation split."
+    )
+    return HTML(
+        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _share(column: str) -> float:
+    return 100.0 if column == "all" else float(column.rstrip("%"))
+
+
+def _difference(line: dict | None, paper: bool) -> str:
+    if line is None:
+        return "<td></td>"
+    known = pd.notna(line["low"])
+    interval = f"{in_points(line['low'])} to {in_points(line['high'])}" if known else "no interval"
+    parts = [f"<b>{in_points(line['difference'])}</b>", f"<span class='small'>{interval}</span>"]
+    if paper:
+        parts.append(f"<span class='paper'>{in_points(line['published'])}</span>")
+    return f"<td>{'<br>'.join(parts)}</td>"
+
+
+def seeds_sentence(checked: pd.DataFrame) -> str:
+    """What the intervals cover, by the number of seeds."""
+    seeds = int(checked["seeds"].max())
+    pair = "Intervals of 95 %, paired: the same resampled test patients for both"
+    if seeds > 1:
+        return f"{pair}, and the spread of {seeds} seeds."
+    return f"{pair}. One seed: what another training run would have given is not in them."
+
+
+def claim_sentence(checked: pd.DataFrame, claim: str, metric: str) -> str:
+    """One claim by one score as a sentence, on average over the sizes where there are several."""
+    lines = checked[(checked["claim"] == claim) & (checked["metric"] == metric)]
+    if lines.empty:
+        return f"The rows of the claim '{claim}' were not run."
+    line, seeds = lines.iloc[-1], int(lines["seeds"].max())
+    where = (
+        "on average over the sizes" if line["column"] == MEAN else f"at {line['column'].replace('%', ' %')}"
+    )
+    word = overall(lines)
+    if pd.isna(line["difference"]):
+        return f"{line['text']}: {NAMES.get(metric, metric)} is not defined on these exams."
+    interval = f" (95 % interval {in_points(line['low'])} to {in_points(line['high'])})"
+    said = (
+        f"{NAMES.get(metric, metric).rstrip('*')} differs by {in_points(line['difference'])} points {where}"
+    )
+    if metric.endswith("_validation"):
+        said += ", at the threshold from the validation split"
+    said += interval if pd.notna(line["low"]) else ""
+    of = f"{seeds} seed{'s' * (seeds != 1)}"
+    if word == TOO_FEW:
+        return (
+            f"{line['text']}: {said}; fewer than {FEWEST} test patients a class, which shows nothing ({of})."
+        )
+    return f"{line['text']}: {word} here. {said}; {of}."
+
+
+def paper_uncertainty(name: str, row: str, column: str) -> str:
+    """How wide the paper's own F1 would have been, from the counts behind it, beside the gain that it reports."""
+    found = papers.intervals(name).query("row == @row and column == @column and metric == 'f1'")
+    value = papers.table(name).query("column == @column and metric == 'f1'").set_index("row")["value"]
+    low, high = 100 * found.iloc[0][["low", "high"]]
+    positives, gain = papers.TEST_POSITIVES[name[0]], in_points(value[row] - value["random"], sign=False)
+    return (
+        f"The paper gives no intervals. With its {positives} positive test exams, the F1 of {100 * value[row]:.1f} % "
+        f"of the row “{labels(name)[row]}” at {column.replace('%', ' %')} has a 95 % interval of {low:.0f} to "
+        f"{high:.0f} %; the gain over a random selection that it reports there is {gain} points."
+    )
+
+
+def composition(p, v: Volumes) -> pd.DataFrame:
+    """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
+
+    Returns:
+        strategy, column, exams, cap (fraction that is CAP), difficulty and diversity (mean rank as a fraction of the
+        archive, 0 = hardest, most diverse), seeds.
+    """
+    rows = []
+    for seed in p.study.seeds:
+        ranking = pipeline.ranked(p, v, seed=seed).ranking
+        chosen = {
+            (s, ablation.column(share)): pipeline.selection(p, ranking, s, share, seed)
+            for s in sampling.STRATEGIES
+            for share in p.sampling.shares
+        }
+        for (strategy, column), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
+            part = ranking.loc[ids]
+            cap = (v.table["finding"].loc[ids] == "cap").mean()
+            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in ("difficulty", "diversity")]
+            rows.append((strategy, column, len(ids), cap, *ranks, seed))
+    names = ["strategy", "column", "exams", "cap", "difficulty", "diversity", "seed"]
+    frame = pd.DataFrame(rows, columns=names)
+    mean = frame.groupby(["strategy", "column"], sort=False)[
+        ["exams", "cap", "difficulty", "diversity"]
+    ].mean()
+    return mean.assign(exams=mean["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()
+
+
+def composition_sentence(frame: pd.DataFrame) -> str:
+    """Whether the ranking brings CAP, which looks most like COVID-19, into the selections."""
+    archive = frame.loc[frame["strategy"] == "archive", "cap"].item()
+    smallest = frame.loc[frame["strategy"] == "long_tail", "column"].iloc[0]
+    here = frame[frame["column"] == smallest].set_index("strategy")
+    tail, top = here.loc["long_tail", "cap"], here.loc["top", "cap"]
+    more = "more" if tail > archive + 0.02 else "less" if tail < archive - 0.02 else "about as much"
+    return (
+        f"CAP is {100 * archive:.0f} % of the archive. Of the {here.loc['long_tail', 'exams']} exams at "
+        f"{smallest.replace('%', ' %')} it is {100 * tail:.0f} % with the long tail and {100 * top:.0f} % at the top of the "
+        f"joint ranking: the long tail brings {more} CAP {'as' if more.startswith('about') else 'than'} the archive holds."
+    )
