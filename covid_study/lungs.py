@@ -10,15 +10,18 @@ from covid_study.errors import ExamError
 
 GRID_MM = (4.5, 2.5, 2.5)  # voxels of the working grid (z, y, x), at least; never finer than the exam's
 AIR, OUTSIDE, AIRWAY, RIB = -450.0, -900.0, -925.0, 250.0  # HU
+GAS, GAS_ML = -955.0, 600.0  # emptier than most emphysema; more than a full stomach
+VESSEL_MM2 = 300.0  # a larger hole may be the dome of the liver
 SMALLEST_ML, LARGEST_ML = 300.0, 12_000.0
 
 
 def lung_mask(volume_hu: np.ndarray, spacing_mm: tuple[float, float, float], exam_id: str = "") -> np.ndarray:
     """Both lungs, with their vessels and with consolidated parts, without trachea and main bronchi (paper A, IV-F2).
 
-    Deviation: the paper's mask network is in-house. Here: air inside the body, the airways followed down from the neck and
-    removed, the two lungs as the largest components; then, slice by slice, the convex hull of each lung as far as it lies
-    on the chest wall's side of that lung, because consolidated lung has the density of muscle and only its place tells.
+    Deviation: the paper's mask network is in-house. Here: air inside the body, without gas in a wall of its own (bowel) and
+    the airways followed down from the neck, and of that the large components. Consolidated lung has the density of muscle
+    and liver, so only its place tells: in each slice what lies in a lung's convex hull is filled where it is on the chest
+    wall's side of air and has air of the same lung above it and below. Dense lung that rests on the diaphragm is missed.
 
     Args:
         volume_hu: (z, y, x) HU, caudal to cranial, front to back, right to left.
@@ -41,8 +44,8 @@ def lung_mask(volume_hu: np.ndarray, spacing_mm: tuple[float, float, float], exa
     factors = [max(1, round(grid / s)) for grid, s in zip(GRID_MM, spacing_mm, strict=True)]
     small = _average(volume_hu, factors)
     spacing = [f * s for f, s in zip(factors, spacing_mm, strict=True)]
-    lungs = _without_airways(_inner_air(small, spacing), small, spacing)
-    lungs = _components(lungs, small, spacing, exam_id)
+    air = _without_gas(_inner_air(small, spacing), small, spacing)
+    lungs = _components(_without_airways(air, small, spacing), small, spacing, exam_id)
     lungs = _with_consolidation(lungs, small, spacing)
     if max(factors) == 1:
         return lungs
@@ -67,15 +70,46 @@ def _inner_air(v: np.ndarray, spacing: list[float]) -> np.ndarray:
     by the field of view does not run out into the padding."""
     dark, _ = ndimage.label(v < OUTSIDE)
     touching = np.unique(np.concatenate([dark[:, [0, -1]].ravel(), dark[:, :, [0, -1]].ravel()]))
-    outside = np.isin(dark, touching[touching > 0])
+    # A lung cut off by the field of view touches its edge too, but has the chest's wall in front of it and behind.
+    wall = v > -200
+    needed = 15 / spacing[1]
+    chest = (np.cumsum(wall, 1) > needed) & (np.cumsum(wall[:, ::-1], 1)[:, ::-1] > needed)
+    outside = np.isin(dark, touching[touching > 0]) & ~chest
     reach = max(1, round(5 / spacing[1]))  # the blurred edge between air and skin
-    outside = ndimage.binary_dilation(outside, _disc(), iterations=reach, mask=v < AIR)
+    outside = ndimage.binary_dilation(outside, _disc(), iterations=reach, mask=(v < AIR) & ~chest)
     return (v < AIR) & ~outside
 
 
 def _disc() -> np.ndarray:
     """Neighbours within the slice."""
     return ndimage.generate_binary_structure(2, 1)[None]
+
+
+def _wall(part: np.ndarray, v: np.ndarray, rim: int) -> float:
+    """Share of soft tissue in a rim around a mask, within the slices."""
+    near = ndimage.binary_dilation(part, _disc(), iterations=rim)
+    around = ndimage.binary_dilation(near, _disc()) & ~near
+    return float((v[around] > -500).mean()) if around.any() else 0.0
+
+
+def _without_gas(air: np.ndarray, v: np.ndarray, spacing: list[float]) -> np.ndarray:
+    """Remove gas in bowel, stomach, oesophagus and, where they are apart from the lungs, airways: emptier than lung, in a wall
+    of soft tissue. A bulla has lung around it."""
+    voxel = np.prod(spacing) / 1000  # ml
+    rim = max(1, round(2.5 / spacing[1]))
+    parts, _ = ndimage.label(ndimage.binary_opening((v < AIRWAY) & air, _disc()))
+    gas = np.zeros_like(air)
+    sizes = np.bincount(parts.ravel()) * voxel
+    boxes = ndimage.find_objects(parts)
+    for i in np.flatnonzero((sizes[1:] > 1) & (sizes[1:] < GAS_ML)) + 1:
+        box = boxes[i - 1]
+        box = tuple(
+            slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, (0, rim + 2, rim + 2), strict=True)
+        )
+        part = parts[box] == i
+        if np.median(v[box][part]) < GAS and _wall(part, v[box], rim) > 0.6:
+            gas[box] |= ndimage.binary_dilation(part, _disc(), iterations=rim)
+    return air & ~gas
 
 
 def _without_airways(air: np.ndarray, v: np.ndarray, spacing: list[float]) -> np.ndarray:
@@ -94,15 +128,19 @@ def _without_airways(air: np.ndarray, v: np.ndarray, spacing: list[float]) -> np
                 for i in np.flatnonzero((sizes > 60) & (sizes < 700))
             ]
             near = [found for found in near if found[0] * spacing[2] < 35]
+            near = [i for _, i in sorted(near) if _wall((parts == i)[None], v[z : z + 1], grown) > 0.6]
             if near and z > len(v) * 0.45:
-                current = parts == min(near)[1]
+                current = parts == near[0]
         else:
             below = np.unique(parts[ndimage.binary_dilation(current, iterations=grown) & lumen[z]])
             keep = [i for i in below if i and sizes[i - 1] < 1100]
             current = np.isin(parts, keep) if keep else np.zeros_like(current)
         if current is not None:
             if not current.any():
-                break
+                current = (
+                    None  # what was followed was no trachea, or it ends in the lungs: there is no other below
+                )
+                continue
             airway[z] = ndimage.binary_dilation(current, iterations=grown)
     return air & ~airway
 
@@ -115,9 +153,14 @@ def _components(air: np.ndarray, v: np.ndarray, spacing: list[float], exam_id: s
     sizes = ndimage.sum_labels(opened, parts, np.arange(1, n + 1)) * voxel if n else np.array([0.0])
     largest = sizes.max()
     keep = []
+    back = np.flatnonzero((parts == sizes.argmax() + 1).any((0, 2)))[-1] if n else 0
     for i in np.flatnonzero(sizes > max(30.0, 0.04 * largest)) + 1:
-        gas = np.median(v[parts == i]) < -945
-        if not (gas and sizes[i - 1] < 0.5 * largest):
+        part = parts == i
+        gas = np.median(v[part]) < -945 and sizes[i - 1] < 0.5 * largest
+        under = (
+            np.average(np.arange(v.shape[1]), weights=part.sum((0, 2))) > back
+        )  # between the back and the table
+        if not gas and not under:
             keep.append(i)
     lungs = np.isin(parts, keep)
     lungs = ndimage.binary_dilation(lungs, _disc(), iterations=1, mask=air)  # undo the opening
@@ -131,34 +174,61 @@ def _components(air: np.ndarray, v: np.ndarray, spacing: list[float], exam_id: s
     return lungs
 
 
+def _sides(lungs: np.ndarray, v: np.ndarray) -> list[np.ndarray]:
+    """The right and the left lung apart, where they touch behind the sternum too."""
+    middle = np.average(np.arange(v.shape[2]), weights=(v > -300).sum((0, 1)) + 1e-9)
+    half = np.broadcast_to(np.arange(v.shape[2]) < middle, v.shape)
+    for n in range(6):
+        core = ndimage.binary_erosion(lungs, _disc(), iterations=n) if n else lungs
+        parts, count = ndimage.label(core)
+        if not count:
+            break
+        numbers = np.arange(1, count + 1)
+        sizes = ndimage.sum_labels(core, parts, numbers)
+        share = ndimage.mean(half, parts, numbers)
+        if not ((sizes > 0.1 * sizes.max()) & (share > 0.2) & (share < 0.8)).any():
+            right = np.concatenate([[False], share > 0.5])[parts]
+            left = core & ~right
+            for _ in range(2 * n):  # each lung takes back what was eroded
+                right |= ndimage.binary_dilation(right, mask=lungs & ~left)
+                left |= ndimage.binary_dilation(left, mask=lungs & ~right)
+            return [right, left]
+    return [lungs & half, lungs & ~half]
+
+
 def _with_consolidation(lungs: np.ndarray, v: np.ndarray, spacing: list[float]) -> np.ndarray:
     """Fill vessels and, on the chest wall's side of each lung, everything up to its convex hull in the slice."""
-    columns = np.arange(v.shape[2])
-    middle = int(round(np.average(columns, weights=lungs.sum((0, 1)))))
     radius = max(1, round(5 / spacing[1]))
     result = lungs.copy()
-    for right in (True, False):  # one lung at a time: what lies between the two is never filled
-        outward = columns if right else -columns
-        side = lungs & ((columns < middle) == right)
+    for number, lung in enumerate(
+        _sides(lungs, v)
+    ):  # one at a time: what lies between the two is never filled
+        if not lung.any():
+            continue
+        box = ndimage.find_objects(lung.view(np.int8))[0]
+        side, soft = lung[box].copy(), v[box] < RIB
+        outward = np.arange(side.shape[2]) * (1 if number == 0 else -1)
+        # Liver, spleen and heart lie below a lung or beside it: no lung is under them.
+        enclosed = np.maximum.accumulate(side) & np.maximum.accumulate(side[::-1])[::-1]
         for z in np.flatnonzero(side.any((1, 2))):
-            # Dense lung may lie lateral of the air in its row; heart, liver and spine do not.
             border = np.where(side[z], outward, -np.inf).max(1)
-            side[z] |= _hull(side[z]) & (outward <= border[:, None]) & (v[z] < RIB)
-        side = np.pad(side, radius)
-        closed = ndimage.binary_closing(side, _disc(), iterations=radius)[(slice(radius, -radius),) * 3]
-        result |= _filled(closed)
+            side[z] |= _hull(side[z]) & (outward <= border[:, None]) & soft[z] & enclosed[z]
+        side = np.pad(side, ((0, 0), (radius, radius), (radius, radius)))
+        closed = ndimage.binary_closing(side, _disc(), iterations=radius)[:, radius:-radius, radius:-radius]
+        result[box] |= closed | _holes(closed, enclosed, spacing[1] * spacing[2])
     return ndimage.binary_opening(result, _disc()) | lungs
 
 
-def _filled(mask: np.ndarray) -> np.ndarray:
-    """Fill what a slice of the mask encloses; one labelling of all slices, much faster than slice by slice."""
+def _holes(mask: np.ndarray, enclosed: np.ndarray, pixel: float) -> np.ndarray:
+    """What slices of a mask enclose, where it is a vessel's size or enclosed from above and below as well: the dome of the
+    liver is a hole too."""
     within_slice = np.zeros((3, 3, 3), bool)
     within_slice[1] = ndimage.generate_binary_structure(2, 1)
-    holes, _ = ndimage.label(~mask, within_slice)
-    open_ = np.unique(np.concatenate([holes[:, [0, -1]].ravel(), holes[:, :, [0, -1]].ravel()]))
-    is_open = np.zeros(holes.max() + 1, bool)
-    is_open[open_] = True
-    return ~is_open[holes] | mask
+    parts, _ = ndimage.label(~mask, within_slice)  # of all slices at once: much faster than one by one
+    sizes = np.bincount(parts.ravel()) * pixel
+    hole = np.ones(len(sizes), bool)
+    hole[np.concatenate([[0], parts[:, [0, -1]].ravel(), parts[:, :, [0, -1]].ravel()])] = False
+    return hole[parts] & ((sizes < VESSEL_MM2)[parts] | enclosed)
 
 
 def _hull(side: np.ndarray) -> np.ndarray:
