@@ -52,6 +52,16 @@ def section(text: str) -> str:
     return f"{found[1]} {' '.join(found[2].split())}" if found else ""
 
 
+def sentence(decisions: pd.DataFrame) -> str:
+    """How many decisions there are, in words.
+
+    >>> sentence(pd.DataFrame({"kind": ["Choice", "Deviation", "Choice"]}))
+    'Decided along the way: choices where the paper is silent: 2, deviations from it: 1.'
+    """
+    choices, deviations = ((decisions["kind"] == kind).sum() for kind in ("Choice", "Deviation"))
+    return f"Decided along the way: choices where the paper is silent: {choices}, deviations from it: {deviations}."
+
+
 def as_table(decisions: pd.DataFrame) -> HTML:
     """The decisions for a reader: where, kind, what, and the section of the paper."""
     lines = []

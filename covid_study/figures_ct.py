@@ -105,13 +105,18 @@ def preprocessing_steps(
 
 @styled
 def exam_montage(
-    exams: Sequence[Picture], columns: int = 6, title: str = "", findings: Sequence[str] = ()
+    exams: Sequence[Picture],
+    columns: int = 6,
+    title: str = "",
+    findings: Sequence[str] = (),
+    slices: Sequence[tuple[int, int]] | None = None,
 ) -> Figure:
     """Exams side by side, each axial above coronal, with its caption.
 
     exams: (caption, volume (z, y, x), spacing_mm). findings: of each exam, colours its caption.
+    slices: (z, y) to show of each exam; without them the fullest of a masked volume, the middle of a scan.
     """
-    return _two_planes(exams, columns, title, findings)
+    return _two_planes(exams, columns, title, findings, slices=slices)
 
 
 def _two_planes(

@@ -1,0 +1,86 @@
+"""Every notebook can be run by others: its parameters, its size, and nothing of one machine in it."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+
+from covid_study import params, paths
+
+NOTEBOOKS = sorted((paths.root() / "notebooks").glob("*.ipynb"))
+LONGEST = 25  # lines of a code cell, the parameters aside: they hold as many lines as there are keys
+ABSOLUTE = re.compile(
+    r"""["'`(\s](?:/(?:home|root|tmp|mnt|opt|usr|var|data|work|Users|Volumes)\b|[A-Za-z]:\\)"""
+)
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def code(content):
+    return [cell for cell in content.cells if cell.cell_type == "code"]
+
+
+def test_every_notebook_has_a_model_of_its_parameters():
+    assert [path.stem for path in NOTEBOOKS] == sorted(params.NOTEBOOKS)
+
+
+def test_it_is_valid_and_begins_with_its_title(notebook):
+    path, content = notebook
+    nbformat.validate(content)
+    assert content.cells[0].cell_type == "markdown" and content.cells[0].source.startswith("# "), path.name
+
+
+def test_its_one_parameters_cell_holds_the_smoke_profile(notebook):
+    path, content = notebook
+    (cell,) = [cell for cell in content.cells if "parameters" in tags(cell)]
+    given = {}
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.Assign), f"{path.name}: only assignments in the parameters cell"
+        given[statement.targets[0].id] = ast.literal_eval(statement.value)
+    smoke = params.load_profile(paths.root() / "params" / "smoke.yaml")
+    assert given == params.notebook_parameters(path.stem, smoke)
+    params.of_notebook(path.stem, **given)
+
+
+def test_each_parameter_is_explained(notebook):
+    path, content = notebook
+    (cell,) = [cell for cell in content.cells if "parameters" in tags(cell)]
+    bare = re.compile(r"^\s*(\w+ = \{|\"\w+\": [{\[]|[}\]],?)$")  # opens or closes a section
+    silent = [
+        line for line in cell.source.splitlines() if line.strip() and "#" not in line and not bare.match(line)
+    ]
+    assert not silent, f"{path.name}: say what these are: {silent}"
+
+
+def test_no_outputs_are_stored(notebook):
+    path, content = notebook
+    for cell in code(content):
+        if "keep_output" not in tags(cell):
+            assert not cell.outputs and cell.execution_count is None, f"{path.name}: {cell.source[:60]}"
+
+
+def test_its_cells_are_short(notebook):
+    path, content = notebook
+    for cell in code(content):
+        if "parameters" not in tags(cell):
+            assert len(cell.source.splitlines()) <= LONGEST, f"{path.name}: {cell.source[:60]}"
+
+
+def test_it_names_no_place_of_one_machine(notebook):
+    path, content = notebook
+    for cell in content.cells:
+        assert "../" not in cell.source, f"{path.name}: a notebook's folder differs; use covid_study.paths"
+        assert not (found := ABSOLUTE.search(cell.source)), f"{path.name}: {found and found[0]}"
+
+
+def test_it_ends_with_a_headline_for_the_index(notebook):
+    path, content = notebook
+    assert "reports.headline(" in code(content)[-1].source, path.name
