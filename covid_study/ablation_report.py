@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from covid_study import ablation, pipeline, sampling, tables
 from covid_study import published as papers
-from covid_study.claims import FEWEST, MEAN, TOO_FEW, overall
+from covid_study.claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.experiments import Volumes, predictions
 
 EXTRA = {"hu_histogram": "Both, on HU histograms"}  # rows of ours that the paper lacks
@@ -42,9 +43,9 @@ def joined(results: pd.DataFrame, name: str) -> pd.DataFrame:
     return tables.join_published(ordered.assign(label=ordered["row"].map(EXTRA)), name)
 
 
-def shares(p) -> dict[str, float]:
-    """Share of the archive in each column, ALL last: the horizontal axis of the figures."""
-    return {ablation.column(s): s for s in p.sampling.shares} | {"all": 1.0}
+def shares(p, whole: bool = True) -> dict[str, float]:
+    """Share of the archive in each column, ALL last where `whole`: the horizontal axis of the figures."""
+    return {ablation.column(s): s for s in p.sampling.shares} | ({"all": 1.0} if whole else {})
 
 
 def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
@@ -52,10 +53,12 @@ def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
     ours, theirs = ablation.sizes(p, v), papers.sizes(name)
     positives = len(pipeline.ids(v, "train", True))
     frame = pd.DataFrame({"negatives here": ours, "negatives in the paper": theirs}, dtype="Int64")
-    frame = frame.reindex(list(ours))
+    frame = frame.reindex([c for c in ours if c != "all" or c in theirs])
     frame["positives here"] = positives
     frame["exams an epoch here"] = frame["negatives here"] + positives
     frame["negatives a positive here"] = (frame["negatives here"] / positives).astype(float).round(2)
+    known = frame["negatives in the paper"].notna()
+    frame["negatives in the paper"] = frame["negatives in the paper"].astype(object).where(known, "–")
     return frame.rename(tables._column_head).rename_axis(columns="share of the negatives")
 
 
@@ -156,22 +159,20 @@ def claim_sentence(checked: pd.DataFrame, claim: str, metric: str) -> str:
     where = (
         "on average over the sizes" if line["column"] == MEAN else f"at {line['column'].replace('%', ' %')}"
     )
-    word = overall(lines)
+    text, word, name = f"“{line['text']}”", overall(lines), NAMES.get(metric, metric)
     if pd.isna(line["difference"]):
-        return f"{line['text']}: {NAMES.get(metric, metric)} is not defined on these exams."
-    interval = f" (95 % interval {in_points(line['low'])} to {in_points(line['high'])})"
-    said = (
-        f"{NAMES.get(metric, metric).rstrip('*')} differs by {in_points(line['difference'])} points {where}"
-    )
-    if metric.endswith("_validation"):
-        said += ", at the threshold from the validation split"
-    said += interval if pd.notna(line["low"]) else ""
-    of = f"{seeds} seed{'s' * (seeds != 1)}"
+        return f"{text} cannot be judged here: {name} is not defined."
+    known = pd.notna(line["low"])
+    interval = f"95 % interval {in_points(line['low'])} to {in_points(line['high'])}, " if known else ""
+    at = ", at the threshold from the validation split" if metric.endswith("_validation") else ""
+    said = f"{name.rstrip('*')} differs by {in_points(line['difference'])} points {where}{at} "
+    said += f"({interval}{seeds} seed{'s' * (seeds != 1)})"
     if word == TOO_FEW:
         return (
-            f"{line['text']}: {said}; fewer than {FEWEST} test patients a class, which shows nothing ({of})."
+            f"{text} cannot be judged on fewer than {FEWEST} test patients with or without COVID-19: {said}."
         )
-    return f"{line['text']}: {word} here. {said}; {of}."
+    judged = "is neither borne out nor refuted" if word == UNCLEAR else word
+    return f"{text} {judged} here: {said}."
 
 
 def paper_uncertainty(name: str, row: str, column: str) -> str:
@@ -217,13 +218,16 @@ def composition(p, v: Volumes) -> pd.DataFrame:
 
 def composition_sentence(frame: pd.DataFrame) -> str:
     """Whether the ranking brings CAP, which looks most like COVID-19, into the selections."""
-    archive = frame.loc[frame["strategy"] == "archive", "cap"].item()
-    smallest = frame.loc[frame["strategy"] == "long_tail", "column"].iloc[0]
-    here = frame[frame["column"] == smallest].set_index("strategy")
-    tail, top = here.loc["long_tail", "cap"], here.loc["top", "cap"]
-    more = "more" if tail > archive + 0.02 else "less" if tail < archive - 0.02 else "about as much"
+    archive, total = frame.loc[frame["strategy"] == "archive", ["cap", "exams"]].iloc[0]
+    tail = frame[frame["strategy"] == "long_tail"].iloc[0]
+    top = frame[(frame["strategy"] == "top") & (frame["column"] == tail["column"])].iloc[0]
+    n = tail["exams"]
+    chance = np.sqrt(archive * (1 - archive) / n * (total - n) / max(1, total - 1) / tail["seeds"])
+    word = "about as much CAP as a random draw would"  # within what chance gives, two standard deviations
+    if abs(tail["cap"] - archive) > 2 * chance:
+        word = f"{'more' if tail['cap'] > archive else 'less'} CAP than a random draw would"
     return (
-        f"CAP is {100 * archive:.0f} % of the archive. Of the {here.loc['long_tail', 'exams']} exams at "
-        f"{smallest.replace('%', ' %')} it is {100 * tail:.0f} % with the long tail and {100 * top:.0f} % at the top of the "
-        f"joint ranking: the long tail brings {more} CAP {'as' if more.startswith('about') else 'than'} the archive holds."
+        f"CAP is {100 * archive:.0f} % of the archive. Of the {n} exams at {tail['column'].replace('%', ' %')} it is "
+        f"{100 * tail['cap']:.0f} % with the long tail and {100 * top['cap']:.0f} % at the top of the joint ranking: the long "
+        f"tail brings {word}."
     )

@@ -110,10 +110,10 @@ def composition(frame: pd.DataFrame) -> Figure:
     columns, strategies = list(dict.fromkeys(drawn["column"])), list(dict.fromkeys(drawn["strategy"]))
     panels = {
         "cap": "CAP in the selection",
-        "difficulty": "mean rank by difficulty",
-        "diversity": "mean rank by diversity",
+        "difficulty": "mean rank (0 %: hardest)",
+        "diversity": "mean rank (0 %: most diverse)",
     }
-    fig, axes = plt.subplots(1, 3, figsize=(9.6, 2.9))
+    fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.1))
     width = 0.8 / len(strategies)
     for ax, (value, title) in zip(axes, panels.items(), strict=True):
         for i, strategy in enumerate(strategies):
@@ -128,8 +128,8 @@ def composition(frame: pd.DataFrame) -> Figure:
         ax.set_title(title)
         ax.grid(False, axis="x")
     axes[0].set_ylabel("% of the selected exams")
-    axes[1].set_ylabel("% of the archive (0: hardest)")
-    axes[2].set_ylabel("% of the archive (0: most diverse)")
+    axes[1].set_ylabel("difficulty rank, % of the archive")
+    axes[2].set_ylabel("diversity rank, % of the archive")
     fig.supxlabel("share of the negatives selected", fontsize=9)
     handles, names = axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper right", ncols=len(names))

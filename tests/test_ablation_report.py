@@ -31,9 +31,11 @@ def undefined():
 
 def test_claim_sentence_has_difference_interval_verdict_and_seeds():
     said = report.claim_sentence(checked(), "both", "f1")
-    assert "holds on average here" in said and "1 seed" in said
-    assert "F1 differs by +4.2 points on average over the sizes (95 % interval −1.0 to +10.0)" in said
-    assert "cannot be told apart" in report.claim_sentence(checked((UNCLEAR,) * 3), "both", "f1")
+    assert said.startswith("“Both beat random” holds on average here: ")
+    assert "F1 differs by +4.2 points on average over the sizes (95 % interval −1.0 to +10.0, 1 seed)" in said
+    assert "neither borne out nor refuted here" in report.claim_sentence(
+        checked((UNCLEAR,) * 3), "both", "f1"
+    )
     assert "does not hold" in report.claim_sentence(checked((FAILS, HOLDS, HOLDS)), "both", "f1")
     assert "3 seeds" in report.claim_sentence(checked(seeds=3), "both", "f1")
 
@@ -41,7 +43,7 @@ def test_claim_sentence_has_difference_interval_verdict_and_seeds():
 def test_claim_sentence_of_what_is_not_known():
     assert "not defined" in report.claim_sentence(undefined(), "both", "f1")
     assert "not run" in report.claim_sentence(undefined(), "top", "f1")
-    assert "shows nothing" in report.claim_sentence(checked((TOO_FEW,) * 3), "both", "f1")
+    assert "cannot be judged on fewer than 10" in report.claim_sentence(checked((TOO_FEW,) * 3), "both", "f1")
 
 
 def test_claims_table_shows_ours_the_papers_and_the_verdict():
@@ -62,6 +64,15 @@ def test_rows_that_the_paper_lacks_are_named_and_columns_ordered():
     assert joined.set_index("row")["label"]["hu_histogram"] == "Both, on HU histograms"
     html = tables.side_by_side(joined, "A.III", metrics=["auc"]).data
     assert html.index("14 %") < html.index("ALL") and "not in the paper" in html
+
+
+def test_sizes_beside_the_papers(monkeypatch):
+    """Table V has no column ALL; a share that the paper lacks has a dash."""
+    monkeypatch.setattr(report.ablation, "sizes", lambda p, v: {"14%": 10, "30%": 22, "all": 72})
+    monkeypatch.setattr(pipeline, "ids", lambda v, split, positive: ["a"] * 20)
+    third, fifth = (report.sizes_table(None, None, name) for name in ("A.III", "A.V"))
+    assert third["negatives in the paper"].tolist() == [246, "–", 1785]
+    assert fifth.index.tolist() == ["14 %", "30 %"] and fifth["exams an epoch here"].tolist() == [30, 42]
 
 
 def cost(**seconds):
@@ -104,7 +115,8 @@ def mix(cap=0.5):
 
 
 @pytest.mark.parametrize(
-    "cap, word", [(0.6, "more CAP than"), (0.4, "about as much CAP as"), (0.1, "less CAP than")]
+    "cap, word",
+    [(0.8, "more CAP than a random"), (0.5, "about as much CAP as"), (0.0, "less CAP than a random")],
 )
 def test_composition_sentence(cap, word):
     said = report.composition_sentence(mix(cap))
