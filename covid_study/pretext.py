@@ -18,7 +18,7 @@ from covid_study.cache import write_atomically
 from covid_study.networks import encoder, n_features
 from covid_study.training import fit, in_batches, to_input
 
-VALIDATION_DRAWS = 8  # scrambles of each validation exam
+VALIDATION_DRAWS = 4  # scrambles of each validation exam
 
 
 def train_pretext(
