@@ -216,6 +216,10 @@ def composition(p, v: Volumes) -> pd.DataFrame:
     return mean.assign(exams=mean["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()
 
 
+def _exams(n: int) -> str:
+    return f"the {n} exams" if n > 1 else "one exam"
+
+
 def composition_sentence(frame: pd.DataFrame) -> str:
     """Whether the ranking brings CAP, which looks most like COVID-19, into the selections."""
     archive, total = frame.loc[frame["strategy"] == "archive", ["cap", "exams"]].iloc[0]
@@ -227,7 +231,7 @@ def composition_sentence(frame: pd.DataFrame) -> str:
     if abs(tail["cap"] - archive) > 2 * chance:
         word = f"{'more' if tail['cap'] > archive else 'less'} CAP than a random draw would"
     return (
-        f"CAP is {100 * archive:.0f} % of the archive. Of the {n} exams at {tail['column'].replace('%', ' %')} it is "
+        f"CAP is {100 * archive:.0f} % of the archive. Of {_exams(n)} at {tail['column'].replace('%', ' %')} it is "
         f"{100 * tail['cap']:.0f} % with the long tail and {100 * top['cap']:.0f} % at the top of the joint ranking: the long "
         f"tail brings {word}."
     )

@@ -100,7 +100,8 @@ def pretraining_sentence(p, v: Volumes) -> str:
     )
     positives, everything = len(pipeline.ids(v, "train", True)), len(pipeline.ids(v, "train"))
     return (
-        f"Pre-training on {positives} positives takes {tables.duration(few / 3600)} here ({_epochs(p.pretext.epochs)}), "
+        f"Pre-training on {positives} positive{'s' * (positives != 1)} takes {tables.duration(few / 3600)} here "
+        f"({_epochs(p.pretext.epochs)}), "
         f"on all {everything} training exams {tables.duration(many / 3600)} ({_epochs(p.pretext.all_samples_epochs)}): "
         f"{(many / p.pretext.all_samples_epochs) / (few / p.pretext.epochs):.1f} times as long an epoch, for "
         f"{everything / positives:.1f} times as many exams."
