@@ -87,3 +87,19 @@ def test_exams_in_a_batch_do_not_see_each_other_in_evaluation_mode():
     volumes = torch.rand(3, 1, *SHAPE)
     with torch.inference_mode():
         torch.testing.assert_close(net(volumes)[1:2], net(volumes[1:2]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [5, 6, 7, 8])
+def test_gradient_of_the_stem_is_that_of_the_convolution(depth):
+    torch.manual_seed(0)
+    stem = encoder(0.25).conv1
+    plain = torch.nn.Conv3d(1, 16, 7, 2, 3, bias=False).double()
+    plain.weight.data = stem.weight.data.double()
+    inputs = torch.rand(4, 1, depth, 18, 24)
+    expected = plain(inputs.double())
+    outputs = stem(inputs)
+    torch.testing.assert_close(outputs, expected.float(), rtol=1e-4, atol=1e-4)
+    weights = torch.rand_like(expected)
+    expected.backward(weights)
+    outputs.backward(weights.float())
+    torch.testing.assert_close(stem.weight.grad, plain.weight.grad.float(), rtol=1e-3, atol=1e-2)
