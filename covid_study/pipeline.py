@@ -104,14 +104,25 @@ def volumes(p) -> Volumes:
     kept = store(p)
     split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
     table = split.loc[kept.table["exam_id"]]
-    train = table[table["split"] == "train"]
-    for finding, what in (("covid", "positive"), ("negative", "negative")):
-        if not ((train["finding"] == "covid") == (finding == "covid")).any():
-            raise CohortError(
-                f"the training split holds no {what} exam: add exams of that kind, or see those left out"
-            )
+    _check_splits(table, kept.left_out)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
     return Volumes(table, data, kept.folder.name)
+
+
+def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame) -> None:
+    """Both classes to train on and both to test with; the validation split may be empty (see exams.split_exams)."""
+    for split in ("train", "test"):
+        positive = table.loc[table["split"] == split, "finding"] == "covid"
+        for there, what in ((positive.any(), "positive"), ((~positive).any(), "negative")):
+            if not there:
+                lines = "".join(
+                    f"\n- exam {row.exam_id} was left out: {row.problem}"
+                    for row in left_out.head(5).itertuples()
+                )
+                raise CohortError(
+                    f"the {split} split holds no {what} exam that can be used. What to do: add such exams, or mend those "
+                    f"that were left out ({len(left_out)}).{lines}"
+                )
 
 
 def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:

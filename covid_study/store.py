@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +107,7 @@ def build_store(
             overwrite=True,
         )
     exams = exams.sort_values("exam_id", ignore_index=True)
-    missing = [row for row in exams.itertuples() if not (facts_folder / f"{row.Index}.json").is_file()]
+    missing = [row for row in exams.itertuples() if not _done(facts_folder / f"{row.Index}.json")]
     workers = workers or len(os.sched_getaffinity(0))
     jobs = (delayed(_one)(row, folder, shape, working_spacing_mm, load, on_bad_exam) for row in missing)
     parallel = Parallel(
@@ -115,6 +116,11 @@ def build_store(
     try:
         for _ in progress(parallel(jobs), "preprocessing exams", len(missing)):
             pass
+    except BrokenProcessPool:  # joblib's TerminatedWorkerError is one
+        raise StudyError(
+            f"a process that preprocessed exams died, most often because the memory was used up ({workers} worked at once). "
+            "Set study.workers to a smaller number in the profile and call again; the exams done so far are kept."
+        ) from None
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -123,6 +129,11 @@ def build_store(
             "Free some space and call again; the exams done so far are kept."
         ) from None
     _finish(exams, folder)
+
+
+def _done(facts: Path) -> bool:
+    """Whether an exam is in the store. One that was left out is tried again: what kept it out may be gone by now."""
+    return facts.is_file() and "problem" not in json.loads(facts.read_text())
 
 
 def _one(row, folder: Path, shape, working_spacing_mm, load, on_bad_exam: str) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from covid_study.cache import write_atomically
+from covid_study.errors import ParameterError
 from covid_study.progress import progress
 
 LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
@@ -20,7 +21,7 @@ def find_device(name: str = "auto") -> torch.device:
     """The device to compute on: the one asked for, or the first GPU, or the CPU.
 
     Raises:
-        ValueError: the device asked for is not there.
+        ParameterError: the device asked for is not there.
 
     >>> find_device("cpu")
     device(type='cpu')
@@ -32,7 +33,7 @@ def find_device(name: str = "auto") -> torch.device:
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise ParameterError(
             f"device '{name}' cannot be used ({reason}); use DEVICE=cpu or DEVICE=auto"
         ) from None
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from covid_study.errors import ParameterError
 from covid_study.networks import Classifier, encoder
 from covid_study.training import augment, classifier_loss, find_device, fit, in_batches, to_input
 
@@ -278,8 +279,8 @@ def test_in_batches_is_the_same_for_every_batch_size_and_leaves_the_model_alone(
 def test_a_device_that_is_not_there():
     assert find_device("cpu") == CPU
     assert find_device("auto").type in {"cpu", "cuda", "mps"}
-    with pytest.raises(ValueError, match="device 'meow'.*DEVICE=cpu"):
+    with pytest.raises(ParameterError, match="device 'meow'.*DEVICE=cpu"):
         find_device("meow")
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="device 'cuda'.*DEVICE=auto"):
+        with pytest.raises(ParameterError, match="device 'cuda'.*DEVICE=auto"):
             find_device("cuda")
