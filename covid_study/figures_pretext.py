@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from covid_study.figures import CYCLE, REFERENCE, chance_line, styled
+from covid_study.figures import CYCLE, REFERENCE, bare, chance_line, styled
 
 
 def hamming_distances(permutations: np.ndarray) -> np.ndarray:
@@ -66,7 +66,9 @@ def probe_epochs(probe: pd.DataFrame) -> Figure:
     if targets:
         axes[0, 0].legend(loc="upper left")
     else:
-        axes[0, 0].text(0.5, 0.7, "too few patients for a probe", ha="center", transform=axes[0, 0].transAxes)
+        bare(axes[0, 0])
+        fig.set_size_inches(4.2, 0.8)
+        axes[0, 0].text(0.5, 0.5, "too few patients for a probe", ha="center", transform=axes[0, 0].transAxes)
     return fig
 
 

@@ -130,7 +130,7 @@ def summary(ranked: pipeline.Ranked, name: str) -> str:
     values = ranked.features.to_numpy()
     zero = (ranked.soft_labels.to_numpy() == 0).mean()
     return (
-        f"{negatives:,} negatives and {positives:,} positives of the training split, {values.shape[1]} {name} each "
+        f"Negatives: {negatives:,}, positives: {positives:,} (training split); {values.shape[1]} {name} each "
         f"({100 * (values == 0).mean():.0f} % of the values are zero): {negatives * positives:,} distances, of which "
         f"{100 * zero:.1f} % are zero. Ranking took {ranked.seconds:.1f} s, pre-training included."
     )
