@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from covid_study import paths, phantom
-from covid_study.cache import artefact, fingerprint
+from covid_study.cache import artefact, fingerprint, source_key
 from covid_study.datasets import find_exams
 from covid_study.errors import CohortError
 from covid_study.exams import check_exams, split_exams
@@ -55,14 +55,11 @@ def loader(p):
     return partial(load_exam, how=how)
 
 
-def _files(table: pd.DataFrame) -> str:
-    """Fingerprint of the files behind an exam table: names, sizes and times."""
-    stats = []
-    for path in map(Path, table["path"]):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                stats.append((str(file), file.stat().st_size, file.stat().st_mtime_ns))
-    return fingerprint(stats)
+def _files(exam: str) -> str:
+    """Fingerprint of the files behind an exam: names, sizes and times."""
+    path = Path(exam)
+    files = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
+    return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
 
 
 def store(p) -> VolumeStore:
@@ -73,13 +70,19 @@ def store(p) -> VolumeStore:
     # The split is no part of the key: another split needs no volume anew.
     config = {
         "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
-        "files": None if synthetic else _files(table),
+        "files": None if synthetic else dict(zip(table["exam_id"], map(_files, table["path"]), strict=True)),
         "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
         if synthetic
         else None,
         "preprocessing": settings.model_dump(),
         "on_bad_exam": p.cohort.on_bad_exam,
     }
+
+    modules = ["store"] if synthetic else ["preprocess", "readers"]
+    of_all = [config["preprocessing"], config["phantom"], source_key(modules)]
+
+    def key(row) -> str:
+        return fingerprint([row.exam_id, row.path, (config["files"] or {}).get(row.exam_id), *of_all])
 
     def compute(folder: Path) -> None:
         build_store(
@@ -90,9 +93,9 @@ def store(p) -> VolumeStore:
             load=loader(p),
             on_bad_exam=p.cohort.on_bad_exam,
             workers=p.study.workers,
+            keys={row.exam_id: key(row) for row in table.itertuples()},
         )
 
-    modules = ["store"] if synthetic else ["preprocess", "readers"]
     folder = artefact(
         paths.build(p.study.name) / "volumes", "phantom" if synthetic else "exams", config, modules, compute
     )

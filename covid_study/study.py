@@ -103,6 +103,11 @@ def _run_all(run: Run, todo: list[Notebook]) -> bool:
             return False
         notebook.failed.unlink(missing_ok=True)
         print(f"{label}: done in {duration(seconds)}", flush=True)
+        for exam in record["said"].get("left_out") or ():
+            print(
+                f"  left out: exam {exam['exam_id']}: {exam['problem']}. What to do: {exam['remedy']}.",
+                flush=True,
+            )
     write_index(run)
     print(f"Report: {short(run.reports / 'index.html')}")
     return True

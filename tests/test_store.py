@@ -68,7 +68,7 @@ def exams():
 
 
 def build(exams, folder, load=load, workers=1, **how):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     store.build_store(
         exams, folder, shape=SHAPE, working_spacing_mm=SPACING, load=load, workers=workers, **how
     )
@@ -196,3 +196,17 @@ def test_the_truth_of_a_phantom_exam_is_measured(tmp_path):
     store._one(row, tmp_path, SHAPE, SPACING, lambda _: (volume, truth), "stop")
     facts = json.loads((tmp_path / "facts" / "0.json").read_text())
     assert facts["dice"] > 0.9 and 0 < facts["lesion_share"] < 1
+
+
+def test_one_mended_exam_computes_one(exams, tmp_path, counted):
+    """Another store, because the cohort, a file or on_bad_exam changed, takes what is still true from the one before."""
+    keys = {exam_id: f"key of {exam_id}" for exam_id in IDS}
+    build(exams, tmp_path / ".partial-one", load_with_a_bad_one, keys=keys)
+    assert sorted(counted) == ["cap-a", "covid-b", "non-b"]
+    counted.clear()
+    keys["cap-a"] = "another file"
+    kept = build(exams[::-1].iloc[:4], tmp_path / "two", keys=keys)
+    assert sorted(counted) == ["cap-a", "covid-a", "non-a"]  # covid-b is no part of it, non-b was copied
+    whole = build(exams[::-1].iloc[:4], tmp_path / "other" / "whole")
+    np.testing.assert_array_equal(kept.load(IDS[1:]), whole.load(IDS[1:]))
+    pd.testing.assert_frame_equal(kept.table, whole.table)
