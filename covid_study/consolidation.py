@@ -1,0 +1,120 @@
+"""Dense lung. It has the density of muscle, liver and heart, so that only its place tells: see `with_consolidation`."""
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from skimage.draw import polygon
+
+IN_SLICE = ndimage.generate_binary_structure(2, 1)[None]  # neighbours within the slice
+DENSE_HU = 150.0  # dense lung at most; bone is denser
+CLOSING_MM = 8.0  # vessels, nodules, small consolidations
+REACH_MM = 90.0  # the thickest consolidation between lung above and lung below
+DEPTH_MM = 35.0  # the thickest consolidation behind aerated lung
+CENTRAL_MM, HILUM_MM, HEART_MM = 20.0, 50.0, 100.0  # from the midline: spine and aorta, hilum, heart
+
+
+def with_consolidation(
+    aerated: np.ndarray, v: np.ndarray, airways: np.ndarray, spacing: tuple[float, float, float]
+) -> np.ndarray:
+    """Lungs with their vessels and their dense parts, from aerated lung on the working grid (paper A, IV-F2).
+
+    Deviation: rules of anatomy instead of the paper's mask network. One lung at a time, because what lies between the two is
+    mediastinum, three kinds of tissue are lung: (1) what a ball of 8 mm closes; (2) what has lung above and below it within
+    90 mm (the liver's dome has none below, the heart little) and lies against the chest wall, or away from the midline and
+    the heart; (3) what lies behind aerated lung, at most 35 mm of it, inside the convex hull of the slice.
+
+    Args:
+        aerated, airways: bool (z, y, x). v: HU (z, y, x). spacing: mm (z, y, x).
+
+    Returns:
+        bool (z, y, x).
+    """
+    columns = np.arange(v.shape[2])
+    middle = _midline(aerated)
+    off = np.broadcast_to(np.abs(columns - middle) * spacing[2], v.shape)
+    result = aerated.copy()
+    for left in (False, True):
+        own = (columns > middle) == left
+        if not (aerated & own).any():
+            continue
+        (box,) = ndimage.find_objects((aerated & own).astype(np.uint8))
+        side, soft, beside = (aerated & own)[box], v[box] < DENSE_HU, off[box]
+        closed = _closed(side, CLOSING_MM, spacing)
+        between = _between(side, int(REACH_MM / spacing[0])) & soft & ~closed
+        filled = closed | _at_the_wall(between & (beside > 0.75 * HILUM_MM), side, left)
+        filled |= _apart(between, side, beside, left)
+        filled |= _behind(side, spacing) & soft & (beside > 1.5 * CENTRAL_MM)
+        result[box] |= ndimage.binary_fill_holes(filled) & own[box[2]]
+    result &= ~airways
+    for z in np.flatnonzero(airways.any((1, 2))):  # bronchi with lung all round belong to it
+        result[z] |= ndimage.binary_fill_holes(result[z]) & airways[z] & (off[z] > 1.25 * CENTRAL_MM)
+    return ndimage.binary_opening(result, IN_SLICE)
+
+
+def _midline(lungs: np.ndarray) -> int:
+    """The column with the least lung in it, of the middle third."""
+    profile = ndimage.uniform_filter1d(lungs.sum((0, 1)).astype(float), 5)
+    low, high = np.flatnonzero(profile)[[0, -1]]
+    third = (high - low) // 3
+    return int(low + third + np.argmin(profile[low + third : high - third + 1]))
+
+
+def _closed(mask: np.ndarray, radius_mm: float, spacing) -> np.ndarray:
+    """Closing with a ball."""
+    radius = [int(radius_mm / s + 0.5) for s in reversed(spacing)]
+    image = sitk.ConstantPad(sitk.GetImageFromArray(mask.astype(np.uint8)), radius, radius)
+    image = sitk.BinaryMorphologicalClosing(image, radius, sitk.sitkBall, 1.0, False)
+    return sitk.GetArrayFromImage(sitk.Crop(image, radius, radius)).astype(bool)
+
+
+def _so_far(mask: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
+    """Whether there is mask at or before a voxel along an axis; at or after it, in reverse."""
+    if reverse:
+        return np.flip(np.logical_or.accumulate(np.flip(mask, axis), axis), axis)
+    return np.logical_or.accumulate(mask, axis)
+
+
+def _between(side: np.ndarray, reach: int) -> np.ndarray:
+    """Voxels with lung below and above them, the two no further apart than `reach` slices."""
+    z = np.arange(len(side))[:, None, None]
+    below = np.maximum.accumulate(np.where(side, z, -9999), 0)
+    above = np.flip(np.minimum.accumulate(np.flip(np.where(side, z, 9999), 0), 0), 0)
+    return above - below <= reach
+
+
+def _at_the_wall(fill: np.ndarray, side: np.ndarray, left: bool) -> np.ndarray:
+    """Those pieces that lie against the chest wall: no lung lateral of them, or none behind."""
+    fill = ndimage.binary_opening(fill, IN_SLICE)
+    bare = ~_so_far(side, 2, reverse=left) | ~_so_far(side, 1, reverse=True)
+    parts, n = ndimage.label(fill)
+    size = np.maximum(np.bincount(parts.ravel(), minlength=n + 1), 1)
+    keep = np.bincount(parts.ravel(), weights=bare.ravel(), minlength=n + 1) / size > 0.3
+    keep[0] = False
+    return keep[parts]
+
+
+def _apart(fill: np.ndarray, side: np.ndarray, beside: np.ndarray, left: bool) -> np.ndarray:
+    """Thick pieces away from hilum and heart; in the rear third, away from the spine."""
+    nz, ny, _ = side.shape
+    rear = np.arange(ny)[:, None] > 0.7 * ny
+    allowed = (beside > HILUM_MM) | (rear & (beside > CENTRAL_MM))
+    if left:
+        low = (np.arange(nz) < 0.55 * nz)[:, None, None]
+        allowed &= ~(low & ~rear & (beside < HEART_MM))
+    return ndimage.binary_opening(fill & allowed, IN_SLICE, iterations=2)
+
+
+def _behind(side: np.ndarray, spacing) -> np.ndarray:
+    """What lies behind the lung and inside its convex hull in the slice."""
+    fill = np.zeros_like(side)
+    for z in np.flatnonzero(side.any((1, 2))):
+        rows = np.flatnonzero(side[z].any(1))  # their first and last voxels hold all corners
+        first, last = side[z, rows].argmax(1), side.shape[2] - 1 - side[z, rows, ::-1].argmax(1)
+        points = np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)])
+        if len(rows) > 3 and np.ptp(points[:, 1]) > 3:
+            corners = points[ConvexHull(points).vertices]
+            fill[z][polygon(corners[:, 0], corners[:, 1], side[z].shape)] = True
+    fill &= _so_far(side, 1) & ~_so_far(side, 1, reverse=True)
+    thin = fill.sum(1, keepdims=True) * spacing[1] <= DEPTH_MM
+    return ndimage.binary_opening(fill & thin, IN_SLICE)
