@@ -6,11 +6,12 @@ nearest valid name.
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from covid_study.errors import ParameterError
 
@@ -34,6 +35,13 @@ class Study(Section):
     workers: AtLeastOne | None = None  # processes for preprocessing and sweeps; null: one a core
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each interval
+
+    @field_validator("device")
+    @classmethod
+    def _device_has_a_name(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError("DEVICE is auto, cpu, cuda, cuda:1 (2, 3, ...) or mps")
+        return device
 
 
 class SplitCounts(Section):
@@ -204,7 +212,7 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
                 lines.append(f"{source}: '{key}' is missing")
             else:
                 lines.append(
-                    f"{source}: '{key}': {problem['msg']}, got {problem['input']!r}{_yaml_hint(problem)}"
+                    f"{source}: '{key}': {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{_yaml_hint(problem)}"
                 )
         raise ParameterError("\n".join(lines)) from None
 

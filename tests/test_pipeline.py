@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covid_study import ablation, experiments, params, paths, pipeline, pretext, ranking, store
+from covid_study import ablation, cohorts, experiments, params, paths, pipeline, pretext, ranking, store
 from covid_study.errors import CohortError, ParameterError, StudyError
 
 COUNTS = {"covid": 3, "cap": 3, "non_pneumonia": 4}
@@ -77,19 +77,19 @@ def nothing_is_computed(monkeypatch):
 
 
 def test_volumes_are_the_cohorts(p, v):
-    cohort = pipeline.cohort(p).set_index("exam_id")
+    cohort = cohorts.cohort(p).set_index("exam_id")
     assert sorted(v.table.index) == sorted(cohort.index)
     pd.testing.assert_series_equal(v.table["split"].sort_index(), cohort["split"].sort_index())
     assert v.data.shape == (len(cohort), 8, 24, 32)
     assert len(pipeline.ids(v, "train", True)) == 3 and len(pipeline.ids(v, "train", False)) == 7
     assert set(pipeline.ids(v, "test")) == set(cohort.index[cohort["split"] == "test"])
     exam = pipeline.ids(v, "test")[-1]
-    np.testing.assert_array_equal(v.of([exam])[0].numpy(), pipeline.store(p).load([exam])[0])
+    np.testing.assert_array_equal(v.of([exam])[0].numpy(), cohorts.store(p).load([exam])[0])
 
 
 def test_ranking_is_that_of_its_soft_labels(p, v):
     found = pipeline.ranked(p, v, "hu_histogram")
-    histograms = pipeline.store(p).histograms
+    histograms = cohorts.store(p).histograms
     positives, negatives = pipeline.ids(v, "train", True), pipeline.ids(v, "train", False)
     expected = ranking.soft_labels(histograms.loc[positives], histograms.loc[negatives])
     np.testing.assert_allclose(found.soft_labels.loc[negatives, positives], expected)
@@ -118,10 +118,10 @@ def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
 
 
 def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):
-    exams = pipeline.cohort(p).sample(frac=1, random_state=0)
+    exams = cohorts.cohort(p).sample(frac=1, random_state=0)
     moved = exams.assign(split=exams["split"].map({"train": "test", "test": "train"}).fillna("validation"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.phantom, "cohort", lambda *_: moved)
+        patch.setattr(cohorts.phantom, "cohort", lambda *_: moved)
         other = pipeline.volumes(p)
     assert other.key == v.key
     assert set(pipeline.ids(other, "train")) == set(pipeline.ids(v, "test"))
@@ -146,8 +146,10 @@ def test_a_test_split_without_a_class_is_told(p, root):
 
 
 def test_wrong_device_and_wrong_path_are_told(root):
-    with pytest.raises(ParameterError, match="device 'gpu7'.*DEVICE=auto"):
-        pipeline.volumes(parameters(root, study={"device": "gpu7", "name": "tiny"}))
+    with pytest.raises(ParameterError, match="study.device.*DEVICE is auto, cpu.*'gpu7'"):
+        parameters(root, study={"device": "gpu7"})
+    with pytest.raises(ParameterError, match="device 'cuda:99'.*DEVICE=auto"):
+        pipeline.volumes(parameters(root, study={"device": "cuda:99", "name": "tiny"}))
     wrong = parameters(root)
     wrong = wrong.model_copy(update={"cohort": wrong.cohort.model_copy(update={"exams": "/no/such/exams"})})
     with pytest.raises(StudyError, match="/no/such/exams"):
