@@ -77,7 +77,7 @@ def read_masked(rows: list, load: Callable[..., tuple]) -> list[Masked]:
 
     Args:
         rows: of the exam table.
-        load: from a row to (Volume, truth or None), e.g. `pipeline.loader(p)`.
+        load: from a row to (Volume, truth or None), e.g. `cohorts.loader(p)`.
     """
     found = []
     for row in rows:
