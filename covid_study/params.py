@@ -211,9 +211,8 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
             elif problem["type"] == "missing":
                 lines.append(f"{source}: '{key}' is missing")
             else:
-                lines.append(
-                    f"{source}: '{key}': {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{_yaml_hint(problem)}"
-                )
+                message = problem["msg"].removeprefix("Value error, ")
+                lines.append(f"{source}: '{key}': {message}, got {problem['input']!r}{_yaml_hint(problem)}")
         raise ParameterError("\n".join(lines)) from None
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tiny_study"]  # fixtures root, p, v, table3
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
