@@ -48,7 +48,8 @@ def ranking_ablation(p, v: Volumes) -> dict[Cell, Run]:
         def run(share: float, seed: int) -> Run:
             found = pipeline.ranked(p, v, features, seed)
             chosen = pipeline.selection(p, found.ranking, strategy, share, seed, by)
-            return pipeline.run(p, v, chosen, seed, found.pretext if pretrained else None)
+            encoder = pipeline.pretext(p, v, "rubiks_cube_pro", seed) if pretrained else None
+            return pipeline.run(p, v, chosen, seed, encoder)
 
         return run
 
@@ -136,6 +137,8 @@ def _seconds_before(p, v: Volumes, row: str, where: str, seed: int) -> float:
     if row == "random":
         return 0.0
     seconds = pipeline.ranked(p, v, "hu_histogram" if row == "hu_histogram" else None, seed).seconds
+    if row == "both_pretrained" and p.ranking.features == "hu_histogram":  # else the ranking has counted it
+        seconds += pipeline.pretext_seconds(pipeline.pretext(p, v, "rubiks_cube_pro", seed))
     if row == "long_tail_all_pretrained":
         seconds += pipeline.pretext_seconds(pipeline.pretext(p, v, "rubiks_cube_pro_all", seed))
     return seconds
