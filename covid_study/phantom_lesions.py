@@ -11,7 +11,7 @@ from covid_study.phantom_anatomy import Anatomy
 from covid_study.phantom_raster import GROUND_GLASS, HOLE, LOBAR, PARENCHYMA, PAVING, SOLID
 
 # The one calibration number: how far the ground glass of COVID-19 and of its mimics departs from normal lung.
-LESION_CONTRAST = 1.6
+LESION_CONTRAST = 1.0
 KINDS = {  # finding -> kind of case -> share
     "covid": {"typical": 0.88, "early": 0.12},
     "cap": {"lobar": 0.72, "mimic": 0.28},
