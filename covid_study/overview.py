@@ -16,7 +16,7 @@ CLEARLY = 0.005  # difference of two medians of Dice that is worth a word
 GOOD = 0.95  # Dice of a mask that needs no second look
 SHOWS = {  # kind of case -> what a reader sees in it
     "typical": "bilateral peripheral ground glass, mostly basal",
-    "early": "one to three faint patches of ground glass",
+    "early": "a few faint patches of ground glass",
     "lobar": "consolidation of one lobe or two",
     "mimic": "bilateral ground glass, like COVID-19",
     "clean": "nothing",
