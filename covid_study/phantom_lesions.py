@@ -13,23 +13,23 @@ from covid_study.phantom_raster import GROUND_GLASS, HOLE, LOBAR, PARENCHYMA, PA
 # The one calibration number: how far the ground glass of COVID-19 and of its mimics departs from normal lung.
 LESION_CONTRAST = 1.0
 KINDS = {  # finding -> kind of case -> share
-    "covid": {"typical": 0.88, "early": 0.12},
+    "covid": {"typical": 0.90, "early": 0.10},
     "cap": {"lobar": 0.72, "mimic": 0.28},
     "non_pneumonia": {"clean": 0.45, "nodules": 0.37, "emphysema": 0.18},
 }
 COLUMNS = 14  # see phantom_raster.paint_lesions
 
 
-def kind_of(finding: str, rng: np.random.Generator) -> str:
-    """Draw the kind of case.
+def kind_of(finding: str, place: float) -> str:
+    """The kind of case at a place between 0 and 1 along the shares of its finding.
 
-    Choice: 12 % of COVID-19 is early with almost nothing to see, 28 % of CAP is bilateral ground glass like COVID-19.
+    Choice: a tenth of COVID-19 is early with almost nothing to see, 28 % of CAP is bilateral ground glass like COVID-19.
 
-    >>> kind_of("cap", np.random.default_rng(0)) in KINDS["cap"]
-    True
+    >>> kind_of("cap", 0.7), kind_of("cap", 0.75)
+    ('lobar', 'mimic')
     """
-    shares = KINDS[finding]
-    return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
+    kinds, shares = zip(*KINDS[finding].items(), strict=True)
+    return kinds[min(int(np.searchsorted(np.cumsum(shares), place, side="right")), len(kinds) - 1)]
 
 
 def _normal(anatomy: Anatomy, point):
@@ -119,7 +119,7 @@ def draw_lesions(
     points, depth = anatomy.points, anatomy.depth
     rows: list = []
     if kind == "typical":
-        load = rng.beta(1.5, 1.9)
+        load = 0.2 + 0.8 * rng.beta(1.5, 1.9)
         rows = ground_glass(anatomy, rng, load, rng.uniform(0.9, 2.4), rng.uniform(0.5, 1.5), contrast)
     elif kind == "early":
         weight = np.exp(-depth / 14.0 - 2.0 * points[:, 2] / anatomy.height)
