@@ -123,15 +123,23 @@ def cohort_overview(table: pd.DataFrame) -> Figure:
             part = table[(table["split"] == split) & (table["finding"] == finding)]
             y = i + 0.26 * (j - 1)
             ax.barh(y, len(part), height=0.23, color=COLOURS[finding])
-            text = f"{len(part):,} exams, {part['patient_id'].nunique():,} patients" if len(part) else "none"
+            exams_, patients = len(part), part["patient_id"].nunique()
+            text = (
+                f"{exams_:,} exam{'s' * (exams_ != 1)}, {patients:,} patient{'s' * (patients != 1)}"
+                if exams_
+                else "none"
+            )
             ax.text(len(part) + 0.01 * longest, y, text, va="center", fontsize=7.5)
     ax.set_yticks(range(len(splits)), [s or "no split" for s in splits], fontsize=9)
     ax.set(ylim=(len(splits) - 0.5, -0.5), xlim=(0, 1.35 * longest), xlabel="exams")
     ax.set_title(f"The cohort: {len(table):,} exams of {table['patient_id'].nunique():,} patients")
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
-    ax.legend(handles=[plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=FINDINGS[f]) for f in FINDINGS],
-              loc="lower right")  # fmt: skip
+    ax.legend(
+        handles=[plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=FINDINGS[f]) for f in FINDINGS],
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),  # beside the bars: where they are all alike, no corner inside is free
+    )
     return fig
 
 
