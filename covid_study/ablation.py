@@ -127,13 +127,14 @@ def results(p, v: Volumes, folders: dict[Cell, Path]) -> pd.DataFrame:
     parts = []
     for (row, where, seed), folder in folders.items():
         scores = run_scores(folder, v, p.study.bootstrap)
-        seconds = timing(folder)["train_seconds"] + _seconds_before(p, v, row, where, seed)
+        seconds = timing(folder)["train_seconds"] + seconds_before(p, v, row, where, seed)
         scores.loc["hours", ["value", "low", "high"]] = seconds / 3600, float("nan"), float("nan")
         parts.append(scores.reset_index().assign(row=row, column=where, seed=seed))
     return over_seeds(pd.concat(parts, ignore_index=True))
 
 
-def _seconds_before(p, v: Volumes, row: str, where: str, seed: int) -> float:
+def seconds_before(p, v: Volumes, row: str, where: str, seed: int) -> float:
+    """Seconds that a row of Table III or V spends before its classifier: pre-training and ranking, where it needs them."""
     if row == "random":
         return 0.0
     seconds = pipeline.ranked(p, v, "hu_histogram" if row == "hu_histogram" else None, seed).seconds

@@ -154,13 +154,13 @@ def resample(v: Volumes, folders: Mapping[Cell, Path], n: int = 1000, seed: int 
         validation = table[table["split"] == "validation"]
         thresholds[cell] = metrics.best_f1_threshold(validation["label"], validation["probability"]).threshold
     y = first["label"].to_numpy().astype(int)
-    patient, strata = metrics._strata(y, v.table["patient_id"].loc[first.index])
+    patient, strata = metrics.patient_strata(y, v.table["patient_id"].loc[first.index])
     fewest = min(len(members) for members in strata)
     possible = fewest >= 2 and 0 < y.sum() < len(y)
     rng, parts = np.random.default_rng(seed), {cell: [] for cell in folders}
     step = max(1, metrics.BLOCK // max(1, len(y)))
     for start in range(0, n if possible else 0, step):
-        weights = metrics._resample_weights(patient, strata, min(step, n - start), rng)
+        weights = metrics.resample_weights(patient, strata, min(step, n - start), rng)
         for cell, test in tests.items():
             parts[cell].append(_weighted(y, test["probability"].to_numpy(), thresholds[cell], weights))
     draws = {
@@ -172,8 +172,8 @@ def resample(v: Volumes, folders: Mapping[Cell, Path], n: int = 1000, seed: int 
 
 
 def _weighted(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
-    moved = metrics._weighted_scores(y, p, threshold, weights)
-    return metrics._weighted_scores(y, p, 0.5, weights) | _suffixed(moved)
+    moved = metrics.weighted_scores(y, p, threshold, weights)
+    return metrics.weighted_scores(y, p, 0.5, weights) | _suffixed(moved)
 
 
 def _values(y, p, threshold: float) -> dict[str, float]:

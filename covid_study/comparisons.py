@@ -3,7 +3,7 @@
 import numpy as np
 
 from covid_study.errors import StudyError
-from covid_study.metrics import Interval, _resample_weights, _strata
+from covid_study.metrics import Interval, patient_strata, resample_weights
 
 TAIL = 2.5  # per cent left out on each side
 
@@ -32,10 +32,10 @@ def auc_difference(y_true, first, second, groups=None, n: int = 1000, seed: int 
         return Interval(np.nan, np.nan, np.nan, "a class is missing, or a score is not known")
     ahead = _right_order(y, scores[0]) - _right_order(y, scores[1])
     value = float(ahead.mean())
-    patient, strata = _strata(y, groups)
+    patient, strata = patient_strata(y, groups)
     if min(len(s) for s in strata) < 2:
         return Interval(value, np.nan, np.nan, "fewer than two patients of a class: no interval")
-    weights = _resample_weights(patient, strata, n, np.random.default_rng(seed))
+    weights = resample_weights(patient, strata, n, np.random.default_rng(seed))
     ones, zeros = weights[:, y == 1], weights[:, y == 0]
     total = ones.sum(1) * zeros.sum(1)
     drawn = ((ones @ ahead) * zeros).sum(1)[total > 0] / total[total > 0]

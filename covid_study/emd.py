@@ -39,7 +39,7 @@ def emd(f, g, mass: Mass = "partial") -> float:
     return float(pairwise_emd(np.atleast_2d(f), np.atleast_2d(g), mass)[0, 0])
 
 
-def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
+def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:
     """Earth mover's distances between all rows of `F` and all rows of `G` (paper A, IV-C, eq. 3 and 4).
 
     Args:
@@ -55,7 +55,7 @@ def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
     >>> pairwise_emd(np.eye(3), np.ones((1, 3))).ravel()  # one unit finds its place at no cost
     array([0., 0., 0.])
     """
-    F, G = _checked(F, "F"), _checked(G, "G")  # noqa: N806
+    F, G = _checked(F, "F"), _checked(G, "G")
     if F.shape[1] != G.shape[1]:
         raise ValueError(f"histograms of F have {F.shape[1]} bins, those of G {G.shape[1]}: they must agree")
     if mass == "normalised":
@@ -65,7 +65,7 @@ def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
     return _pairs(F, G)
 
 
-def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
+def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:
     """Mean distance of each row to all the other rows (paper A, IV-D2, eq. 6).
 
     With equal masses the distance is the L1 distance of the cumulative sums, and the mean needs no matrix: each coordinate
@@ -81,7 +81,7 @@ def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
     >>> mean_emd_to_others(np.eye(3), mass="normalised")
     array([1.5, 1. , 1.5])
     """
-    F = _checked(F, "F")  # noqa: N806
+    F = _checked(F, "F")
     n = len(F)
     if n < 2:
         raise ValueError(f"the mean distance to the others needs at least two histograms, got {n}")
@@ -97,7 +97,7 @@ def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:  # noqa: N803
     return total / (n - 1)
 
 
-def _cumulative(F: np.ndarray) -> np.ndarray:  # noqa: N803
+def _cumulative(F: np.ndarray) -> np.ndarray:
     return np.cumsum(F / F.sum(1, keepdims=True), axis=1)
 
 
@@ -168,7 +168,7 @@ def _pair(f, g):
 
 
 @njit(cache=True, parallel=True)
-def _pairs(F, G):  # noqa: N803
+def _pairs(F, G):
     result = np.empty((len(F), len(G)))
     for n in prange(result.size):
         i, j = n // len(G), n % len(G)
@@ -177,7 +177,7 @@ def _pairs(F, G):  # noqa: N803
 
 
 @njit(cache=True, parallel=True)
-def _pairs_within(F):  # noqa: N803
+def _pairs_within(F):
     n = len(F)
     result = np.zeros((n, n))
     for i in prange(n):

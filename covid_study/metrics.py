@@ -126,24 +126,43 @@ def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: fl
     return Threshold(float(values[nearest]), float(f1[nearest]), "")
 
 
-def _strata(y: np.ndarray, groups) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Number each patient; list the patients with a positive exam and those without."""
+def patient_strata(y: np.ndarray, groups) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Number each patient; list the patients with a positive exam and those without.
+
+    Args:
+        y: (n,) 0 or 1. groups: (n,) patients; None: each exam is a patient of its own.
+
+    Returns:
+        int (n,), the patient's number of each exam; the numbers of the patients with a positive exam, and of the others.
+
+    >>> patient_strata(np.array([1, 0, 0]), ["a", "a", "b"])
+    (array([0, 0, 1]), [array([0]), array([1])])
+    """
     _, patient = np.unique(np.arange(len(y)) if groups is None else np.asarray(groups), return_inverse=True)
     positive = np.zeros(patient.max(initial=-1) + 1, bool)
     np.logical_or.at(positive, patient, y == 1)
     return patient, [np.flatnonzero(positive), np.flatnonzero(~positive)]
 
 
-def _resample_weights(patient, strata, n: int, rng) -> np.ndarray:
-    """How often each exam is drawn in each of n resamples of patients within their class: (n, exams)."""
+def resample_weights(patient, strata, n: int, rng) -> np.ndarray:
+    """How often each exam is drawn in each of n resamples of patients within their class: (n, exams).
+
+    >>> resample_weights(np.array([0, 0, 1]), [np.array([0]), np.array([1])], 1, np.random.default_rng(0))
+    array([[1., 1., 1.]])
+    """
     counts = np.zeros((n, len(strata[0]) + len(strata[1])))
     for members in strata:
         counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
     return counts[:, patient]
 
 
-def _weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The five scores under each row of exam weights (resamples, exams): scikit-learn's, all rows at once."""
+def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The five scores under each row of exam weights (resamples, exams): scikit-learn's, all rows at once.
+
+    >>> scores = weighted_scores(np.array([1, 0]), np.array([0.9, 0.6]), 0.5, np.array([[1.0, 1.0], [2.0, 1.0]]))
+    >>> scores["precision"].round(2)
+    array([0.5 , 0.67])
+    """
     order = np.argsort(-p, kind="stable")
     y, p, weights = y[order], p[order], weights[:, order]
     last_of_tie = np.r_[np.flatnonzero(np.diff(p)), len(p) - 1]
@@ -195,7 +214,7 @@ def bootstrap_intervals(
     scores = classification_scores(y, p, threshold)
     table = pd.DataFrame({"value": [scores[m] for m in SCORES]}, index=pd.Index(SCORES, name="metric"))
     table = table.assign(low=np.nan, high=np.nan, note=scores["note"])
-    patient, strata = _strata(y, groups)
+    patient, strata = patient_strata(y, groups)
     small = min(len(s) for s in strata)
     if _class_note(y) or small < 2:
         counts = f"{len(strata[0])} patients with and {len(strata[1])} without COVID-19"
@@ -204,8 +223,8 @@ def bootstrap_intervals(
         return table
     rng, blocks = np.random.default_rng(seed), []
     for start in range(0, n, step := max(1, BLOCK // len(y))):
-        weights = _resample_weights(patient, strata, min(step, n - start), rng)
-        blocks.append(_weighted_scores(y, p, threshold, weights))
+        weights = resample_weights(patient, strata, min(step, n - start), rng)
+        blocks.append(weighted_scores(y, p, threshold, weights))
     tail = 50 * (1 - level)
     for metric in SCORES:
         drawn = np.concatenate([b[metric] for b in blocks])

@@ -21,7 +21,7 @@ def periods(p, v: Volumes, folders: Mapping[tuple, Path]) -> pd.DataFrame:
     """
     rows = []
     for (row, column, seed), folder in folders.items():
-        took, before = timing(folder), ablation._seconds_before(p, v, row, column, seed)
+        took, before = timing(folder), ablation.seconds_before(p, v, row, column, seed)
         rows.append((row, column, before, took["train_seconds"], took["exams_seen"], seed))
     frame = pd.DataFrame(rows, columns=["row", "column", "before", "classifier", "exams_seen", "seed"])
     found = frame.groupby(["row", "column"], sort=False).agg(

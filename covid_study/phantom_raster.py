@@ -24,6 +24,12 @@ def soft(distance, width):
 
 
 @_jit
+def beside_lung(value, lung, label):
+    """What an object of `value` HU shows in a voxel: lung shines through where a voxel of another tissue holds some."""
+    return value if label == LUNG else value + lung * (PARENCHYMA - value)
+
+
+@_jit
 def lattice(field, x, y, z):
     """Smooth noise: trilinear interpolation in a periodic cube of 32 random numbers a side."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -261,9 +267,7 @@ def paint_tubes(hu, lung, label, tubes, corner, spacing, spread, allowed):
                             thin = min(1.0, 2 * r / dx)
                             cover += soft(r - d, dx) * thin * thin
                     if cover > 0:
-                        full = value
-                        if label[k, j, i] != LUNG:
-                            full += lung[k, j, i] * (PARENCHYMA - value)
+                        full = beside_lung(value, lung[k, j, i], label[k, j, i])
                         hu[k, j, i] += cover / spread.size * (full - hu[k, j, i])
 
 
@@ -294,9 +298,7 @@ def paint_ellipsoids(hu, lung, label, blobs, corner, spacing, spread, allowed):
                         pz = (corner[0] + k * dz + spread[s] - cz) / rz
                         cover += soft((1 - np.sqrt(e + pz * pz)) * small, dx)
                     if cover > 0:
-                        full = value
-                        if label[k, j, i] != LUNG:
-                            full += lung[k, j, i] * (PARENCHYMA - value)
+                        full = beside_lung(value, lung[k, j, i], label[k, j, i])
                         hu[k, j, i] += cover / spread.size * (full - hu[k, j, i])
 
 

@@ -6,16 +6,13 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from covid_study import rubiks_cube
 from covid_study.cache import write_atomically
 from covid_study.networks import encoder, n_features
+from covid_study.probes import probe_scores
 from covid_study.training import fit, in_batches, to_input
 
 VALIDATION_DRAWS = 4  # scrambles of each validation exam
@@ -159,16 +156,8 @@ class Probe:
 def probe_auc(values: np.ndarray, target: np.ndarray, patients: np.ndarray, folds: int = 5) -> float:
     """Cross-validated AUC of a logistic regression on features; NaN where a class has fewer patients than two folds need.
 
-    Choice: standardised features, L2 penalty of 0.01, five folds by patient.
-
     Args:
         values: (n, D). target: bool (n,). patients: (n,) groups that stay together.
     """
-    smallest = min((len(set(patients[target == side])) for side in (True, False)), default=0)
-    folds = min(folds, smallest)
-    if folds < 2:
-        return float("nan")
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=200))
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    scores = cross_val_predict(model, values, target, groups=patients, cv=split, method="decision_function")
-    return float(roc_auc_score(target, scores))
+    scores = probe_scores(values, target, patients, folds)
+    return float("nan") if np.isnan(scores).all() else float(roc_auc_score(target, scores))

@@ -35,7 +35,7 @@ def untrained_encoder(network: dict, seed: int) -> nn.Module:
 def probe_scores(values: np.ndarray, target: np.ndarray, patients: np.ndarray, folds: int = 5) -> np.ndarray:
     """Score of each exam by a logistic regression that has not seen its patient; larger means `target`.
 
-    The model and the folds are those of `pretext.probe_auc`.
+    Choice: standardised features, L2 penalty of 0.01, five folds by patient.
 
     Args:
         values: (n, D) features. target: bool (n,). patients: (n,), groups that stay together.

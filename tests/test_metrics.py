@@ -88,7 +88,7 @@ def test_weighted_scores_equal_scikit_learn():
     y, p = cohort(60, 15, seed=2)
     p = p.round(1)  # ties
     weights = rng.integers(0, 4, size=(20, 60)).astype(float)
-    ours = metrics._weighted_scores(y, p, 0.3, weights)
+    ours = metrics.weighted_scores(y, p, 0.3, weights)
     for i, w in enumerate(weights):
         precision, recall, f1, _ = sk.precision_recall_fscore_support(
             y, p >= 0.3, average="binary", sample_weight=w
@@ -147,9 +147,9 @@ def test_patients_are_drawn_whole():
 
 
 def test_every_resample_has_both_classes():
-    patient, strata = metrics._strata(np.array([1, 0, 0, 0, 0]), np.array(list("aabcd")))
+    patient, strata = metrics.patient_strata(np.array([1, 0, 0, 0, 0]), np.array(list("aabcd")))
     assert [len(s) for s in strata] == [1, 3]
-    weights = metrics._resample_weights(patient, strata, 50, np.random.default_rng(0))
+    weights = metrics.resample_weights(patient, strata, 50, np.random.default_rng(0))
     assert (weights[:, :2] == 1).all() and (weights[:, 2:].sum(1) == 3).all()
 
 
