@@ -1,22 +1,27 @@
-"""Earth mover's distances on a line, exactly and fast (paper A, IV-C, eq. 3 and 4).
+"""Earth mover's distances of histograms (paper A, IV-C, eq. 3 and 4), and their means (eq. 6): one door to four ways.
 
-All of the lighter histogram moves, at a cost of |i - j| a unit, and the cost is divided by what moved. With x units in
-transit behind bin k the least cost so far, V_k(x), is convex and piecewise linear. Bin k adds f_k units and may take up to
-g_k out, which shifts the falling part of V by f_k - g_k and its rising part by f_k; carrying x to the next bin adds |x|.
-Two heaps hold the breakpoints, each a change of slope by one, so a pair of D bins costs O(D log D).
+masses      ground distance   module          a pair of D bins
+partial     |i - j|           emd_partial     O(D log D), compiled
+normalised  |i - j|           emd_balanced    O(D), CPU or GPU; the mean over n others costs O(D log n) a row
+either      any table         emd_ground      a linear programme
+
+torch and POT are imported where they are used: the workers of a cluster start without them.
 """
 
-import heapq
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from numba import njit, prange
-from scipy.spatial.distance import cdist
+
+from covid_study import emd_partial
+from covid_study.emd_blocks import Blocks, matrix, sums
 
 Mass = Literal["partial", "normalised"]
+SIDE = 2048  # rows and columns of a block: a quarter of a minute on two cores
+SIDE_OF_PROGRAMMES = 128  # the same where each pair is a linear programme
 
 
-def emd(f, g, mass: Mass = "partial") -> float:
+def emd(f, g, mass: Mass = "partial", *, ground=None) -> float:
     """Earth mover's distance of two histograms (paper A, IV-C, eq. 3 and 4).
 
     Choice: the ground distance, not given in the paper, is |i - j|.
@@ -24,9 +29,10 @@ def emd(f, g, mass: Mass = "partial") -> float:
     Args:
         f, g: D masses each, not negative, not all zero; the totals may differ.
         mass: "partial" moves all of the lighter histogram, as eq. 4 has it; "normalised" scales both to one first.
+        ground: (D, D) cost of moving a unit from bin i of f to bin j of g; None: |i - j|.
 
     Returns:
-        Least mean distance, in bins, that the moved mass travels.
+        Least mean distance, in bins (or in the unit of `ground`), that the moved mass travels.
 
     Raises:
         ValueError: a histogram is empty, negative, not finite, or of another length.
@@ -36,21 +42,33 @@ def emd(f, g, mass: Mass = "partial") -> float:
     >>> emd([1, 0, 1], [0, 5, 0], mass="normalised")
     1.0
     """
-    return float(pairwise_emd(np.atleast_2d(f), np.atleast_2d(g), mass)[0, 0])
+    return float(pairwise_emd(np.atleast_2d(f), np.atleast_2d(g), mass, ground=ground)[0, 0])
 
 
-def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:
+def pairwise_emd(
+    F,
+    G,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    threads: int | None = None,
+    blocks: Blocks | None = None,
+) -> np.ndarray:
     """Earth mover's distances between all rows of `F` and all rows of `G` (paper A, IV-C, eq. 3 and 4).
 
     Args:
         F: (n, D) masses. G: (m, D) masses.
-        mass: as in `emd`.
+        mass, ground: as in `emd`.
+        device: a CUDA device for the closed form (normalised masses on a line); the others use the CPU.
+        threads: of the CPU; None: one a core.
+        blocks: keep finished blocks of pairs, show progress, or use a Dask cluster; the closed form needs none of it.
 
     Returns:
         float64 (n, m).
 
     Raises:
-        ValueError: names the row that is empty, negative or not finite, or the lengths that differ.
+        ValueError: names the row that is empty, negative, not finite or of another length.
 
     >>> pairwise_emd(np.eye(3), np.ones((1, 3))).ravel()  # one unit finds its place at no cost
     array([0., 0., 0.])
@@ -58,25 +76,38 @@ def pairwise_emd(F, G, mass: Mass = "partial") -> np.ndarray:
     F, G = _checked(F, "F"), _checked(G, "G")
     if F.shape[1] != G.shape[1]:
         raise ValueError(f"histograms of F have {F.shape[1]} bins, those of G {G.shape[1]}: they must agree")
+    if _mass(mass) == "normalised" and ground is None:
+        from covid_study import emd_balanced
+
+        return emd_balanced.distances(F, G, device, threads)
     if mass == "normalised":
-        return cdist(_cumulative(F), _cumulative(G), "cityblock")
-    if mass != "partial":
-        raise ValueError(f"mass must be 'partial' or 'normalised', got {mass!r}")
-    return _pairs(F, G)
+        F, G = _scaled(F), _scaled(G)
+    distances, side = _of_a_block(ground, F.shape[1])
+    return matrix(distances, F, G, side, blocks, threads)
 
 
-def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:
+def mean_emd_to_others(
+    F,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    threads: int | None = None,
+    blocks: Blocks | None = None,
+) -> np.ndarray:
     """Mean distance of each row to all the other rows (paper A, IV-D2, eq. 6).
 
-    With equal masses the distance is the L1 distance of the cumulative sums, and the mean needs no matrix: each coordinate
-    is sorted once, O(n D log n). Partial masses need all n (n - 1) / 2 pairs.
+    Normalised masses on a line need no pairs: O(n D log n). The others need all n (n - 1) / 2, but never the matrix of them.
 
     Args:
         F: (n, D) masses, n >= 2.
-        mass: as in `emd`.
+        mass, ground, device, threads, blocks: as in `pairwise_emd`; `ground` must be symmetric.
 
     Returns:
         float64 (n,).
+
+    Raises:
+        ValueError: as `pairwise_emd`; and for fewer than two rows.
 
     >>> mean_emd_to_others(np.eye(3), mass="normalised")
     array([1.5, 1. , 1.5])
@@ -85,102 +116,71 @@ def mean_emd_to_others(F, mass: Mass = "partial") -> np.ndarray:
     n = len(F)
     if n < 2:
         raise ValueError(f"the mean distance to the others needs at least two histograms, got {n}")
-    if mass == "partial":
-        return _pairs_within(F).sum(1) / (n - 1)
-    total = np.zeros(n)
-    for column in _cumulative(F).T:
-        order = np.argsort(column, kind="stable")
-        ordered = column[order]
-        before = np.concatenate([[0.0], np.cumsum(ordered)])
-        rank = np.arange(n)
-        total[order] += ordered * (2 * rank - n) - 2 * before[:-1] + before[-1]
-    return total / (n - 1)
+    if _mass(mass) == "normalised" and ground is None:
+        from covid_study import emd_balanced
+
+        return emd_balanced.mean_to_others(F, device, threads)
+    if ground is not None and not np.allclose(ground, np.transpose(ground), rtol=1e-9, atol=0):
+        raise ValueError(
+            "the ground distance is not symmetric, so the distance of two rows depends on which comes first"
+        )
+    distances, side = _of_a_block(ground, F.shape[1])
+    return sums(distances, _scaled(F) if mass == "normalised" else F, side, blocks, threads) / (n - 1)
 
 
-def _cumulative(F: np.ndarray) -> np.ndarray:
-    return np.cumsum(F / F.sum(1, keepdims=True), axis=1)
+def _of_a_block(ground, bins: int):
+    """The function that computes a block of pairs, and how many rows a block has."""
+    if ground is None:
+        return partial_on_a_line, SIDE
+    ground = np.ascontiguousarray(ground, dtype=np.float64)
+    if ground.shape != (bins, bins) or not np.isfinite(ground).all() or (ground < 0).any():
+        raise ValueError(
+            f"the ground distance must be a table of {bins} x {bins} finite costs, none negative, as there are {bins} bins; "
+            f"got shape {ground.shape}"
+        )
+    from covid_study import emd_ground
+
+    return partial(emd_ground.distances, ground=ground), SIDE_OF_PROGRAMMES
+
+
+def partial_on_a_line(F: np.ndarray, G: np.ndarray, below: bool) -> np.ndarray:
+    """`emd_partial.distances` by a name that can be sent to a cluster, whose workers compile it or find it compiled."""
+    return emd_partial.distances(np.ascontiguousarray(F), np.ascontiguousarray(G), below)
+
+
+def _mass(mass: str) -> str:
+    if mass not in ("partial", "normalised"):
+        raise ValueError(f"mass must be 'partial' or 'normalised', got {mass!r}")
+    return mass
+
+
+def _scaled(F: np.ndarray) -> np.ndarray:
+    return F / F.sum(1, keepdims=True)
 
 
 def _checked(histograms, name: str) -> np.ndarray:
     try:
         array = np.asarray(histograms, dtype=np.float64)
     except ValueError:
-        lengths = sorted({np.size(row) for row in histograms})
-        raise ValueError(f"the rows of {name} have different lengths: {lengths}") from None
+        raise ValueError(_ragged(histograms, name)) from None
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
         raise ValueError(f"{name} must be a table of (histograms, bins), got shape {array.shape}")
-    for problem, bad in (
-        ("holds a value that is not finite", ~np.isfinite(array).all(1)),
-        ("holds a negative mass", (array < 0).any(1)),
-        ("is empty: all its masses are zero", array.sum(1) <= 0),
-    ):
-        if bad.any():
-            raise ValueError(f"row {int(np.flatnonzero(bad)[0])} of {name} {problem}")
+    step = max(1, 2**24 // array.shape[1])  # in blocks: the tests of a million rows would hold a gigabyte
+    for start in range(0, len(array), step):
+        block = array[start : start + step]
+        for problem, bad in (
+            ("holds a value that is not finite", ~np.isfinite(block).all(1)),
+            ("holds a negative mass", (block < 0).any(1)),
+            ("is empty: all its masses are zero", block.sum(1) <= 0),
+        ):
+            if bad.any():
+                raise ValueError(f"row {start + int(np.flatnonzero(bad)[0])} of {name} {problem}")
     return array
 
 
-@njit(cache=True)
-def _partial(light, heavy, total):
-    """Eq. 3 for one pair; `light` has the smaller total."""
-    falling = [0.0]  # negated breakpoints left of the minimum, relative to `low`
-    rising = [0.0]  # breakpoints right of it, relative to `high`
-    falling.pop()
-    rising.pop()
-    low = high = 0.0  # the shifts; also the ends of the feasible interval, walls of infinite slope
-    cost = 0.0  # the minimum of V
-    for k in range(len(light)):
-        supply = light[k] / total
-        # No bin takes more than the whole supply; without the cap a mass of 1e6 would eat the digits.
-        low += supply - min(heavy[k] / total, 1.0)
-        high += supply
-        # add max(0, x): its breakpoint at 0 goes left, the largest of the left goes right
-        left = low - falling[0] if falling else low
-        if left > 0.0:
-            cost += left
-            if falling:
-                heapq.heappop(falling)
-            heapq.heappush(rising, left - high)
-            if low < 0.0:
-                heapq.heappush(falling, low)
-        else:
-            heapq.heappush(rising, 0.0 - high)
-        # add max(0, -x): the mirror image
-        right = high + rising[0] if rising else high
-        if right < 0.0:
-            cost -= right
-            heapq.heappop(rising)
-            heapq.heappush(falling, low - right)
-            heapq.heappush(rising, 0.0 - high)
-        elif low < 0.0:
-            heapq.heappush(falling, low)
-    # V_D(0): nothing is in transit behind the last bin
-    for b in rising:
-        cost += max(0.0, -(b + high))
-    for b in falling:
-        cost += max(0.0, low - b)
-    return cost
-
-
-@njit(cache=True)
-def _pair(f, g):
-    sum_f, sum_g = f.sum(), g.sum()
-    return _partial(f, g, sum_f) if sum_f <= sum_g else _partial(g, f, sum_g)
-
-
-@njit(cache=True, parallel=True)
-def _pairs(F, G):
-    result = np.empty((len(F), len(G)))
-    for n in prange(result.size):
-        i, j = n // len(G), n % len(G)
-        result[i, j] = _pair(F[i], G[j])
-    return result
-
-
-@njit(cache=True, parallel=True)
-def _pairs_within(F):
-    n = len(F)
-    result = np.zeros((n, n))
-    for i in prange(n):
-        for j in range(i):
-            result[i, j] = _pair(F[i], F[j])
-    return result + result.T
+def _ragged(histograms, name: str) -> str:
+    lengths = [np.size(row) for row in histograms]
+    other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is None:
+        return f"{name} holds something that is no number"
+    return f"row {other} of {name} has {lengths[other]} bins, row 0 has {lengths[0]}: they have different lengths"

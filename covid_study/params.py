@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from covid_study.errors import ParameterError
+from covid_study.executors import is_executor
 
 Finding = Literal["covid", "cap", "non_pneumonia"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,9 +33,21 @@ class Study(Section):
     profile: str
     name: str  # the folder below build/ and reports/
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    workers: AtLeastOne | None = None  # processes for preprocessing and sweeps; null: one a core
+    workers: AtLeastOne | None = None  # processes for preprocessing; null: one a core
+    executor: str = (
+        "in_process"  # of long computations: in_process, dask (a local cluster), or a scheduler's address
+    )
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each interval
+
+    @field_validator("executor")
+    @classmethod
+    def _executor_is_known(cls, executor: str) -> str:
+        if not is_executor(executor):
+            raise ValueError(
+                "EXECUTOR is in_process, dask, or the address of a Dask scheduler (tcp://host:8786)"
+            )
+        return executor
 
     @field_validator("device")
     @classmethod
@@ -112,8 +125,15 @@ class Ranking(Section):
 
     features: Literal["pretext", "hu_histogram"]
     mass: Literal["partial", "normalised"]
+    order_free: Literal[
+        "none", "channels", "positives", "both"
+    ]  # whose listed order plays no role; not "none" is slow
     alpha: Share
     beta: Share
+    orders: (
+        AtLeastOne  # random orders of channels and of positives, to see how much the ranking depends on them
+    )
+    ground_pairs: AtLeastOne  # most linear programmes an equation for an order-free variant
 
 
 class Sampling(Section):

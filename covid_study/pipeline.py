@@ -5,6 +5,7 @@ A notebook calls these with its parameters; called first, the later ones call th
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import pandas as pd
 import torch
 
 from covid_study import paths
-from covid_study.cache import artefact
+from covid_study.cache import artefact, write_atomically
 from covid_study.cohorts import cohort, store
+from covid_study.emd_blocks import Blocks
 from covid_study.errors import CohortError
 from covid_study.experiments import Run, Volumes
+from covid_study.order_free import Rankings
 from covid_study.pretext import Probe, load_encoder, train_pretext
 from covid_study.pretext import features as encoder_features
-from covid_study.ranking import rank_negatives, soft_labels
 from covid_study.sampling import select
 from covid_study.training import find_device
 
@@ -123,33 +125,24 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
             default: what the parameters say.
     """
     features = features or p.ranking.features
-    positives, negatives = ids(v, "train", True), ids(v, "train", False)
+    positives, negatives = _archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
-    rule = p.ranking.model_dump(exclude={"features"})
     config = {
         "volumes": v.key,
         "features": source.name if source else features,
-        "positives": sorted(positives),
-        "negatives": sorted(negatives),
-        **rule,
+        "positives": positives,
+        "negatives": negatives,
+        **ranking_rule(p),
     }
 
+    def values(exams: list[str]) -> np.ndarray:
+        if not source:
+            return store(p).histograms.loc[exams].to_numpy()
+        model = load_encoder(source / "encoder.safetensors", p.network.model_dump()).to(v.data.device)
+        return encoder_features(model, v.of(exams))
+
     def compute(folder: Path) -> None:
-        started = time.perf_counter()
-        exams = positives + negatives
-        if source:
-            model = load_encoder(source / "encoder.safetensors", p.network.model_dump()).to(v.data.device)
-            values = encoder_features(model, v.of(exams))
-        else:
-            values = store(p).histograms.loc[exams].to_numpy()
-        frame = pd.DataFrame(values, index=pd.Index(exams, name="exam_id")).rename(columns=str)
-        labels = soft_labels(frame.loc[positives], frame.loc[negatives], rule["mass"])
-        ranking = rank_negatives(labels, rule["alpha"], rule["beta"], rule["mass"])
-        frame.to_parquet(folder / "features.parquet")
-        np.save(folder / "soft_labels.npy", labels.to_numpy())
-        ranking.to_parquet(folder / "ranking.parquet")
-        timing = {"seconds": time.perf_counter() - started}
-        (folder / "timing.json").write_text(json.dumps(timing))
+        rank_archive(p, v, folder, values)
 
     folder = artefact(
         paths.build(p.study.name) / "ranking", features, config, ["pretext", "ranking"], compute
@@ -160,6 +153,48 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
     table = pd.read_parquet(folder / "ranking.parquet")
     labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
     return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
+
+
+def _archive(v: Volumes) -> tuple[list[str], list[str]]:
+    """Positives and negatives of the training split.
+
+    Choice: by exam id. |i - j| between positives (eq. 6) depends on how they are listed, and the rows of an exam table may
+    come in any order.
+    """
+    return sorted(ids(v, "train", True)), sorted(ids(v, "train", False))
+
+
+def ranking_rule(p) -> dict:
+    """The parameters that a ranking depends on, whatever its features."""
+    return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta"})
+
+
+def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
+    """Rank the training negatives by features and write features.parquet, soft_labels.npy, ranking.parquet, timing.json.
+
+    Killed in the distances, it goes on with the same features and the blocks of distances that were finished.
+
+    Args:
+        values: the features of exams, float (n, D), not negative.
+    """
+    started, rule = time.perf_counter(), ranking_rule(p)
+    positives, negatives = _archive(v)
+    kept = folder / "features.parquet"
+    if not kept.is_file():
+        exams = pd.Index(positives + negatives, name="exam_id")
+        write_atomically(kept, pd.DataFrame(values(list(exams)), index=exams).rename(columns=str).to_parquet)
+    frame = pd.read_parquet(kept)
+    blocks = Blocks(folder / "blocks", p.study.executor)
+    order_free = rule.pop("order_free")
+    variant = "listed" if order_free == "none" else order_free
+    rankings = Rankings(
+        frame.loc[positives], frame.loc[negatives], **rule, device=v.data.device, blocks=blocks
+    )
+    labels, ranking = rankings.labels(variant), rankings.without(variant)
+    np.save(folder / "soft_labels.npy", labels.to_numpy())
+    ranking.to_parquet(folder / "ranking.parquet")
+    (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))
+    blocks.delete()
 
 
 def run(p, v: Volumes, negatives: list[str], seed: int, encoder: Path | None = None) -> Run:

@@ -87,6 +87,7 @@ def plan(
     kernel: str | None = None,
     name: str | None = None,
     root: Path | None = None,
+    executor: str | None = None,
 ) -> Run:
     """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
 
@@ -98,7 +99,10 @@ def plan(
     values = params.load_profile(file)
     name = name or file.stem
     paths.build(name)  # refuses a name that cannot be a folder
-    values["study"].update(profile=file.stem, name=name, **({"device": device} if device else {}))
+    asked = {"device": device, "executor": executor}
+    values["study"].update(
+        profile=file.stem, name=name, **{key: value for key, value in asked.items() if value}
+    )
     if exams or values["cohort"]["exams"]:
         values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root))
     params.check(params.Profile, values, str(file))

@@ -4,15 +4,25 @@ import numpy as np
 import pandas as pd
 
 from covid_study.emd import Mass, mean_emd_to_others, pairwise_emd
+from covid_study.emd_blocks import Blocks
 
 
-def soft_labels(positives: pd.DataFrame, negatives: pd.DataFrame, mass: Mass = "partial") -> pd.DataFrame:
+def soft_labels(
+    positives: pd.DataFrame,
+    negatives: pd.DataFrame,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    blocks: Blocks | None = None,
+) -> pd.DataFrame:
     """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
 
     Args:
         positives: (N, D) features, not negative, indexed by exam id.
         negatives: (M, D) features of the archive, indexed by exam id.
         mass: "partial" as in eq. 4, or "normalised".
+        ground, device, blocks: of `emd.pairwise_emd`; `ground` is a (D, D) distance between features.
 
     Returns:
         float64 (M, N), indexed by negative, one column a positive.
@@ -32,12 +42,21 @@ def soft_labels(positives: pd.DataFrame, negatives: pd.DataFrame, mass: Mass = "
                 f"exam {frame.index[bad][0]}: its features are all zero, negative or not finite, so it has no distance "
                 "to the positives. Look at its preprocessed volume, or leave it out."
             )
-    distances = pairwise_emd(negatives.to_numpy(), positives.to_numpy(), mass)
+    distances = pairwise_emd(
+        negatives.to_numpy(), positives.to_numpy(), mass, ground=ground, device=device, blocks=blocks
+    )
     return pd.DataFrame(distances, index=negatives.index, columns=positives.index)
 
 
 def rank_negatives(
-    soft_labels, alpha: float = 0.5, beta: float = 0.5, mass: Mass = "partial"
+    soft_labels,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    blocks: Blocks | None = None,
 ) -> pd.DataFrame:
     """Rank the archive by difficulty, by diversity and by both (paper A, IV-D, eq. 5, 6 and 7).
 
@@ -47,6 +66,7 @@ def rank_negatives(
         soft_labels: (M, N) distances, negatives by positives; a data frame keeps its index of exam ids.
         alpha, beta: weights of the two tracks.
         mass: how the distance between two soft labels (eq. 6) treats their totals.
+        ground, device, blocks: of `emd.mean_emd_to_others`; `ground` is an (N, N) distance between positives.
 
     Returns:
         M rows in the order given: `difficulty` (eq. 5; small is hard), `diversity` (eq. 6; large is diverse),
@@ -74,9 +94,13 @@ def rank_negatives(
         )
     result = pd.DataFrame(index=labels.index)
     result["difficulty"] = labels.mean(axis=1)
-    # An archive of one is compared with nobody; a soft label of zeros (the same as every positive) weighs nothing.
-    values = np.maximum(distances, np.finfo(float).tiny)
-    result["diversity"] = mean_emd_to_others(values, mass) if len(labels) > 1 else 0.0
+    nothing = ~distances.any(axis=1)
+    if nothing.any():  # a soft label of zeros (the same as every positive) weighs nothing
+        distances = distances.copy()
+        distances[nothing] = np.finfo(float).tiny
+    result["diversity"] = 0.0  # an archive of one is compared with nobody
+    if len(labels) > 1:
+        result["diversity"] = mean_emd_to_others(distances, mass, ground=ground, device=device, blocks=blocks)
     result["difficulty_rank"] = _ranks(result["difficulty"])
     result["diversity_rank"] = _ranks(-result["diversity"])
     result["joint"] = alpha * result["difficulty_rank"] + beta * result["diversity_rank"]

@@ -1,7 +1,5 @@
 """Does a ranking mean anything? The numbers behind notebook 03, found before any classifier is trained."""
 
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from covid_study.metrics import Interval, auc_interval, spearman_interval
 from covid_study.pretext import features as encoder_features
 from covid_study.pretext_evidence import tidy_over_seeds
 from covid_study.probes import untrained_encoder
-from covid_study.ranking import rank_negatives, soft_labels
 
 SOURCES = {
     "pretext": "pretext features",
@@ -29,24 +26,21 @@ Rankings = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_ne
 def ranked_untrained(p, v: Volumes, seed: int = 0) -> pd.DataFrame:
     """The archive ranked by the features of an encoder that has learnt nothing: the reference for the pretext task."""
     positives, negatives = pipeline.ids(v, "train", True), pipeline.ids(v, "train", False)
-    rule, network = p.ranking.model_dump(exclude={"features"}), p.network.model_dump()
+    network = p.network.model_dump()
     config = {
         "volumes": v.key,
         "positives": sorted(positives),
         "negatives": sorted(negatives),
         "network": network,
         "seed": seed,
-        **rule,
+        **pipeline.ranking_rule(p),
     }
 
+    def values(exams: list[str]) -> np.ndarray:
+        return encoder_features(untrained_encoder(network, seed).to(v.data.device), v.of(exams))
+
     def compute(folder: Path) -> None:
-        started, exams = time.perf_counter(), positives + negatives
-        model = untrained_encoder(network, seed).to(v.data.device)
-        frame = pd.DataFrame(encoder_features(model, v.of(exams)), index=pd.Index(exams, name="exam_id"))
-        labels = soft_labels(frame.loc[positives], frame.loc[negatives], rule["mass"])
-        ranking = rank_negatives(labels, rule["alpha"], rule["beta"], rule["mass"])
-        ranking.to_parquet(folder / "ranking.parquet")
-        (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))
+        pipeline.rank_archive(p, v, folder, values)
 
     modules = ["probes", "pretext", "ranking"]
     folder = artefact(paths.build(p.study.name) / "ranking", "untrained", config, modules, compute)

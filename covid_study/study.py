@@ -31,12 +31,12 @@ def reproduce(run: Run, wanted: str | None = None) -> bool:
     run.reports.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.build / ".lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         raise StudyError(
             f"another run is working in build/{run.name}. Wait for it, or give this one a folder of its own: NAME=..."
         ) from None
-    with lock:
+    with held:  # `with lock` would count a second time and leave it locked until it is collected
         for absent in (n for n in run.notebooks if n.record is None and not n.page.is_file()):
             pages.write_placeholder(absent.page, absent.title)
         todo = [n for n in chosen if n.status() != "done"]
@@ -231,6 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--exams", help="a CSV exam table or a folder of exams (default: the synthetic cohort)"
     )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--executor", help="in_process, dask, or the address of a Dask scheduler")
     parser.add_argument("--kernel", help="a Jupyter kernel (default: this interpreter)")
     parser.add_argument("--name", help="the folder below build/ and reports/ (default: the profile's name)")
     parser.add_argument("--notebooks", help="only these, e.g. 03,04")
@@ -238,7 +239,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
     given = parser.parse_args(arguments)
     try:
-        run = plan(given.profile, given.exams, given.device, given.kernel, given.name)
+        run = plan(
+            given.profile, given.exams, given.device, given.kernel, given.name, executor=given.executor
+        )
         if given.list:
             for notebook in choose(run.notebooks, given.notebooks):
                 status = notebook.status()

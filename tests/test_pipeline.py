@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from tiny_study import parameters
 
-from covid_study import ablation, cohorts, experiments, pipeline, pretext, ranking, store
+from covid_study import ablation, cohorts, experiments, order_free, pipeline, pretext, ranking, store
 from covid_study.errors import CohortError, ParameterError, StudyError
 
 
@@ -18,7 +18,7 @@ def nothing_is_computed(monkeypatch):
         (store.preprocess, "preprocess"),
         (experiments, "fit"),
         (pretext, "fit"),
-        (pipeline, "rank_negatives"),
+        (pipeline, "Rankings"),
         (pipeline, "encoder_features"),
     ):
         monkeypatch.setattr(module, name, fail)
@@ -47,6 +47,35 @@ def test_ranking_is_that_of_its_soft_labels(p, v):
     assert with_network.pretext.is_dir()
     assert with_network.features.shape == (10, 32)  # 512 at width 1/16
     assert with_network.seconds >= pipeline.pretext_seconds(with_network.pretext)
+
+
+def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch):
+    """With the same features, the finished blocks, and by any executor: here on a local Dask cluster."""
+    expected = pipeline.ranked(p, v, "hu_histogram")
+    on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
+    histograms = cohorts.store(p).histograms
+    with monkeypatch.context() as patch:
+        patch.setattr(order_free, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.rank_archive(on_dask, v, tmp_path, lambda exams: histograms.loc[exams].to_numpy())
+    blocks = list((tmp_path / "blocks").rglob("*.npz"))
+    assert len(blocks) == 1 and not (tmp_path / "ranking.parquet").exists()
+    before = blocks[0].stat().st_mtime_ns
+    pipeline.rank_archive(on_dask, v, tmp_path, lambda exams: pytest.fail("features were computed again"))
+    assert not (tmp_path / "blocks").exists() and before < (tmp_path / "ranking.parquet").stat().st_mtime_ns
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "ranking.parquet"), expected.ranking)
+
+
+@pytest.mark.parametrize("variant", ["channels", "positives", "both"])
+def test_the_archive_is_ranked_without_an_order_where_that_is_asked_for(p, v, variant):
+    free = p.model_copy(update={"ranking": p.ranking.model_copy(update={"order_free": variant})})
+    found, listed = (pipeline.ranked(q, v, "hu_histogram") for q in (free, p))
+    near, far = (found.features.loc[e] for e in (found.soft_labels.columns, found.ranking.index))
+    rankings = order_free.Rankings(near.iloc[::-1], far.iloc[::-1])  # a line in a mirror is the same line
+    tracks = ["difficulty", "diversity"]
+    expected = rankings.without(variant).loc[found.ranking.index, tracks]
+    pd.testing.assert_frame_equal(found.ranking[tracks], expected, check_names=False)
+    assert not np.allclose(found.ranking[tracks], listed.ranking[tracks])
 
 
 def test_selection_is_a_share_of_the_archive(p, v):

@@ -1,0 +1,114 @@
+"""Where independent pieces of work are done: in this process, or on a Dask cluster, here or elsewhere."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from joblib import cpu_count
+
+from covid_study.errors import StudyError
+
+ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx|inproc)://\S+")
+IN_FLIGHT = 4  # pieces a worker thread that wait at the cluster: enough to be busy, few enough to stop soon
+PATIENCE = 10  # seconds for a scheduler to answer
+Task = tuple[Any, tuple[str, ...]]  # key, names of the inputs
+
+
+def is_executor(name: str) -> bool:
+    """Is this in_process, dask (a local cluster) or the address of a Dask scheduler?
+
+    >>> is_executor("tcp://cluster:8786"), is_executor("dusk")
+    (True, False)
+    """
+    return name in {"in_process", "dask"} or bool(ADDRESS.fullmatch(name))
+
+
+def completed(
+    function: Callable, inputs: Mapping[str, Any], tasks: Iterable[Task], executor: str = "in_process"
+) -> Iterator[tuple[Any, Any]]:
+    """Do `function(key, *inputs)` for every task and yield (key, result) as they end, in any order.
+
+    Args:
+        function: can be pickled; on a cluster its workers must have this package.
+        inputs: by name; on a cluster each is sent once, however many tasks need it.
+        executor: "in_process" (one after the other: `function` may use all cores itself), "dask" (a local cluster of one
+            process a core) or the address of a scheduler, e.g. "tcp://10.0.0.1:8786".
+
+    Raises:
+        StudyError: no such executor, no scheduler at the address, or the cluster is lost. What `function` raises goes through.
+
+    >>> dict(completed(lambda key, x, y: x + y, {"a": 1, "b": 2}, [("ab", ("a", "b")), ("bb", ("b", "b"))]))
+    {'ab': 3, 'bb': 4}
+    """
+    if executor == "in_process":
+        for key, names in tasks:
+            yield key, function(key, *(inputs[name] for name in names))
+        return
+    with dask_client(executor) as client:
+        yield from _on_cluster(client, function, inputs, tasks)
+
+
+@contextmanager
+def dask_client(executor: str):
+    """A client of the cluster that the name of an executor stands for; a local one ends with it."""
+    if not is_executor(executor) or executor == "in_process":
+        raise StudyError(
+            f"'{executor}' is no Dask cluster. Write dask, or a scheduler's address (tcp://host:8786)."
+        )
+    from distributed import Client, LocalCluster
+
+    if executor == "dask":
+        with (
+            LocalCluster(n_workers=cpu_count(), threads_per_worker=1, dashboard_address=":0") as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(executor, timeout=PATIENCE)
+    except OSError as error:  # TimeoutError is one
+        raise StudyError(
+            f"No Dask scheduler answers at {executor} ({type(error).__name__}). Start one there with `dask scheduler` and "
+            "its workers with `dask worker`, both in this project's environment, or write dask or in_process."
+        ) from None
+    with client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise StudyError(
+                f"The Dask scheduler at {executor} has no workers: start some with `dask worker {executor}`."
+            )
+        yield client
+
+
+def _on_cluster(client, function: Callable, inputs: Mapping[str, Any], tasks: Iterable[Task]):
+    from distributed import CancelledError, as_completed
+    from distributed.scheduler import KilledWorker
+
+    sent: dict[str, Any] = {}
+
+    def submit(task: Task):
+        key, names = task
+        for name in names:
+            if name not in sent:
+                sent[name] = client.scatter(inputs[name], hash=False)
+        future = client.submit(function, key, *(sent[name] for name in names), pure=False)
+        keys[future.key] = key
+        return future
+
+    keys: dict[str, Any] = {}
+    waiting = iter(tasks)
+    room = IN_FLIGHT * max(1, sum(client.nthreads().values()))
+    first = [submit(task) for _, task in zip(range(room), waiting, strict=False)]
+    running = as_completed(first)
+    try:
+        for future in running:
+            yield keys.pop(future.key), future.result()
+            future.release()
+            for task in waiting:
+                running.add(submit(task))
+                break
+    except (KilledWorker, CancelledError, OSError) as error:
+        raise StudyError(
+            f"The Dask cluster was lost in the middle of the work ({type(error).__name__}: {error}). What had been finished "
+            "is kept: run the same again."
+        ) from error
