@@ -2,9 +2,11 @@
 
 PROFILE ?= demo
 LAB ?=
+BENCH ?= emd study
 NOTEBOOKS ?=
 EXAMS ?=
 DEVICE ?=
+EXECUTOR ?=
 KERNEL ?=
 ifneq ($(filter environment%,$(origin NAME)),)
 NAME := # some systems keep the machine's name in a variable called NAME: only `make ... NAME=` counts
@@ -28,7 +30,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
 STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
-	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,kernel,KERNEL) $(call option,name,NAME) \
+	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,kernel,KERNEL) $(call option,name,NAME) \
 	$(call option,notebooks,NOTEBOOKS)
 
 SHELL := /bin/sh
@@ -49,8 +51,9 @@ help: # the text below, between the two marks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
 #                      make test
-#   make bench       run a profile from nothing in a folder of its own and print how long each notebook takes
-#                      make bench PROFILE=smoke
+#   make bench       measure the earth mover's distances beside POT and SciPy (minutes; into benchmarks/results),
+#                    then run a profile from nothing in a folder of its own and print how long each notebook takes
+#                      make bench
 #   make env         only build the environment; every other target does so by itself
 #                      make env
 #   make clean       delete what was computed (build/ and reports/), or one folder of it; never your exams
@@ -66,6 +69,12 @@ help: # the text below, between the two marks
 #                      make reproduce PROFILE=smoke EXAMS=data/my-exams
 #   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
 #                      make reproduce DEVICE=cuda:1
+#   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of
+#              a running Dask scheduler
+#                      make reproduce EXECUTOR=tcp://10.0.0.1:8786
+#   BENCH      what `make bench` measures: emd, study; the default is both
+#                      make bench BENCH=emd
+#                      make bench BENCH=study PROFILE=smoke
 #   NAME       folder below build/ and reports/; the default is the profile's name
 #                      make reproduce EXAMS=data/my-exams NAME=my-exams
 #   NOTEBOOKS  only some notebooks
@@ -85,9 +94,15 @@ env: $(ENV) check-env
 reproduce: $(ENV) check-env
 	@$(STUDY)
 
+.PHONY: bench-emd bench-study
+bench: $(addprefix bench-,$(or $(BENCH),emd study))
+
+bench-emd: $(ENV) check-env
+	@$(call quoted,$(PY)) benchmarks/emd.py $(call option,device,DEVICE)
+
 # in a folder of its own: never one that holds results
-bench: override NAME := bench-$(or $(NAME),$(PROFILE))
-bench: $(ENV) check-env
+bench-study: override NAME := bench-$(or $(NAME),$(PROFILE))
+bench-study: $(ENV) check-env
 	@rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
 	@$(STUDY)
 	@$(STUDY) --times

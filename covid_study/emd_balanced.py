@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
+
+from covid_study.emd_blocks import in_threads
 
 BLOCK = 2**27  # bytes of one array of a block; a few of them are alive at a time
 
@@ -26,14 +29,19 @@ def distances(F: np.ndarray, G: np.ndarray, device="cpu", threads: int | None = 
     """
     device = _with_float64(device)
     result = np.empty((len(F), len(G)))
-    step = max(1, BLOCK // (8 * max(F.shape[1], 1)))
-    with _torch_threads(threads):
-        for g in range(0, len(G), step):
-            to = _cumulative(G[g : g + step], device)
-            rows = max(1, min(step, BLOCK // (8 * len(to))))
-            for f in range(0, len(F), rows):
-                block = torch.cdist(_cumulative(F[f : f + rows], device), to, p=1.0)
-                result[f : f + rows, g : g + step] = block.cpu().numpy()
+    step = max(1, BLOCK // (8 * F.shape[1]))
+    for g in range(0, len(G), step):
+        to = _cumulative(G[g : g + step])
+        rows = max(1, min(step, BLOCK // (8 * len(to))))
+        for f in range(0, len(F), rows):
+            block = _cumulative(F[f : f + rows])
+            if device.type == "cuda":
+                away = (
+                    torch.cdist(*(torch.from_numpy(x).to(device) for x in (block, to)), p=1.0).cpu().numpy()
+                )
+            else:  # SciPy's threads are faster than torch's at this (benchmarks/emd.py)
+                away = in_threads(_l1, block, to, False, threads)
+            result[f : f + rows, g : g + step] = away
     return result
 
 
@@ -64,9 +72,12 @@ def mean_to_others(F: np.ndarray, device="cpu", threads: int | None = None) -> n
     return total.cpu().numpy() / (n - 1)
 
 
-def _cumulative(F: np.ndarray, device: torch.device) -> torch.Tensor:
-    block = torch.from_numpy(np.array(F, order="C")).to(device)  # a copy: worked on in place
-    return block.div_(block.sum(1, keepdim=True)).cumsum_(1)
+def _cumulative(F: np.ndarray) -> np.ndarray:
+    return np.cumsum(F / F.sum(1, keepdims=True), axis=1)
+
+
+def _l1(F: np.ndarray, G: np.ndarray, below: bool) -> np.ndarray:
+    return cdist(F, G, "cityblock")
 
 
 def _with_float64(device) -> torch.device:

@@ -9,75 +9,93 @@ Two heaps hold the breakpoints, each a change of slope by one, so a pair of D bi
 import numpy as np
 from numba import njit
 
-# Heaps in arrays, written out: Numba's own `heapq` on lists takes more than twice as long (benchmarks/emd.py).
+# Heaps in arrays, the smallest number at 1, infinity behind the last: less than half the time of Numba's `heapq` on lists.
+# Unsigned positions, because Numba looks at a signed one twice, for it could count from the end.
+ONE, TWO = np.uint64(1), np.uint64(2)
+SAME_MASS = 1e-14  # relative: two totals that differ by less differ by the rounding of their sums
 
 
 @njit(cache=True)
 def _push(heap, size, x):
-    """Add x to a heap of `size` numbers, the smallest first."""
-    i = size
-    while i > 0:
-        parent = (i - 1) >> 1
-        if heap[parent] <= x:
+    """Add x to a heap of `size` numbers."""
+    i = size + ONE
+    heap[i + ONE] = np.inf
+    while i > ONE:
+        parent = heap[i >> ONE]
+        if parent <= x:
             break
-        heap[i] = heap[parent]
-        i = parent
+        heap[i] = parent
+        i >>= ONE
     heap[i] = x
 
 
 @njit(cache=True)
 def _replace(heap, size, x):
     """Put x in the place of the smallest number of a heap of `size`."""
-    i, child = 0, 1
-    while child < size:
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= x:
+    i, child = ONE, TWO
+    while child <= size:
+        left, right = heap[child], heap[child + ONE]
+        smaller = min(left, right)
+        if smaller >= x:
             break
-        heap[i] = heap[child]
-        i, child = child, 2 * child + 1
+        heap[i] = smaller
+        i = child + np.uint64(right < left)  # no branch: which one it is cannot be foreseen
+        child = i << ONE
     heap[i] = x
 
 
 @njit(cache=True)
+def _same_mass(f, g, total):
+    """Eq. 3 where all of both moves: the L1 distance of the cumulative sums."""
+    behind = cost = 0.0
+    for k in range(len(f)):
+        behind += f[k] - g[k]
+        cost += abs(behind)
+    return cost / total
+
+
+@njit(cache=True)
 def _distance(light, heavy, total, falling, rising):
-    """Eq. 3 for one pair; `light` has the smaller total. `falling`, `rising`: room for 2 D numbers each.
+    """Eq. 3 for one pair; `light` has the smaller total. `falling`, `rising`: room for two heaps.
 
     falling: negated breakpoints left of the minimum of V, relative to `low`; rising: those right of it, relative to `high`.
     """
-    n_falling = n_rising = 0
+    n_falling = n_rising = np.uint64(0)
     low = high = 0.0  # the shifts; also the ends of the feasible interval, walls of infinite slope
     cost = 0.0  # the minimum of V
+    unit = 1.0 / total
     for k in range(len(light)):
-        supply = light[k] / total
+        supply = light[k] * unit
         # No bin takes more than the whole supply; without the cap a mass of 1e6 would eat the digits.
-        low += supply - min(heavy[k] / total, 1.0)
+        low += supply - min(heavy[k] * unit, 1.0)
         high += supply
         # add max(0, x): its breakpoint at 0 goes left, the largest of the left goes right
-        left = low - falling[0] if n_falling else low
+        left = low - falling[ONE] if n_falling > 0 else low
         if left > 0.0:
             cost += left
             if low < 0.0:  # so there is a breakpoint on the left, the one that goes
                 _replace(falling, n_falling, low)
-            elif n_falling:
-                n_falling -= 1
-                _replace(falling, n_falling, falling[n_falling])
+            elif n_falling > 0:
+                last = falling[n_falling]
+                falling[n_falling] = np.inf
+                n_falling -= ONE
+                _replace(falling, n_falling, last)
         _push(rising, n_rising, max(left, 0.0) - high)
-        n_rising += 1
+        n_rising += ONE
         # add max(0, -x): the mirror image
-        right = high + rising[0]
+        right = high + rising[ONE]
         if right < 0.0:
             cost -= right
             _replace(rising, n_rising, -high)
             _push(falling, n_falling, low - right)
-            n_falling += 1
+            n_falling += ONE
         elif low < 0.0:
             _push(falling, n_falling, low)
-            n_falling += 1
+            n_falling += ONE
     # V_D(0): nothing is in transit behind the last bin
-    for i in range(n_rising):
+    for i in range(ONE, n_rising + ONE):
         cost += max(0.0, -(rising[i] + high))
-    for i in range(n_falling):
+    for i in range(ONE, n_falling + ONE):
         cost += max(0.0, low - falling[i])
     return cost
 
@@ -96,10 +114,12 @@ def distances(F, G, below):
     """
     sums_f, sums_g = F.sum(axis=1), G.sum(axis=1)
     result = np.zeros((len(F), len(G)))
-    falling, rising = np.empty(2 * F.shape[1]), np.empty(2 * F.shape[1])
+    falling, rising = np.empty(2 * F.shape[1] + 2), np.empty(2 * F.shape[1] + 2)
     for i in range(len(F)):
         for j in range(i if below else len(G)):
-            if sums_f[i] <= sums_g[j]:
+            if abs(sums_f[i] - sums_g[j]) <= SAME_MASS * sums_f[i]:
+                result[i, j] = _same_mass(F[i], G[j], sums_f[i])
+            elif sums_f[i] < sums_g[j]:
                 result[i, j] = _distance(F[i], G[j], sums_f[i], falling, rising)
             else:
                 result[i, j] = _distance(G[j], F[i], sums_g[j], falling, rising)

@@ -76,7 +76,18 @@ def test_help_is_the_default_and_names_every_target_and_variable(make):
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split()) - {"check-env"}
     for target in targets:
         assert re.search(rf"^  make {target} ", text, re.M), target
-    for variable in ("PROFILE", "EXAMS", "DEVICE", "NAME", "NOTEBOOKS", "KERNEL", "PYTHON", "LAB"):
+    for variable in (
+        "PROFILE",
+        "EXAMS",
+        "DEVICE",
+        "NAME",
+        "NOTEBOOKS",
+        "KERNEL",
+        "PYTHON",
+        "LAB",
+        "BENCH",
+        "EXECUTOR",
+    ):
         assert re.search(rf"^  {variable} .*", text, re.M), variable
         assert f"{variable}=" in text, f"{variable} has no example"
 
