@@ -2,7 +2,7 @@
 
 PROFILE ?= demo
 LAB ?=
-BENCH ?= emd study
+BENCH ?= emd training study
 NOTEBOOKS ?=
 EXAMS ?=
 DEVICE ?=
@@ -51,8 +51,9 @@ help: # the text below, between the two marks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
 #                      make test
-#   make bench       measure the earth mover's distances beside POT and SciPy (minutes; into benchmarks/results),
-#                    then run a profile from nothing in a folder of its own and print how long each notebook takes
+#   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
+#                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
+#                    of its own and print how long each notebook takes
 #                      make bench
 #   make env         only build the environment; every other target does so by itself
 #                      make env
@@ -72,8 +73,9 @@ help: # the text below, between the two marks
 #   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of
 #              a running Dask scheduler
 #                      make reproduce EXECUTOR=tcp://10.0.0.1:8786
-#   BENCH      what `make bench` measures: emd, study; the default is both
+#   BENCH      what `make bench` measures: emd, training, study; the default is all
 #                      make bench BENCH=emd
+#                      make bench BENCH=training DEVICE=cpu
 #                      make bench BENCH=study PROFILE=smoke
 #   NAME       folder below build/ and reports/; the default is the profile's name
 #                      make reproduce EXAMS=data/my-exams NAME=my-exams
@@ -94,11 +96,14 @@ env: $(ENV) check-env
 reproduce: $(ENV) check-env
 	@$(STUDY)
 
-.PHONY: bench-emd bench-study
-bench: $(addprefix bench-,$(or $(BENCH),emd study))
+.PHONY: bench-emd bench-training bench-study
+bench: $(addprefix bench-,$(or $(BENCH),emd training study))
 
 bench-emd: $(ENV) check-env
 	@$(call quoted,$(PY)) benchmarks/emd.py $(call option,device,DEVICE)
+
+bench-training: $(ENV) check-env
+	@$(call quoted,$(PY)) benchmarks/training.py --paper --scores $(call option,device,DEVICE)
 
 # in a folder of its own: never one that holds results
 bench-study: override NAME := bench-$(or $(NAME),$(PROFILE))

@@ -70,9 +70,10 @@ def main() -> int:
     paper = measure_paper(plan, pairs)
     archive = measure_archives(plan, pairs, limit, memory, device)
     import emd_report as report  # here: a measuring process, which imports this file, needs no matplotlib
+    from machine import machine
 
     results = {
-        "machine": report.machine(device),
+        "machine": machine(device, report.PACKAGES),
         "command": " ".join(["python benchmarks/emd.py", *sys.argv[1:]]),
         "quick": options.quick,
         "limit_seconds": limit,

@@ -1,14 +1,10 @@
-"""What `emd.py` leaves: the machine, the numbers as JSON, a table for people and a figure."""
+"""What `emd.py` leaves: the numbers as JSON, a table for people and a figure."""
 
 import json
-import os
-import platform
-import re
-import time
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from machine import described, digits, short, slug
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.pyplot import subplots
@@ -28,43 +24,12 @@ MARKERS = {"partial": "o", "normalised": "s"}
 TITLES = {"eq. 3": "Soft labels (eq. 3)", "eq. 6": "Diversity (eq. 6)"}
 
 
-def machine(device: str | None) -> dict:
-    """The machine and its software, as far as they matter for speed; no name of a host or a person."""
-    found = {
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "gpu": None,
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "load": round(os.getloadavg()[0], 2),
-    }
-    if device:
-        import torch
-
-        found["gpu"] = torch.cuda.get_device_name(device)
-    return found
-
-
-def slug(machine: dict) -> str:
-    """The machine in a file's name.
-
-    >>> slug({"cpu": "Intel(R) Xeon(R) Processor", "cores": 2, "gpu": None})
-    'intel-xeon-processor-2-cores'
-    """
-    words = re.sub(r"\((R|TM)\)|CPU|@.*", "", machine["cpu"], flags=re.I)
-    parts = [words, f"{machine['cores']} cores", machine["gpu"] or ""]
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
-
-
 def write(results: dict, folder: Path) -> list[Path]:
     """The three files; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"emd-{slug(results['machine'])}{'-quick' if results['quick'] else ''}"
     paths = [stem.with_name(stem.name + ending) for ending in (".json", ".md", ".png")]
-    paths[0].write_text(json.dumps(_short(results), indent=1) + "\n", encoding="utf-8")
+    paths[0].write_text(json.dumps(short(results), indent=1) + "\n", encoding="utf-8")
     paths[1].write_text(table(results, paths[2].name), encoding="utf-8")
     figure(results).savefig(paths[2], dpi=130)
     return paths
@@ -72,13 +37,10 @@ def write(results: dict, folder: Path) -> list[Path]:
 
 def table(results: dict, picture: str) -> str:
     """All results as Markdown."""
-    m = results["machine"]
-    software = ", ".join(f"{name} {version}" for name, version in m["packages"].items())
     lines = [
         "# Earth mover's distances: what they cost",
         "",
-        f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['gpu'] or 'no GPU'}; {m['system']}; "
-        f"Python {m['python']}, {software}. Measured {m['date']} in {results['seconds']:.0f} s by "
+        f"{described(results['machine'])} Measured {results['machine']['date']} in {results['seconds']:.0f} s by "
         f"`{results['command']}`. Memory is copied at {results['bandwidth_bytes_a_second'] / 1e9:.1f} GB/s, read and written.",
         "",
         "*~ extrapolated, not measured: it would take longer than the limit of "
@@ -97,7 +59,7 @@ def table(results: dict, picture: str) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in sorted(results["pairs"], key=lambda r: (-r["bins"], r["mass"] != "partial", r["threads"])):
-        us, low, high = (_digits(1e6 * r[k]) for k in ("seconds_a_pair", "lowest", "highest"))
+        us, low, high = (digits(1e6 * r[k]) for k in ("seconds_a_pair", "lowest", "highest"))
         lines.append(
             f"| {r['bins']} | {r['mass']} | {r['method']} | {r['threads']} | {us} | {low} to {high} "
             f"| {_ratio(r)} | {r['largest_relative_difference']:.0e} |"
@@ -228,33 +190,12 @@ def fitted_slope(rows: list[dict]) -> float | None:
 def _ratio(r: dict) -> str:
     if r["method"] == "ours":
         return "1"
-    return f"{_digits(r['ratio'])} ({_digits(r['ratio_lowest'])} to {_digits(r['ratio_highest'])})"
+    return f"{digits(r['ratio'])} ({digits(r['ratio_lowest'])} to {digits(r['ratio_highest'])})"
 
 
 def _seconds(r: dict) -> str:
-    return f"~ {_digits(r['seconds'])}" if r["extrapolated"] else _digits(r["seconds"])
-
-
-def _digits(value: float) -> str:
-    """Three significant digits, without powers of ten: 6.44e+06 is written 6,440,000."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"~ {digits(r['seconds'])}" if r["extrapolated"] else digits(r["seconds"])
 
 
 def _gib(r: dict, key: str) -> str:
     return f"{r[key] / 2**30:.2f}" if key in r else "–"
-
-
-def _short(value):
-    """Six significant digits are more than a timing has."""
-    if isinstance(value, dict):
-        return {k: _short(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_short(v) for v in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _cpu() -> str:
-    try:
-        return re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)[1].strip()
-    except (OSError, TypeError):
-        return platform.processor() or platform.machine()

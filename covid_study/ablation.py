@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from IPython.display import HTML
 
 from covid_study import paths, pipeline
-from covid_study.experiments import Run, Volumes, predictions, sweep, timing
+from covid_study.experiments import Run, Volumes, predictions, timing
 from covid_study.metrics import best_f1_threshold, bootstrap_intervals, over_seeds
+from covid_study.sweeps import plan_table, planned, sweep
 
 Cell = tuple[str, str, int]  # row and column of the table, seed
 
@@ -49,7 +51,7 @@ def ranking_ablation(p, v: Volumes) -> dict[Cell, Run]:
             found = pipeline.ranked(p, v, features, seed)
             chosen = pipeline.selection(p, found.ranking, strategy, share, seed, by)
             encoder = pipeline.pretext(p, v, "rubiks_cube_pro", seed) if pretrained else None
-            return pipeline.run(p, v, chosen, seed, encoder)
+            return pipeline.run(p, v, chosen, seed, encoder, ranked=None if strategy == "random" else found)
 
         return run
 
@@ -76,9 +78,10 @@ def sampling_strategies(p, v: Volumes) -> dict[Cell, Run]:
 
     def drawn(strategy: str, pretrained: bool = False):
         def run(share: float, seed: int) -> Run:
-            chosen = pipeline.selection(p, pipeline.ranked(p, v, seed=seed).ranking, strategy, share, seed)
+            found = pipeline.ranked(p, v, seed=seed)
+            chosen = pipeline.selection(p, found.ranking, strategy, share, seed)
             encoder = pipeline.pretext(p, v, "rubiks_cube_pro_all", seed) if pretrained else None
-            return pipeline.run(p, v, chosen, seed, encoder)
+            return pipeline.run(p, v, chosen, seed, encoder, ranked=None if strategy == "random" else found)
 
         return run
 
@@ -86,11 +89,19 @@ def sampling_strategies(p, v: Volumes) -> dict[Cell, Run]:
     return _cells(p, rows | {"long_tail_all_pretrained": drawn("long_tail", pretrained=True)})
 
 
+def _named(runs: dict[Cell, Run]) -> dict[str, Run]:
+    return {f"{row}, {where}, seed {seed}": run for (row, where, seed), run in runs.items()}
+
+
+def plan(p, runs: dict[Cell, Run]) -> HTML:
+    """What is there of a table and what must be computed, with an estimate of the time."""
+    return plan_table(planned(_named(runs), paths.build(p.study.name) / "runs"))
+
+
 def train_all(p, v: Volumes, runs: dict[Cell, Run]) -> dict[Cell, Path]:
     """Train what is not there yet; returns the result folder of every cell."""
-    names = {f"{row}, {where}, seed {seed}": (row, where, seed) for row, where, seed in runs}
-    folders = sweep({n: runs[cell] for n, cell in names.items()}, v, paths.build(p.study.name) / "runs")
-    return {cell: folders[name] for name, cell in names.items()}
+    folders = sweep(_named(runs), v, paths.build(p.study.name) / "runs", p.study.executor)
+    return dict(zip(runs, folders.values(), strict=True))
 
 
 def run_scores(folder: Path, v: Volumes, bootstrap: int = 1000) -> pd.DataFrame:
@@ -115,7 +126,7 @@ def run_scores(folder: Path, v: Volumes, bootstrap: int = 1000) -> pd.DataFrame:
     return pd.concat([fixed, moved]).rename_axis("metric")
 
 
-def results(p, v: Volumes, folders: dict[Cell, Path]) -> pd.DataFrame:
+def results(p, v: Volumes, runs: dict[Cell, Run], folders: dict[Cell, Path]) -> pd.DataFrame:
     """Mean over seeds with intervals for every cell of a table, and its training period in hours.
 
     Choice: the training period counts what was needed from preprocessed volumes on: pre-training and ranking where a
@@ -127,22 +138,10 @@ def results(p, v: Volumes, folders: dict[Cell, Path]) -> pd.DataFrame:
     parts = []
     for (row, where, seed), folder in folders.items():
         scores = run_scores(folder, v, p.study.bootstrap)
-        seconds = timing(folder)["train_seconds"] + seconds_before(p, v, row, where, seed)
+        seconds = timing(folder)["train_seconds"] + runs[row, where, seed].before
         scores.loc["hours", ["value", "low", "high"]] = seconds / 3600, float("nan"), float("nan")
         parts.append(scores.reset_index().assign(row=row, column=where, seed=seed))
     return over_seeds(pd.concat(parts, ignore_index=True))
-
-
-def seconds_before(p, v: Volumes, row: str, where: str, seed: int) -> float:
-    """Seconds that a row of Table III or V spends before its classifier: pre-training and ranking, where it needs them."""
-    if row == "random":
-        return 0.0
-    seconds = pipeline.ranked(p, v, "hu_histogram" if row == "hu_histogram" else None, seed).seconds
-    if row == "both_pretrained" and p.ranking.features == "hu_histogram":  # else the ranking has counted it
-        seconds += pipeline.pretext_seconds(pipeline.pretext(p, v, "rubiks_cube_pro", seed))
-    if row == "long_tail_all_pretrained":
-        seconds += pipeline.pretext_seconds(pipeline.pretext(p, v, "rubiks_cube_pro_all", seed))
-    return seconds
 
 
 def learning_curves(folders: dict[Cell, Path]) -> pd.DataFrame:

@@ -13,7 +13,10 @@ from covid_study import published as papers
 from covid_study.claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.experiments import Volumes, predictions
 
-EXTRA = {"hu_histogram": "Both, on HU histograms"}  # rows of ours that the paper lacks
+EXTRA = {  # rows of ours that the paper lacks there
+    "hu_histogram": "Both, on HU histograms",
+    "resnet18": "3D ResNet-18",
+}
 NAMES = {metric: head for metric, head in tables.HEADS.items() if metric != "hours"} | {
     "precision": "Precision",
     "average_precision": "Average precision",
@@ -95,19 +98,22 @@ def _badge(word: str) -> str:
     return f"<span class='verdict {kind}'>{word}</span>"
 
 
-def claims_table(checked: pd.DataFrame, title: str) -> HTML:
-    """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict."""
+def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes") -> HTML:
+    """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict.
+
+    over: what the columns are, in words.
+    """
     if checked.empty:
         return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
-    columns = sorted(set(checked["column"]) - {MEAN}, key=_share)
+    columns = sorted((c for c in dict.fromkeys(checked["column"]) if c != MEAN), key=_share)
     columns += [MEAN] * (MEAN in set(checked["column"]))
-    heads = [c.replace("%", " %") if c != MEAN else "mean over sizes" for c in columns]
+    heads = [f"mean over {over}" if c == MEAN else tables._column_head(c) for c in columns]
     head = "".join(f"<th>{escape(h)}</th>" for h in ["", "", *heads, "On these exams the claim"])
     body = ""
     for _, claim in checked.groupby("claim", sort=False):
         text, where = claim["text"].iloc[0], claim["where"].iloc[0]
-        body += f"<tr class='claim'><td colspan='{len(columns) + 3}'>{escape(text)} "
-        body += f"<span class='small'>(Section {where})</span></td></tr>"
+        section = f" <span class='small'>(Section {where})</span>" if where else ""  # ours have none
+        body += f"<tr class='claim'><td colspan='{len(columns) + 3}'>{escape(text)}{section}</td></tr>"
         for metric, lines in claim.groupby("metric", sort=False):
             by_column = {r["column"]: r for r in lines.to_dict("records")}
             paper = bool(lines["published"].notna().any())
@@ -127,7 +133,8 @@ def claims_table(checked: pd.DataFrame, title: str) -> HTML:
 
 
 def _share(column: str) -> float:
-    return 100.0 if column == "all" else float(column.rstrip("%"))
+    """Columns that are no share keep the order in which they come."""
+    return float(column.rstrip("%")) if column.endswith("%") else 100.0
 
 
 def _difference(line: dict | None, paper: bool) -> str:
@@ -150,15 +157,14 @@ def seeds_sentence(checked: pd.DataFrame) -> str:
     return f"{pair}. One seed: what another training run would have given is not in them."
 
 
-def claim_sentence(checked: pd.DataFrame, claim: str, metric: str) -> str:
-    """One claim by one score as a sentence, on average over the sizes where there are several."""
+def claim_sentence(checked: pd.DataFrame, claim: str, metric: str, over: str = "the sizes") -> str:
+    """One claim by one score as a sentence, on average over the sizes (or what `over` says) where there are several."""
     lines = checked[(checked["claim"] == claim) & (checked["metric"] == metric)]
     if lines.empty:
         return f"The rows of the claim '{claim}' were not run."
     line, seeds = lines.iloc[-1], int(lines["seeds"].max())
-    where = (
-        "on average over the sizes" if line["column"] == MEAN else f"at {line['column'].replace('%', ' %')}"
-    )
+    where = "with all negatives" if line["column"] == "all" else f"at {line['column'].replace('%', ' %')}"
+    where = f"on average over {over}" if line["column"] == MEAN else where
     text, word, name = f"“{line['text']}”", overall(lines), NAMES.get(metric, metric)
     if pd.isna(line["difference"]):
         return f"{text} cannot be judged here: {name} is not defined."

@@ -242,11 +242,14 @@ def verdict(low: float, high: float, fewest: int = FEWEST) -> str:
     return HOLDS if low > 0 else FAILS if high < 0 else UNCLEAR
 
 
-def check(resampled: Resampled, name: str, columns: Sequence[str]) -> pd.DataFrame:
+def check(
+    resampled: Resampled, name: str, columns: Sequence[str], claims: Sequence[Claim] | None = None
+) -> pd.DataFrame:
     """Every claim of a table against the runs, at every size that the claim is about and on average over them.
 
     Args:
         name: "A.III" or "A.V". columns: the sizes, from small to large, without "all".
+        claims: about the table; CLAIMS[name] unless given.
 
     Returns:
         Tidy: table, claim, text, where, metric, column ("mean": over the sizes), difference, low, high, seeds,
@@ -255,7 +258,7 @@ def check(resampled: Resampled, name: str, columns: Sequence[str]) -> pd.DataFra
     """
     paper = papers.table(name).set_index(["row", "column", "metric"])["value"]
     ran, rows = {cell[:2] for cell in resampled.values}, []
-    for claim in CLAIMS[name]:
+    for claim in CLAIMS[name] if claims is None else claims:
         chosen = {"every": columns, "largest": columns[-1:], "smaller": columns[:-1] or columns}[claim.sizes]
         pairs = {c: ((claim.one, c), (claim.other, claim.against or c)) for c in chosen}
         if not {cell for pair in pairs.values() for cell in pair} <= ran:

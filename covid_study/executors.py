@@ -25,7 +25,11 @@ def is_executor(name: str) -> bool:
 
 
 def completed(
-    function: Callable, inputs: Mapping[str, Any], tasks: Iterable[Task], executor: str = "in_process"
+    function: Callable,
+    inputs: Mapping[str, Any],
+    tasks: Iterable[Task],
+    executor: str = "in_process",
+    workers: int | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Do `function(key, *inputs)` for every task and yield (key, result) as they end, in any order.
 
@@ -34,6 +38,7 @@ def completed(
         inputs: by name; on a cluster each is sent once, however many tasks need it.
         executor: "in_process" (one after the other: `function` may use all cores itself), "dask" (a local cluster of one
             process a core) or the address of a scheduler, e.g. "tcp://10.0.0.1:8786".
+        workers: processes of a local cluster; None: one a core.
 
     Raises:
         StudyError: no such executor, no scheduler at the address, or the cluster is lost. What `function` raises goes through.
@@ -41,16 +46,19 @@ def completed(
     >>> dict(completed(lambda key, x, y: x + y, {"a": 1, "b": 2}, [("ab", ("a", "b")), ("bb", ("b", "b"))]))
     {'ab': 3, 'bb': 4}
     """
+    tasks = list(tasks)
+    if not tasks:  # no cluster for nothing
+        return
     if executor == "in_process":
         for key, names in tasks:
             yield key, function(key, *(inputs[name] for name in names))
         return
-    with dask_client(executor) as client:
+    with dask_client(executor, workers) as client:
         yield from _on_cluster(client, function, inputs, tasks)
 
 
 @contextmanager
-def dask_client(executor: str):
+def dask_client(executor: str, workers: int | None = None):
     """A client of the cluster that the name of an executor stands for; a local one ends with it."""
     if not is_executor(executor) or executor == "in_process":
         raise StudyError(
@@ -60,7 +68,9 @@ def dask_client(executor: str):
 
     if executor == "dask":
         with (
-            LocalCluster(n_workers=cpu_count(), threads_per_worker=1, dashboard_address=":0") as cluster,
+            LocalCluster(
+                n_workers=workers or cpu_count(), threads_per_worker=1, dashboard_address=":0", memory_limit=0
+            ) as cluster,
             Client(cluster) as client,
         ):
             yield client

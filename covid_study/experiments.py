@@ -1,4 +1,4 @@
-"""A run: one classifier, trained once for its configuration, and a sweep over runs."""
+"""A run: one classifier, trained once for its configuration."""
 
 import json
 import os
@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from covid_study.cache import artefact, artefact_path, write_atomically
 from covid_study.errors import StudyError
-from covid_study.networks import Classifier, encoder, n_features
-from covid_study.progress import progress
-from covid_study.training import classifier_loss, fit, in_batches
+from covid_study.networks import Classifier, build
+from covid_study.training import classifier_loss, fit, in_batches, oversampled, training_flops
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,16 @@ class Run:
     training: dict
     seed: int
     encoder: str | None = None  # folder with encoder.safetensors; None: from random weights
+    online: dict | None = None  # strategy against imbalance, see losses.online_loss; None: none
+    # What was spent before it on pre-training and ranking; no part of the key.
+    before: float = 0.0  # seconds
+    exams_before: int = 0  # seen in pre-training
+    flops_before: float = 0.0  # of pre-training
 
     def config(self) -> dict:
         """What the cache key is made of; the place of the encoder's folder is not, its name, which holds its key, is."""
-        config = dict(vars(self))
+        spent = {"before", "exams_before", "flops_before"}
+        config = {name: value for name, value in vars(self).items() if name not in spent}
         config["encoder"] = Path(self.encoder).name if self.encoder else None
         config["negatives"] = sorted(self.negatives)
         config["positives"] = sorted(self.positives)
@@ -96,21 +101,23 @@ def train(run: Run, volumes: Volumes, runs: Path, title: str = "classifier") -> 
 def _train(folder: Path, run: Run, volumes: Volumes, title: str) -> None:
     device = volumes.data.device
     torch.manual_seed(run.seed)
-    width = run.network["width"]
-    backbone = encoder(width, run.network["stem_stride"])
+    backbone, features = build(run.network)
     if run.encoder:
         backbone.load_state_dict(load_file(Path(run.encoder) / "encoder.safetensors"))
-    model = Classifier(backbone, n_features(width))
+    model = Classifier(backbone, features)
     exams = sorted(run.positives) + sorted(run.negatives)
     started = time.perf_counter()
     data, labels = volumes.of(exams), torch.zeros(len(exams), dtype=torch.long, device=device)
     labels[: len(run.positives)] = 1
     load_seconds = time.perf_counter() - started
     settings = run.training
+    n, order_of = len(exams), None
+    if run.online and run.online["strategy"] == "oversampling":
+        n, order_of = oversampled(labels)
     history = fit(
         model,
-        len(exams),
-        classifier_loss(data, labels, tuple(settings["intensity"]), settings["flips"]),
+        n,
+        classifier_loss(data, labels, tuple(settings["intensity"]), settings["flips"], run.online),
         epochs=settings["epochs"],
         batch_size=settings["batch_size"],
         learning_rate=settings["learning_rate"],
@@ -118,6 +125,7 @@ def _train(folder: Path, run: Run, volumes: Volumes, title: str) -> None:
         device=device,
         folder=folder,
         precision=run.network["precision"],
+        order_of=order_of,
         title=title,
     )
     history.to_csv(folder / "history.csv", index=False)
@@ -128,7 +136,8 @@ def _train(folder: Path, run: Run, volumes: Volumes, title: str) -> None:
     timing = {
         "train_seconds": float(history["seconds"].sum()),
         "load_seconds": load_seconds,
-        "exams_seen": len(exams) * settings["epochs"],
+        "exams_seen": n * settings["epochs"],
+        "flops": n * settings["epochs"] * training_flops(model, data[:1]),
         "device": device_name(device),
     }
     write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
@@ -161,34 +170,5 @@ def predictions(folder: Path) -> pd.DataFrame:
 
 
 def timing(folder: Path) -> dict:
-    """train_seconds, load_seconds, exams_seen and device of a run."""
+    """train_seconds, load_seconds, exams_seen, flops and device of a run."""
     return json.loads((Path(folder) / "timing.json").read_text())
-
-
-def sweep(runs: dict[str, Run], volumes: Volumes, folder: Path) -> dict[str, Path]:
-    """Train all runs that are not there yet; a run that fails is reported and does not take the others along.
-
-    Args:
-        runs: by a name for the progress bar; runs of the same configuration are trained once.
-        folder: `build/P/runs`.
-
-    Returns:
-        Name to result folder.
-
-    Raises:
-        StudyError: after all runs, naming those that failed.
-    """
-    done, failed = {}, {}
-    missing = sum(not run.folder(folder).is_dir() for run in runs.values())
-    print(f"{len(runs)} runs, {len(runs) - missing} of them computed before", flush=True)
-    for name, run in progress(runs.items(), "classifiers", len(runs)):
-        try:
-            done[name] = train(run, volumes, folder, title=name)
-        except Exception as error:  # whatever it is, it is told below, after the others
-            failed[name] = error
-    if failed:
-        lines = "\n".join(f"  {name}: {error}" for name, error in failed.items())
-        raise StudyError(
-            f"{len(failed)} of {len(runs)} runs failed, the others are kept:\n{lines}"
-        ) from next(iter(failed.values()))
-    return done

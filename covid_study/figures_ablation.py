@@ -11,25 +11,26 @@ from matplotlib.lines import Line2D
 from covid_study.claims import MEAN, overall
 from covid_study.figures import CYCLE, PAPER, REFERENCE, styled
 from covid_study.figures_results import SHORT
+from covid_study.tables import _column_head
 
 
-def _head(column: str) -> str:
-    return "ALL" if column == "all" else column.replace("%", " %")
+def _place(column: str) -> float:
+    """Columns that are no share keep the order in which they come."""
+    return float(column.rstrip("%")) if column.endswith("%") else 101.0
 
 
 @styled
-def losses(history: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
-    """Training loss over the epochs of every run, a panel a size, a colour a row of the table.
+def losses(history: pd.DataFrame, labels: Mapping[str, str], sharey: bool = True) -> Figure:
+    """Training loss over the epochs of every run, a panel a column, a colour a row of the table.
 
     history: what `ablation.learning_curves` returns; several seeds are drawn as several thin lines. labels: row -> words.
+    sharey: one axis for all panels; not where each has a loss of its own.
     """
-    columns = sorted(
-        dict.fromkeys(history["column"]), key=lambda c: 101.0 if c == "all" else float(c.rstrip("%"))
-    )
+    columns = sorted(dict.fromkeys(history["column"]), key=_place)
     rows = list(dict.fromkeys(history["row"]))
     rows.sort(key=lambda r: list(labels).index(r) if r in labels else len(labels))
     fig, axes = plt.subplots(
-        1, len(columns), figsize=(2.5 * len(columns), 2.6), sharey=True, sharex=True, squeeze=False
+        1, len(columns), figsize=(2.5 * len(columns), 2.6), sharey=sharey, sharex=True, squeeze=False
     )
     for ax, column in zip(axes[0], columns, strict=True):
         for (row, _), run in history[history["column"] == column].groupby(["row", "seed"], sort=False):
@@ -40,12 +41,13 @@ def losses(history: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
                 lw=1.1,
                 marker="o" if len(run) < 3 else "",
             )
-        ax.set_title(_head(column))
+        ax.set_title(_column_head(column))
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_xlim(0, 1.05 * history["epoch"].max())
     axes[0, 0].set_ylabel("training loss")
-    axes[0, 0].set_ylim(bottom=0)
+    for ax in axes[0]:
+        ax.set_ylim(bottom=0)
     handles = [
         Line2D([], [], color=CYCLE[i % len(CYCLE)], label=labels.get(r, r)) for i, r in enumerate(rows)
     ]
@@ -54,10 +56,13 @@ def losses(history: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
 
 
 @styled
-def differences(checked: pd.DataFrame, metric: str | None = None, title: str = "") -> Figure:
+def differences(
+    checked: pd.DataFrame, metric: str | None = None, title: str = "", over: str = "sizes"
+) -> Figure:
     """The paper's claims as paired differences with 95 % intervals, beside the paper's own; right of zero they hold.
 
     checked: what `claims.check` returns. metric: which score; the one that the paper judges by unless given.
+    over: what the columns are, in words.
     """
     parts = [(text, claim) for text, claim in checked.groupby("text", sort=False)]
     if metric is None:
@@ -82,7 +87,7 @@ def differences(checked: pd.DataFrame, metric: str | None = None, title: str = "
             ax.plot(100 * line.difference, y, "o", color=colour)
             ax.plot(100 * line.published, y, "s", color=PAPER, mfc="white", ms=4.5)
             ticks.append(y)
-            names.append("mean over sizes" if line.column == MEAN else _head(line.column))
+            names.append(f"mean over {over}" if line.column == MEAN else _column_head(line.column))
             y += 1
         y += 0.25
     ax.axvline(0, color=REFERENCE, lw=1, zorder=1)
@@ -124,7 +129,7 @@ def composition(frame: pd.DataFrame) -> Figure:
         ax.axhline(level, color=REFERENCE, lw=1, ls=(0, (4, 3)), zorder=3)
         ax.annotate("archive", (1, level), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
                     textcoords="offset points", fontsize=7.5, color="#666666")  # fmt: skip
-        ax.set_xticks(range(len(columns)), [_head(c) for c in columns])
+        ax.set_xticks(range(len(columns)), [_column_head(c) for c in columns])
         ax.set_title(title)
         ax.grid(False, axis="x")
     axes[0].set_ylabel("% of the selected exams")

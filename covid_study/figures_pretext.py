@@ -101,6 +101,7 @@ def forests(
         ax.axvline(reference, color=REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1)
         ax.set(ylim=(len(labels) - 0.5, -0.8), xlabel=xlabels.get(name, name))
         ax.margins(x=0.12)
+        ax.locator_params(axis="x", nbins=6)  # more would run into each other
         ax.grid(False, axis="y")
         ax.set_title(name)
     axes[0, 0].set_yticks(range(len(labels)), labels)

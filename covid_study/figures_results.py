@@ -91,8 +91,10 @@ def score_by_size(
         if i >= len(rows) - columns:
             ax.set_xlabel("share of the negatives")
             ax.tick_params(labelbottom=True)
+    named = next(iter(results.loc[results["row"] == reference, "label"]), reference)
+    named = named[:1].lower() + named[1:]
     handles = [Line2D([], [], color=CYCLE[1], marker="o", label="this run, 95 % interval"),
-               Line2D([], [], color="#AAAAAA", marker=".", label=f"this run, {reference}")]  # fmt: skip
+               Line2D([], [], color="#AAAAAA", marker=".", label=f"this run, {named}")]  # fmt: skip
     if frame["published"].notna().any():
         handles.insert(1, Line2D([], [], color=PAPER, marker="s", mfc="white", ls=":", label="the paper"))
     if title:

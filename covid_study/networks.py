@@ -1,11 +1,12 @@
-"""The backbones: MONAI's 3-D ResNet-18 at a width, a stem stride and one grey channel (paper A, IV-F)."""
+"""The backbones: MONAI's 3-D ResNet-18 and 50 at a width, a stem stride and one grey channel (paper A, IV-F and V-D2)."""
 
 import torch
 from monai.networks.nets.resnet import ResNet, get_inplanes
 from torch import nn
 from torch.nn import functional as F
 
-FEATURES = 512  # channels of the last convolutional layer at width 1
+LAYERS = {18: ("basic", [2, 2, 2, 2]), 50: ("bottleneck", [3, 4, 6, 3])}
+FEATURES = {18: 512, 50: 2048}  # channels of the last convolutional layer at width 1
 
 
 class Stem(nn.Conv3d):
@@ -20,26 +21,28 @@ class Stem(nn.Conv3d):
         return F.conv3d(F.pad(volumes, (0, 0, 0, 0, z, z)), self.weight, None, self.stride, (0, y, x))
 
 
-def encoder(width: float = 1.0, stem_stride: int = 2) -> ResNet:
-    """3-D ResNet-18 that ends in the pooled features of its last convolutional layer (paper A, IV-C).
+def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> ResNet:
+    """3-D ResNet that ends in the pooled features of its last convolutional layer (paper A, IV-C).
 
     Choice: stem stride 2, as in ResNet-18 for images; the paper does not say, MONAI's default of 1 costs 4 to 12 times more.
     Choice: `width` scales all channels, so that small profiles train on two cores; 1 is the paper's.
 
     Args:
-        width: factor on the channels; 1.0 gives 512 features, 0.25 gives 128.
+        width: factor on the channels; 1.0 gives 512 features, 0.25 gives 128 (four times that at depth 50).
         stem_stride: of the 7 x 7 x 7 stem, 1 or 2.
+        depth: 18, or 50 (paper A, Table IV).
 
     Returns:
-        A module from (N, 1, z, y, x) float to (N, 512 * width) float, not negative (after the last ReLU, averaged).
+        A module from (N, 1, z, y, x) float to (N, n_features) float, not negative (after the last ReLU, averaged).
 
     >>> net = encoder(width=0.25)
     >>> net(torch.zeros(2, 1, 16, 24, 32)).shape
     torch.Size([2, 128])
     """
+    block, layers = LAYERS[depth]
     net = ResNet(
-        block="basic",
-        layers=[2, 2, 2, 2],
+        block=block,
+        layers=layers,
         block_inplanes=get_inplanes(),
         spatial_dims=3,
         n_input_channels=1,
@@ -55,9 +58,23 @@ def encoder(width: float = 1.0, stem_stride: int = 2) -> ResNet:
     return net
 
 
-def n_features(width: float) -> int:
-    """Length of the feature vector at this width."""
-    return int(FEATURES * width)
+def n_features(width: float, depth: int = 18) -> int:
+    """Length of the feature vector at this width and depth.
+
+    >>> n_features(0.25), n_features(1.0, depth=50)
+    (128, 2048)
+    """
+    return int(FEATURES[depth] * width)
+
+
+def build(network: dict) -> tuple[ResNet, int]:
+    """The encoder that the section `network` of the parameters describes, and the length of its features.
+
+    >>> build({"width": 0.25, "stem_stride": 2, "depth": 18, "precision": "float32"})[1]
+    128
+    """
+    width, depth = network["width"], network["depth"]
+    return encoder(width, network["stem_stride"], depth), n_features(width, depth)
 
 
 class Classifier(nn.Module):

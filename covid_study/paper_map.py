@@ -21,7 +21,7 @@ def paper_map(notebooks: Path | None = None) -> pd.DataFrame:
         Indexed by paper and item: shows, notebook, modules.
 
     >>> paper_map().loc[("A", "Table VI"), "notebook"]
-    'not yet'
+    '07_online_selection'
     """
     folder = notebooks or paths.root() / "notebooks"
     table = pd.read_csv(FILE, comment="#", dtype=str, keep_default_na=False)

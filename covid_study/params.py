@@ -100,7 +100,9 @@ class Preprocessing(Section):
 
 
 class Network(Section):
-    """The 3-D ResNet-18 (paper A, IV-F) and the precision it is trained in."""
+    """The 3-D ResNet (paper A, IV-F) and the precision it is trained in."""
+
+    depth: Literal[18, 50]  # 18 as in the paper; Table IV has 50
 
     width: Positive  # 1.0: 512 features; 0.25: 128
     stem_stride: Literal[1, 2]
@@ -156,6 +158,30 @@ class Training(Section):
     flips: bool
 
 
+class Transfer(Section):
+    """Another network trained on what the ranking's network selected (paper A, V-D2, Table IV)."""
+
+    depth: Literal[18, 50]
+    shares: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
+    ]  # of the training negatives
+
+
+class Online(Section):
+    """Strategies against imbalance while training (paper A, V-F, Table VI)."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]  # of the negatives: the selection beside ALL
+    ohem_share: Annotated[float, Field(gt=0, le=1)]  # of a batch that online hard example mining keeps
+    focal_gamma: Annotated[float, Field(ge=0)]
+    focal_alpha: Share
+
+
+class PretextAblation(Section):
+    """What masking and the set of permutations change (paper A, IV-B; Noroozi and Favaro 2016)."""
+
+    epochs: AtLeastOne  # of each variant, on the positives
+
+
 class ReadingGuide(Section):
     study: Study
 
@@ -181,6 +207,22 @@ class Selection(RankingNotebook):
     training: Training
 
 
+class BackboneTransfer(Selection):
+    transfer: Transfer
+
+
+class OnlineSelection(Selection):
+    online: Online
+
+
+class PretextWeights(Selection):
+    pretext_ablation: PretextAblation
+
+
+class Profile(BackboneTransfer, OnlineSelection, PretextWeights):
+    """The model with every section."""
+
+
 NOTEBOOKS: dict[str, type[Section]] = {
     "00_reading_guide": ReadingGuide,
     "01_preprocessing": PreprocessingNotebook,
@@ -188,8 +230,10 @@ NOTEBOOKS: dict[str, type[Section]] = {
     "03_ranking": RankingNotebook,
     "04_ranking_ablation": Selection,
     "05_sampling_strategies": Selection,
+    "06_backbone_transfer": BackboneTransfer,
+    "07_online_selection": OnlineSelection,
+    "08_pretext_weights": PretextWeights,
 }
-Profile = Selection  # the model with every section
 
 
 def _valid_names(model: type[BaseModel], where: tuple) -> list[str]:
@@ -209,7 +253,7 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
     Raises:
         ParameterError: one line a problem: the key, what is wrong and, for an unknown key, the nearest valid name.
 
-    >>> check(Network, {"width": 0.25, "precision": "bf16", "stem_strid": 2}, "params/mine.yaml")
+    >>> check(Network, {"depth": 18, "width": 0.25, "precision": "bf16", "stem_strid": 2}, "params/mine.yaml")
     Traceback (most recent call last):
     ...
     covid_study.errors.ParameterError: params/mine.yaml: 'stem_stride' is missing

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from covid_study import ablation, pipeline, tables
+from covid_study import pipeline, tables
 from covid_study.ablation_report import labels
-from covid_study.experiments import Volumes, timing
+from covid_study.experiments import Run, Volumes, timing
 
 
-def periods(p, v: Volumes, folders: Mapping[tuple, Path]) -> pd.DataFrame:
+def periods(runs: Mapping[tuple, Run], folders: Mapping[tuple, Path]) -> pd.DataFrame:
     """What each cell of a table cost: before the classifier and the classifier itself, means over seeds.
 
     Returns:
@@ -21,8 +21,10 @@ def periods(p, v: Volumes, folders: Mapping[tuple, Path]) -> pd.DataFrame:
     """
     rows = []
     for (row, column, seed), folder in folders.items():
-        took, before = timing(folder), ablation.seconds_before(p, v, row, column, seed)
-        rows.append((row, column, before, took["train_seconds"], took["exams_seen"], seed))
+        took = timing(folder)
+        rows.append(
+            (row, column, runs[row, column, seed].before, took["train_seconds"], took["exams_seen"], seed)
+        )
     frame = pd.DataFrame(rows, columns=["row", "column", "before", "classifier", "exams_seen", "seed"])
     found = frame.groupby(["row", "column"], sort=False).agg(
         before=("before", "mean"), classifier=("classifier", "mean"), exams_seen=("exams_seen", "mean"),

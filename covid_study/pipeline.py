@@ -28,6 +28,7 @@ from covid_study.training import find_device
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
     "rubiks_cube": (False, True),
     "rubiks_cube_pro": (True, True),
+    "rubiks_cube_all": (False, False),
     "rubiks_cube_pro_all": (True, False),
 }
 
@@ -66,17 +67,28 @@ def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:
     return list(table.index)
 
 
-def pretext(p, v: Volumes, variant: str = "rubiks_cube_pro", seed: int = 0) -> Path:
+def pretext(
+    p,
+    v: Volumes,
+    variant: str = "rubiks_cube_pro",
+    seed: int = 0,
+    *,
+    epochs: int | None = None,
+    permutation_set: str = "optimal",
+) -> Path:
     """Pre-train an encoder (paper A, IV-B); returns the folder with encoder.safetensors and history.csv.
 
     Args:
-        variant: rubiks_cube, rubiks_cube_pro (both on the positives only), or rubiks_cube_pro_all (all training exams).
+        variant: rubiks_cube, rubiks_cube_pro (both on the positives only), rubiks_cube_all, rubiks_cube_pro_all (both on all
+            training exams).
+        epochs: None: the parameters'. permutation_set: see `rubiks_cube.permutations`, `kind`.
     """
     masking, positives_only = PRETEXTS[variant]
     train = ids(v, "train", True if positives_only else None)
     settings = {
         "masking": masking,
-        "epochs": p.pretext.epochs if positives_only else p.pretext.all_samples_epochs,
+        "epochs": epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
+        "permutation_set": permutation_set,
         "network": p.network.model_dump(),
         "pretext": p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
         "seed": seed,
@@ -197,18 +209,44 @@ def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.n
     blocks.delete()
 
 
-def run(p, v: Volumes, negatives: list[str], seed: int, encoder: Path | None = None) -> Run:
-    """The classifier of the cohort trained on all its positives and these negatives."""
+def run(
+    p,
+    v: Volumes,
+    negatives: list[str],
+    seed: int,
+    encoder: Path | None = None,
+    *,
+    ranked: Ranked | None = None,
+    online: dict | None = None,
+    depth: int | None = None,
+) -> Run:
+    """The classifier of the cohort trained on all its positives and these negatives.
+
+    Args:
+        encoder: folder of a pre-training whose weights it starts from; None: random weights.
+        ranked: the ranking that the negatives were chosen by; what it took is counted before the run.
+        online: strategy against imbalance, see `losses.online_loss`. depth: of the network; None: the parameters'.
+    """
+    network = p.network.model_dump() | ({"depth": depth} if depth else {})
+    before = ranked.seconds if ranked else 0.0
+    if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
+        before += pretext_seconds(encoder)
+    trained = {encoder, ranked.pretext if ranked else None} - {None}
+    spent = [pd.read_csv(folder / "history.csv") for folder in trained]
     return Run(
         volumes=v.key,
         positives=tuple(ids(v, "train", True)),
         negatives=tuple(negatives),
         validation=tuple(ids(v, "validation")),
         test=tuple(ids(v, "test")),
-        network=p.network.model_dump(),
+        network=network,
         training=p.training.model_dump(),
         seed=seed,
         encoder=str(encoder) if encoder else None,
+        online=online,
+        before=before,
+        exams_before=int(sum(history["exams_seen"].sum() for history in spent)),
+        flops_before=float(sum(history["flops"].sum() for history in spent)),
     )
 
 

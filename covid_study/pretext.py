@@ -11,9 +11,9 @@ from torch import nn
 
 from covid_study import rubiks_cube
 from covid_study.cache import write_atomically
-from covid_study.networks import encoder, n_features
+from covid_study.networks import build
 from covid_study.probes import probe_scores
-from covid_study.training import fit, in_batches, to_input
+from covid_study.training import counted_flops, fit, in_batches, to_input
 
 VALIDATION_DRAWS = 4  # scrambles of each validation exam
 
@@ -30,29 +30,29 @@ def train_pretext(
     seed: int,
     device: torch.device,
     probe: "Probe",
+    permutation_set: str = "optimal",
     title: str = "pretext",
 ) -> pd.DataFrame:
     """Pre-train an encoder on Rubik's cube (`masking=False`) or Rubik's cube Pro (paper A, IV-B and IV-F1).
 
-    Writes `encoder.safetensors`, `history.csv` (losses, accuracies on training and validation exams, probe) and `timing.json`'s
-    seconds as the column `seconds` of the history.
+    Writes `encoder.safetensors` and `history.csv`: losses, accuracies on training and validation exams, probe, and what each
+    epoch took (seconds, exams_seen, flops).
 
     Args:
         folder: where to write.
         volumes, validation: uint8 (n, z, y, x), the exams to train on and to measure accuracy on.
         network, pretext: the sections of the parameters.
         probe: measured before the first epoch (epoch 0) and every `probe_every` epochs.
+        permutation_set: see `rubiks_cube.permutations`, `kind`.
 
     Returns:
         The history, one row an epoch; epoch 0 is the untrained network.
     """
     torch.manual_seed(seed)
-    table = torch.from_numpy(rubiks_cube.permutations(pretext["permutations"])).to(device)
+    table = rubiks_cube.permutations(pretext["permutations"], kind=permutation_set)
+    table = torch.from_numpy(table).to(device)
     gap = tuple(reversed(pretext["gap"]))  # x, y, z in the parameters, z, y, x in arrays
-    backbone = encoder(network["width"], network["stem_stride"])
-    model = rubiks_cube.RubiksCubeNet(
-        backbone, n_features(network["width"]), pretext["permutations"], pretext["heads"]
-    ).to(device)
+    model = rubiks_cube.RubiksCubeNet(*build(network), pretext["permutations"], pretext["heads"]).to(device)
     volumes = volumes.to(device)
 
     def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
@@ -87,7 +87,10 @@ def train_pretext(
         after_epoch=measure,
         title=title,
     )
-    history = pd.concat([pd.read_csv(before), history], ignore_index=True)
+    one = torch.zeros(1, dtype=torch.long, device=device)
+    flops = counted_flops(model, lambda: loss_of(model, one, torch.Generator(device).manual_seed(0))[0])
+    history = history.assign(exams_seen=len(volumes), flops=flops * len(volumes))
+    history = pd.concat([pd.read_csv(before).assign(exams_seen=0, flops=0.0), history], ignore_index=True)
     save_file(
         {k: v.contiguous().cpu() for k, v in model.encoder.state_dict().items()},
         folder / "encoder.safetensors",
@@ -115,7 +118,7 @@ def _validate(model, volumes, table, gap, masking, seed, device) -> dict[str, fl
 
 def load_encoder(file: Path, network: dict) -> nn.Module:
     """A pre-trained encoder from its safetensors file."""
-    model = encoder(network["width"], network["stem_stride"])
+    model, _ = build(network)
     model.load_state_dict(load_file(file))
     return model
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from covid_study.networks import encoder
+from covid_study.networks import build
 
 TARGETS = {"covid": "COVID-19 against the rest", "cap": "CAP against non-pneumonia"}
 
@@ -21,15 +21,15 @@ def untrained_encoder(network: dict, seed: int) -> nn.Module:
     """The encoder with the weights that `pretext.train_pretext` starts from at this seed: its epoch 0.
 
     Args:
-        network: the section of the parameters (width, stem_stride).
+        network: the section of the parameters (width, stem_stride, depth).
 
-    >>> a, b = (untrained_encoder({"width": 0.125, "stem_stride": 2}, seed=1) for _ in range(2))
+    >>> a, b = (untrained_encoder({"width": 0.125, "stem_stride": 2, "depth": 18}, seed=1) for _ in range(2))
     >>> all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters()))
     True
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return encoder(network["width"], network["stem_stride"])
+        return build(network)[0]
 
 
 def probe_scores(values: np.ndarray, target: np.ndarray, patients: np.ndarray, folds: int = 5) -> np.ndarray:

@@ -1,6 +1,8 @@
 """Rubik's cube Pro: the pretext task of paper A, IV-B: cubes permuted, rotated, masked, and the network that undoes it."""
 
+import math
 from dataclasses import dataclass
+from itertools import permutations as all_orders
 from itertools import product
 
 import numpy as np
@@ -9,30 +11,38 @@ from torch import nn
 from torch.nn import functional as F
 
 CUBES = 8  # 2 x 2 x 2
+GREEDY = {"max_mean": np.add, "max_min": np.minimum}  # how a greedy search joins the distances to those taken
 
 
-def permutations(k: int = 100, cubes: int = CUBES) -> np.ndarray:
+def permutations(k: int = 100, cubes: int = CUBES, kind: str = "optimal") -> np.ndarray:
     """`k` permutations that lie as far apart as possible (paper A, IV-B1).
 
     Deviation: the paper maximises the Hamming distance pair by pair, a greedy search that ends at a smallest distance of
-    2 to 5. The group PGL(2, cubes - 1) acts on the `cubes` points of a projective line so that two elements agree in at most
-    two of them: any subset keeps a smallest distance of cubes - 2, which for 100 of 8 is the best possible.
+    2 to 5 (the kinds "max_mean" and "max_min", kept for comparison). The group PGL(2, cubes - 1) acts on the `cubes` points
+    of a projective line so that two elements agree in at most two of them: any subset keeps a smallest distance of
+    cubes - 2, which for 100 of 8 is the best possible.
     Choice: among them, one by one the one with the largest summed distance to those taken, from the identity on.
 
     Args:
-        k: how many, at most (p + 1) p (p - 1), p = cubes - 1.
-        cubes: how many things are permuted; one more than a prime.
+        k: how many, at most (p + 1) p (p - 1), p = cubes - 1; cubes! of a greedy kind.
+        cubes: how many things are permuted; one more than a prime, or at most 9 for a greedy kind.
+        kind: "optimal", or greedy over all permutations: "max_mean", the largest mean distance to those taken (Noroozi and
+            Favaro 2016, Algorithm 1), or "max_min", the largest smallest distance to them.
 
     Returns:
         int array (k, cubes); row j sends to place i the cube `row[i]`.
 
     Raises:
-        ValueError: `cubes` is not one more than a prime, or `k` exceeds the group.
+        ValueError: `cubes` is not one more than a prime, `k` exceeds the group, or there is no such kind.
 
     >>> p = permutations(100)
     >>> p.shape, min(int((a != b).sum()) for i, a in enumerate(p) for b in p[:i])
     ((100, 8), 6)
     """
+    if kind in GREEDY:
+        return _greedy(k, cubes, kind)
+    if kind != "optimal":
+        raise ValueError(f"kind must be one of optimal, {', '.join(GREEDY)}, got {kind!r}")
     prime = cubes - 1
     if prime < 2 or any(prime % d == 0 for d in range(2, int(prime**0.5) + 1)):
         raise ValueError(f"cubes must be one more than a prime (3, 4, 6, 8, 12, ...), got {cubes}")
@@ -42,13 +52,35 @@ def permutations(k: int = 100, cubes: int = CUBES) -> np.ndarray:
     group = sorted(
         {_moebius(*abcd, prime) for abcd in product(range(prime), repeat=4) if _invertible(*abcd, prime)}
     )
-    group = np.array(group)
-    chosen, total = [0], (group != group[0]).sum(1)  # sorted: the identity comes first
+    return _farthest(np.array(group), k, 0, np.add)  # sorted: the identity comes first
+
+
+def _greedy(k: int, cubes: int, kind: str) -> np.ndarray:
+    """Greedy search among all permutations.
+
+    Choice: the first one is drawn with seed 0, as Noroozi and Favaro draw theirs; of equally far ones the first in
+    lexicographic order is taken.
+    """
+    order = math.factorial(max(0, cubes))
+    if not 1 <= cubes <= 9:
+        raise ValueError(f"a greedy search goes through all permutations: at most 9 cubes, got {cubes}")
+    if not 1 <= k <= order:
+        raise ValueError(f"k must lie between 1 and {order} for {cubes} cubes, got {k}")
+    pool = np.array(list(all_orders(range(cubes))))
+    return _farthest(pool, k, int(np.random.default_rng(0).integers(order)), GREEDY[kind])
+
+
+def _farthest(pool: np.ndarray, k: int, first: int, join: np.ufunc) -> np.ndarray:
+    """From the row `first` on, one by one the row of `pool` that lies farthest from those taken.
+
+    join: of the distances to those taken: np.add for their sum (the same order as their mean), np.minimum for the smallest.
+    """
+    chosen, score = [first], (pool != pool[first]).sum(1)
     while len(chosen) < k:
-        total[chosen] = -1
-        chosen.append(int(total.argmax()))
-        total = total + (group != group[chosen[-1]]).sum(1)
-    return group[chosen]
+        score[chosen] = -1
+        chosen.append(int(score.argmax()))
+        score = join(score, (pool != pool[chosen[-1]]).sum(1))
+    return pool[chosen]
 
 
 def _invertible(a: int, b: int, c: int, d: int, prime: int) -> bool:

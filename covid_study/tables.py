@@ -188,6 +188,8 @@ def side_by_side(
     if "published" in results:  # already joined: what the paper alone has comes from the paper again
         ours = ours[ours["mean"].notna()]
     frame = join_published(ours, published)
+    if "published" in results:
+        frame = _from_other_tables(frame, results)
     known = set(frame.loc[frame["in_paper"], "row"])
     counts = papers.sizes(published).to_dict() if published else {}
     shown = frame[frame["row"] != "negatives"]
@@ -216,6 +218,16 @@ def side_by_side(
         f"{STYLE}<div class='study-table'><div class='caption'>{caption}</div><table>"
         f"<thead>{head}</thead><tbody>{body}</tbody></table>{below}</div>"
     )
+
+
+def _from_other_tables(frame: pd.DataFrame, joined: pd.DataFrame) -> pd.DataFrame:
+    """With the values that `joined` has from the paper and the published table has not, e.g. a row of another table."""
+    there = pd.MultiIndex.from_frame(frame.loc[frame["in_paper"], KEY])
+    more = joined[joined["published"].notna() & ~pd.MultiIndex.from_frame(joined[KEY]).isin(there)]
+    if more.empty:
+        return frame
+    replaced = pd.MultiIndex.from_frame(frame[KEY]).isin(pd.MultiIndex.from_frame(more[KEY]))
+    return pd.concat([frame[~replaced], more], ignore_index=True)
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[str, str]]:

@@ -41,8 +41,8 @@ def test_tables_3_and_5_share_their_common_rows(p, v, table3):
 
 
 def test_results_of_a_table(p, v, table3):
-    _, folders = table3
-    found = ablation.results(p, v, folders)
+    runs, folders = table3
+    found = ablation.results(p, v, runs, folders)
     assert list(found)[:3] == ["row", "column", "metric"] and {"mean", "low", "high", "seeds"} <= set(found)
     assert not found.duplicated(["row", "column", "metric"]).any()
     cell = found.set_index(["row", "column", "metric"]).loc[("both", "30%")]

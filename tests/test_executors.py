@@ -58,6 +58,11 @@ def test_the_existing_cluster_is_left_running_and_clean(cluster):
         assert not any(client.has_what().values())
 
 
+def test_nothing_to_do_starts_no_cluster(monkeypatch):
+    monkeypatch.setattr(executors, "dask_client", lambda *_: pytest.fail("a cluster was started"))
+    assert list(completed(who, INPUTS, [], "dask")) == []
+
+
 def test_what_a_task_raises_goes_through(cluster):
     for executor in ("in_process", cluster.scheduler_address):
         with pytest.raises(ValueError, match="row 7 is empty"):

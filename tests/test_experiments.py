@@ -1,4 +1,4 @@
-"""Runs: trained once, keyed by what they are, never read half-written, and not taken along by another's failure."""
+"""Runs: trained once, keyed by what they are, never read half-written."""
 
 import dataclasses
 import json
@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from covid_study import experiments
 from covid_study.errors import StudyError
-from covid_study.experiments import Run, Volumes, predictions, sweep, timing, train
+from covid_study.experiments import Run, Volumes, predictions, timing, train
 from covid_study.networks import Classifier, encoder
 from covid_study.training import in_batches
 
-NETWORK = {"width": 0.0625, "stem_stride": 2, "precision": "float32"}
+NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
 TRAINING = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3, "intensity": [0.9, 1.1], "flips": True}
 
 
@@ -25,6 +25,15 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def volumes() -> Volumes:
+    return noise()
+
+
+@pytest.fixture
+def run() -> Run:
+    return a_run()
+
+
+def noise() -> Volumes:
     ids = [f"covid-{i}" for i in range(6)] + [f"cap-{i}" for i in range(6)] + [f"non-{i}" for i in range(6)]
     findings = ["covid"] * 6 + ["cap"] * 6 + ["non_pneumonia"] * 6
     split = ["train", "train", "train", "validation", "test", "test"] * 3
@@ -36,8 +45,7 @@ def volumes() -> Volumes:
     return Volumes(table, data, "store-1")
 
 
-@pytest.fixture
-def run() -> Run:
+def a_run() -> Run:
     return Run(
         volumes="store-1",
         positives=("covid-0", "covid-1", "covid-2"),
@@ -90,11 +98,14 @@ def test_the_key_ignores_order_and_nothing_else(tmp_path, run):
         "validation": key(validation=()),
         "seed": key(seed=1),
         "store": key(volumes="store-2"),
+        "online": key(online={"strategy": "ohem", "ohem_share": 0.5}),
+        "online's setting": key(online={"strategy": "ohem", "ohem_share": 0.25}),
         "encoder": key(encoder="somewhere/pretext-abc"),
         "another encoder": key(encoder="somewhere/pretext-def"),
         **{f"network {k}": key(network=NETWORK | {k: "other"}) for k in NETWORK},
         **{f"training {k}": key(training=TRAINING | {k: "other"}) for k in TRAINING},
     }
+    assert key(before=7.0) == key()  # what it took before is no part of what it is
     folders = [key(), *different.values()]
     assert len(set(folders)) == len(folders)
     # where the study lies is no part of what it is
@@ -123,7 +134,12 @@ def test_predictions_are_those_of_the_weights(tmp_path, run, volumes):
     expected = np.exp(logits[:, 1]) / np.exp(logits).sum(1)
     np.testing.assert_allclose(table["probability"], expected, rtol=1e-4)
     times = timing(folder)
-    assert times["exams_seen"] == 6 and times["train_seconds"] > 0 and "CPU" in times["device"]
+    assert (
+        times["exams_seen"] == 6
+        and times["flops"] > 6 * 3 * 1e5
+        and times["train_seconds"] > 0
+        and "CPU" in times["device"]
+    )
     assert json.loads((folder / "config.json").read_text())["config"]["negatives"] == sorted(run.negatives)
 
 
@@ -132,6 +148,25 @@ def test_the_order_of_negatives_does_not_change_the_weights(tmp_path, run, volum
     b = train(dataclasses.replace(run, negatives=run.negatives[::-1]), volumes, tmp_path / "b")
     for name, values in load_file(a / "weights.safetensors").items():
         assert torch.equal(values, load_file(b / "weights.safetensors")[name])
+
+
+@pytest.mark.parametrize(
+    "online, seen", [({"strategy": "oversampling"}, 8), ({"strategy": "ohem", "ohem_share": 0.5}, 5)]
+)
+def test_an_online_strategy_trains_another_network(tmp_path, run, volumes, online, seen):
+    run = dataclasses.replace(run, positives=run.positives[:1], negatives=(*run.negatives, "non-0"))
+    plain = train(run, volumes, tmp_path)
+    other = train(dataclasses.replace(run, online=online), volumes, tmp_path)
+    assert timing(other)["exams_seen"] == seen and timing(plain)["exams_seen"] == 5
+    a, b = (load_file(folder / "weights.safetensors")["head.weight"] for folder in (plain, other))
+    assert not torch.equal(a, b)
+
+
+def test_a_deeper_network_is_another_run_and_costs_more(tmp_path, run, volumes):
+    deep = dataclasses.replace(run, network=NETWORK | {"depth": 50})
+    folder = train(deep, volumes, tmp_path)
+    assert load_file(folder / "weights.safetensors")["head.weight"].shape == (2, 128)
+    assert timing(folder)["flops"] > timing(train(run, volumes, tmp_path))["flops"]
 
 
 def test_positives_are_labelled_one(tmp_path, run, volumes, monkeypatch):
@@ -202,49 +237,6 @@ def test_a_half_written_folder_is_never_a_result(tmp_path, run, volumes, trainin
     assert train(run, volumes, tmp_path) == final and trainings == ["classifier"]
     assert len(predictions(final)) == 6 and timing(final)["exams_seen"] == 6
     assert not partial.exists()
-
-
-def test_a_sweep_trains_each_configuration_once(tmp_path, run, volumes, trainings, capsys):
-    runs = {
-        "III random": run,
-        "V random": dataclasses.replace(run, negatives=run.negatives[::-1]),
-        "seed 1": dataclasses.replace(run, seed=1),
-    }
-    folders = sweep(runs, volumes, tmp_path)
-    assert list(folders) == list(runs)
-    assert folders["III random"] == folders["V random"] != folders["seed 1"]
-    assert trainings == ["III random", "seed 1"]
-    assert "3 runs, 0 of them computed before" in capsys.readouterr().out
-    assert sweep(runs, volumes, tmp_path) == folders and len(trainings) == 2
-    assert "3 runs, 3 of them computed before" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("kind", [RuntimeError, FloatingPointError, ValueError, OSError, StudyError])
-def test_a_run_that_fails_does_not_take_the_others_along(tmp_path, run, volumes, monkeypatch, kind):
-    original = experiments.fit
-
-    def fit(*args, seed, **kwargs):
-        if seed == 1:
-            raise kind("it broke")
-        return original(*args, seed=seed, **kwargs)
-
-    runs = {f"seed {seed}": dataclasses.replace(run, seed=seed) for seed in (0, 1, 2)}
-    with monkeypatch.context() as patch:
-        patch.setattr(experiments, "fit", fit)
-        with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*seed 1: it broke") as caught:
-            sweep(runs, volumes, tmp_path)
-    assert isinstance(caught.value.__cause__, kind)
-    assert [r.folder(tmp_path).is_dir() for r in runs.values()] == [True, False, True]
-    assert set(sweep(runs, volumes, tmp_path)) == set(runs)  # nothing but the failed one is left to do
-
-
-def test_a_person_who_interrupts_is_obeyed(tmp_path, run, volumes, monkeypatch):
-    def fit(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(experiments, "fit", fit)
-    with pytest.raises(KeyboardInterrupt):
-        sweep({"a": run}, volumes, tmp_path)
 
 
 def test_volumes_come_in_the_order_asked_for(volumes):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from covid_study.networks import Classifier, encoder, n_features
+from covid_study.networks import Classifier, build, encoder, n_features
 
 SHAPE = (16, 24, 32)
 
@@ -39,6 +39,44 @@ def test_length_of_the_features(width):
         out = encoder(width).eval()(torch.rand(1, 1, *SHAPE))
     assert out.shape == (1, n_features(width))
     assert n_features(1.0) == 512 and n_features(0.25) == 128
+    assert n_features(1.0, 50) == 2048
+
+
+def parameters_of_a_resnet(kind: str, blocks: list[int]) -> int:
+    """By hand, He et al. 2016, table 1, in three dimensions: one grey channel, no last layer, shortcuts with a bias (MONAI)."""
+
+    def layer(size: int, inputs: int, outputs: int) -> int:
+        return size**3 * inputs * outputs + 2 * outputs  # a convolution and its normalisation
+
+    total, inputs = layer(7, 1, 64), 64
+    for stage, n in enumerate(blocks):
+        planes = 64 * 2**stage
+        outputs = planes * (4 if kind == "bottleneck" else 1)
+        for block in range(n):
+            if kind == "basic":
+                total += layer(3, inputs, planes) + layer(3, planes, planes)
+            else:
+                total += layer(1, inputs, planes) + layer(3, planes, planes) + layer(1, planes, outputs)
+            if block == 0 and (inputs != outputs or stage):
+                total += layer(1, inputs, outputs) + outputs
+            inputs = outputs
+    return total
+
+
+@pytest.mark.parametrize(
+    "depth, kind, blocks", [(18, "basic", [2, 2, 2, 2]), (50, "bottleneck", [3, 4, 6, 3])]
+)
+def test_parameters_of_both_depths(depth, kind, blocks):
+    net = encoder(depth=depth).eval()
+    assert sum(p.numel() for p in net.parameters()) == parameters_of_a_resnet(kind, blocks)
+    with torch.inference_mode():
+        out = net(torch.rand(1, 1, *SHAPE))
+    assert out.shape == (1, n_features(1.0, depth)) and (out >= 0).all()
+
+
+def test_build_reads_the_parameters():
+    net, features = build({"width": 0.125, "stem_stride": 1, "depth": 50, "precision": "float32"})
+    assert features == 256 and net.conv1.stride == (1, 1, 1) and len(net.layer3) == 6
 
 
 @pytest.mark.parametrize("stride, sizes", [(2, [(4, 6, 8), (1, 1, 1)]), (1, [(8, 12, 16), (1, 2, 2)])])

@@ -94,7 +94,9 @@ def test_a_mistyped_key_is_named_with_its_file_and_the_nearest_name(values, writ
 
 
 def test_a_key_like_none_lists_what_there_is(values, write):
-    with pytest.raises(ParameterError, match="'network.zzzz'; valid names: precision, stem_stride, width"):
+    with pytest.raises(
+        ParameterError, match="'network.zzzz'; valid names: depth, precision, stem_stride, width"
+    ):
         load_profile(write(put(values, "network.zzzz", 1)))
 
 
@@ -187,7 +189,7 @@ def test_a_key_that_is_no_text(values, write):
 
 def test_a_section_or_key_that_stands_twice(values, write):
     """YAML would take the last and say nothing."""
-    again = "network: {width: 0.5, stem_stride: 1, precision: bf16}\n"
+    again = "network: {width: 0.5, stem_stride: 1, depth: 18, precision: bf16}\n"
     with pytest.raises(ParameterError, match=r"(?s)mine.yaml.*'network' stands twice.*line \d+"):
         load_profile(write(yaml.safe_dump(values) + again))
     with pytest.raises(ParameterError, match="'name' stands twice"):

@@ -11,7 +11,7 @@ from covid_study.networks import encoder
 from covid_study.pretext import Probe, features, load_encoder, probe_auc, train_pretext
 
 CPU = torch.device("cpu")
-NETWORK = {"width": 0.0625, "stem_stride": 2, "precision": "float32"}
+NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
 PRETEXT = {
     "permutations": 4,
     "batch_size": 4,
@@ -64,7 +64,14 @@ def test_files_and_history(tmp_path):
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["encoder.safetensors", "history.csv"]
     assert history["epoch"].tolist() == [0, 1, 2, 3]
     validation = [f"validation_{name}" for name in ACCURACIES]
-    assert set(history) == {"epoch", "loss", "seconds", *ACCURACIES, *validation, "probe_covid", "probe_cap"}
+    cost = {"seconds", "exams_seen", "flops"}
+    assert set(history) == {"epoch", "loss", *cost, *ACCURACIES, *validation, "probe_covid", "probe_cap"}
+    assert history["exams_seen"].tolist() == [0, 6, 6, 6]
+    assert (
+        history.loc[0, "flops"] == 0
+        and history.loc[1:, "flops"].nunique() == 1
+        and history.loc[1, "flops"] > 1e6
+    )
     # epoch 0 is the untrained network: measured, not trained
     assert history.loc[0, ["loss", *ACCURACIES, "seconds"]].isna().all()
     assert history.loc[0, [*validation, "probe_covid"]].notna().all()

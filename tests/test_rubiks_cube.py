@@ -1,7 +1,7 @@
 """The pretext task: permutations, the operations on cubes, and the loss."""
 
 import math
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -268,3 +268,51 @@ def test_distances_are_those_between_all_pairs():
     """The helper of these tests, against the plain double loop."""
     table = rc.permutations(12)
     assert smallest_distance(table) == min(int((a != b).sum()) for a, b in combinations(table, 2))
+
+
+def distances(table: np.ndarray) -> np.ndarray:
+    first, second = np.triu_indices(len(table), 1)
+    return (table[first] != table[second]).sum(1)
+
+
+@pytest.mark.parametrize(
+    "kind, smallest, mean", [("optimal", 6, 7.07), ("max_min", 5, 6.93), ("max_mean", 2, 7.07)]
+)
+def test_smallest_and_mean_distance_of_each_set(kind, smallest, mean):
+    table = rc.permutations(100, kind=kind)
+    assert table.shape == (100, 8) and (np.sort(table, 1) == np.arange(8)).all()
+    assert len({tuple(row) for row in table}) == 100
+    found = distances(table)
+    assert found.min() == smallest
+    assert found.mean() == pytest.approx(mean, abs=0.005)
+
+
+@pytest.mark.parametrize("kind", list(rc.GREEDY))
+def test_a_greedy_set_takes_the_farthest_at_every_step(kind):
+    """Against the plain search, on the 120 permutations of five: also the first of equally far ones is taken."""
+    table = rc.permutations(30, 5, kind)
+    pool = [np.array(q) for q in permutations(range(5))]
+    for step in range(1, len(table)):
+        scores = []
+        for q in pool:
+            gaps = [int((q != row).sum()) for row in table[:step]]
+            taken = 0 in gaps
+            scores.append(-1 if taken else sum(gaps) / step if kind == "max_mean" else min(gaps))
+        assert table[step].tolist() == pool[int(np.argmax(scores))].tolist()
+
+
+@pytest.mark.parametrize("kind", list(rc.GREEDY))
+def test_greedy_sets_are_the_same_each_time_and_begin_alike(kind):
+    assert (rc.permutations(40, kind=kind) == rc.permutations(60, kind=kind)[:40]).all()
+    assert sorted(map(tuple, rc.permutations(24, 4, kind))) == list(permutations(range(4)))
+
+
+@pytest.mark.parametrize("k, cubes, kind, message", [
+    (25, 4, "max_min", "between 1 and 24"),
+    (0, 4, "max_mean", "between 1 and 24"),
+    (2, 12, "max_mean", "at most 9 cubes"),
+    (2, 8, "greedy", "optimal, max_mean, max_min"),
+])  # fmt: skip
+def test_greedy_sets_say_what_they_cannot_do(k, cubes, kind, message):
+    with pytest.raises(ValueError, match=message):
+        rc.permutations(k, cubes, kind)

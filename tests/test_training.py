@@ -9,7 +9,15 @@ from torch.nn import functional as F
 
 from covid_study.errors import ParameterError
 from covid_study.networks import Classifier, encoder
-from covid_study.training import augment, classifier_loss, find_device, fit, in_batches, to_input
+from covid_study.training import (
+    augment,
+    classifier_loss,
+    find_device,
+    fit,
+    in_batches,
+    to_input,
+    training_flops,
+)
 
 CPU = torch.device("cpu")
 SHAPE = (16, 24, 32)
@@ -284,3 +292,25 @@ def test_a_device_that_is_not_there():
     if not torch.cuda.is_available():
         with pytest.raises(ParameterError, match="device 'cuda'.*DEVICE=auto"):
             find_device("cuda")
+
+
+def test_flops_of_a_step_by_the_closed_form():
+    conv, head = nn.Conv3d(1, 4, 3, padding=1, bias=False), nn.Linear(4, 2)
+    model = nn.Sequential(conv, nn.AdaptiveAvgPool3d(1), nn.Flatten(), head)
+    forward_conv, forward_head = 2 * 27 * 4 * (16 * 24 * 32), 2 * 4 * 2
+    # backward: the weights of both, and the input of the head; nobody asks for the gradient of the volume
+    expected = 2 * forward_conv + 3 * forward_head
+    assert training_flops(model, torch.zeros(1, *SHAPE, dtype=torch.uint8)) == expected
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_an_epoch_may_draw_exams_again(tmp_path):
+    seen = []
+
+    def loss_of(model, index, generator):
+        seen.extend(index.tolist())
+        return model.head.weight.sum(), {}
+
+    fit(small_model(), 3, loss_of, epochs=2, batch_size=2, learning_rate=1e-3, seed=0, device=CPU, folder=tmp_path,
+        order_of=lambda generator: torch.tensor([7, 7, 1]))  # fmt: skip
+    assert seen == [7, 7, 1, 7, 7, 1]
