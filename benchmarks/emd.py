@@ -18,6 +18,7 @@ from pathlib import Path
 import emd_methods as methods
 import numpy as np
 from joblib import cpu_count
+from machine import find_gpu
 
 TOLERANCE = 1e-6  # relative, between a competitor's distance and ours
 FULL = {
@@ -60,7 +61,7 @@ def main() -> int:
     options = arguments()
     plan = {**(QUICK if options.quick else FULL)}
     limit = plan["limit"] if options.limit is None else options.limit
-    device = gpu(options.device)
+    device = find_gpu(options.device)
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     memory = min(options.memory * 2**30, 0.8 * physical)
     started = time.perf_counter()
@@ -99,15 +100,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (closed form only)")
     return parser.parse_args()
-
-
-def gpu(name: str) -> str | None:
-    """The CUDA device to measure on besides the CPU; None: there is none, or it is not wanted."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else None
-    return name if name.startswith("cuda") else None
 
 
 def measure_pairs(plan: dict, device: str | None) -> list[dict]:

@@ -28,6 +28,15 @@ def machine(device: str | None, packages: tuple[str, ...]) -> dict:
     return found
 
 
+def find_gpu(name: str) -> str | None:
+    """The CUDA device to measure on besides the CPU; None: there is none, or it is not wanted."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else None
+    return name if name.startswith("cuda") else None
+
+
 def described(machine: dict) -> str:
     """The machine and its software in words."""
     software = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())

@@ -21,7 +21,7 @@ import training_paper
 import training_report as report
 import training_scores
 from joblib import cpu_count
-from machine import machine
+from machine import find_gpu, machine
 from training_methods import Setting, say, spread
 
 from covid_study import paths
@@ -103,13 +103,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     return parser.parse_args()
-
-
-def find_gpu(name: str) -> str | None:
-    """The CUDA device to measure on besides the CPU; None: there is none, or it is not wanted."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else None
-    return name if name.startswith("cuda") else None
 
 
 def settings(plan: dict, device: torch.device) -> list[Setting]:

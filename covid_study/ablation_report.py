@@ -62,7 +62,7 @@ def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
     frame["negatives a positive here"] = (frame["negatives here"] / positives).astype(float).round(2)
     known = frame["negatives in the paper"].notna()
     frame["negatives in the paper"] = frame["negatives in the paper"].astype(object).where(known, "–")
-    return frame.rename(tables._column_head).rename_axis(columns="share of the negatives")
+    return frame.rename(tables.column_head).rename_axis(columns="share of the negatives")
 
 
 def test_curves(folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]], seed: int) -> dict:
@@ -107,7 +107,7 @@ def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes") -> HTML
         return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
     columns = sorted((c for c in dict.fromkeys(checked["column"]) if c != MEAN), key=_share)
     columns += [MEAN] * (MEAN in set(checked["column"]))
-    heads = [f"mean over {over}" if c == MEAN else tables._column_head(c) for c in columns]
+    heads = [f"mean over {over}" if c == MEAN else tables.column_head(c) for c in columns]
     head = "".join(f"<th>{escape(h)}</th>" for h in ["", "", *heads, "On these exams the claim"])
     body = ""
     for _, claim in checked.groupby("claim", sort=False):

@@ -120,15 +120,6 @@ def amount(x: float, unit: str = "") -> str:
     return f"{number} {PREFIXES[step]}{unit}".rstrip()
 
 
-def where(column: str) -> str:
-    """The heading of a column.
-
-    >>> where("56%"), where("all"), where("ohem")
-    ('56 %', 'ALL', 'OHEM')
-    """
-    return tables._column_head(column)
-
-
 def costs_table(frame: pd.DataFrame, title: str = "What each row cost here") -> HTML:
     """Costs of every cell: the period and its parts, exams seen and FLOPs, each beside the score that was bought."""
     heads = [
@@ -152,7 +143,7 @@ def costs_table(frame: pd.DataFrame, title: str = "What each row cost here") -> 
         cells = [score, f"<b>{tables.duration(r.hours)}</b>", before]
         cells += [tables.duration(s / 3600) for s in (r.compute_seconds, r.load_seconds)]
         cells += [f"{r.exams_seen:,.0f}", amount(r.flops), amount(r.flops / r.exams_seen)]
-        body += f"<tr><th class='row'>{name}</th><td>{escape(where(r.column))}</td>"
+        body += f"<tr><th class='row'>{name}</th><td>{escape(tables.column_head(r.column))}</td>"
         body += "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
     seeds = int(frame["seeds"].max())
     means = f"Means over {seeds} seeds" if seeds > 1 else "One seed"
@@ -176,7 +167,7 @@ def front_sentence(frame: pd.DataFrame, cost: str = "flops", whole: str = "all")
     if frame["f1"].notna().sum() == 0:
         return "No cell has an F1: there is no front."
     best, measured = front(frame, cost), frame[frame["f1"].notna()]
-    names = [f"{r.label}, {where(r.column)} ({100 * r.f1:.1f} %)" for r in best.itertuples()]
+    names = [f"{r.label}, {tables.column_head(r.column)} ({100 * r.f1:.1f} %)" for r in best.itertuples()]
     n, listed = len(names), names if len(names) <= 5 else [*names[:4], f"and {len(names) - 4} more"]
     text = f"Of {len(measured)} cells, {n} lie{'s' * (n == 1)} on the front of F1 against {COSTS[cost].split(',')[0]}: "
     text += "; ".join(listed) + "."
@@ -190,7 +181,8 @@ def front_sentence(frame: pd.DataFrame, cost: str = "flops", whole: str = "all")
     inside = "outside" if other["f1"] > top["f1_high"] else "inside"
     score = f"{100 * other['f1']:.1f} % against {100 * top['f1']:.1f} %"
     interval = "" if np.isnan(top["f1_high"]) else f", {inside} its 95 % interval,"
+    winner = f"{other['label']}, {tables.column_head(other['column'])}"
     return (
-        f"{text} Training on all negatives is not: {other['label']}, {where(other['column'])} reaches {score}{interval} for "
+        f"{text} Training on all negatives is not: {winner} reaches {score}{interval} for "
         f"{100 * other[cost] / top[cost]:.0f} % of the cost."
     )

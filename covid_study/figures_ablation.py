@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from covid_study.claims import MEAN, overall
 from covid_study.figures import CYCLE, PAPER, REFERENCE, styled
 from covid_study.figures_results import SHORT
-from covid_study.tables import _column_head
+from covid_study.tables import column_head
 
 
 def _place(column: str) -> float:
@@ -41,7 +41,7 @@ def losses(history: pd.DataFrame, labels: Mapping[str, str], sharey: bool = True
                 lw=1.1,
                 marker="o" if len(run) < 3 else "",
             )
-        ax.set_title(_column_head(column))
+        ax.set_title(column_head(column))
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_xlim(0, 1.05 * history["epoch"].max())
@@ -87,7 +87,7 @@ def differences(
             ax.plot(100 * line.difference, y, "o", color=colour)
             ax.plot(100 * line.published, y, "s", color=PAPER, mfc="white", ms=4.5)
             ticks.append(y)
-            names.append(f"mean over {over}" if line.column == MEAN else _column_head(line.column))
+            names.append(f"mean over {over}" if line.column == MEAN else column_head(line.column))
             y += 1
         y += 0.25
     ax.axvline(0, color=REFERENCE, lw=1, zorder=1)
@@ -129,7 +129,7 @@ def composition(frame: pd.DataFrame) -> Figure:
         ax.axhline(level, color=REFERENCE, lw=1, ls=(0, (4, 3)), zorder=3)
         ax.annotate("archive", (1, level), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
                     textcoords="offset points", fontsize=7.5, color="#666666")  # fmt: skip
-        ax.set_xticks(range(len(columns)), [_column_head(c) for c in columns])
+        ax.set_xticks(range(len(columns)), [column_head(c) for c in columns])
         ax.set_title(title)
         ax.grid(False, axis="x")
     axes[0].set_ylabel("% of the selected exams")

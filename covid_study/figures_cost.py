@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from covid_study.cost import COSTS, amount, front, where
+from covid_study.cost import COSTS, amount, front
 from covid_study.figures import CYCLE, REFERENCE, styled
+from covid_study.tables import column_head
 
 MARKERS = "osD^vP*X<>hp"
 MOST = 8  # names of points on the front
@@ -60,7 +61,7 @@ def pareto(
         for i, n in enumerate(names)
     ]
     handles += [
-        Line2D([], [], ls="", marker=MARKERS[i % len(MARKERS)], color="#777777", label=where(c))
+        Line2D([], [], ls="", marker=MARKERS[i % len(MARKERS)], color="#777777", label=column_head(c))
         for i, c in enumerate(columns)
     ]
     handles.append(Line2D([], [], color=REFERENCE, lw=1.2, label="Pareto front"))
@@ -109,7 +110,7 @@ def _front(ax, best: pd.DataFrame, by: str, score: str) -> None:
         first = points.iloc[0]
         ax.annotate(str(number), (first[by], 100 * first[score]), xytext=(-7, 6), textcoords="offset points",
                     fontsize=8, weight="bold", ha="right")  # fmt: skip
-        lines += [f"{number}  {r.label}, {where(r.column)}" for r in points.itertuples()]
+        lines += [f"{number}  {r.label}, {column_head(r.column)}" for r in points.itertuples()]
     if len(lines) > MOST:
         lines = [*lines[: MOST - 1], f"and {len(lines) - MOST + 1} more"]
     ax.set_title("On the front:\n" + "\n".join(lines), fontsize=7.5, weight="normal", loc="left")

@@ -10,7 +10,7 @@ from covid_study import published as papers
 from covid_study.figures import CYCLE, styled
 from covid_study.figures_results import SHORT
 from covid_study.online import STRATEGIES
-from covid_study.tables import _column_head
+from covid_study.tables import column_head
 
 LOOKS = {"none": "o", "oversampling": "^", "ohem": "s", "focal": "D"}
 SHADES = (CYCLE[6], CYCLE[1])  # all negatives, the selection
@@ -24,7 +24,7 @@ def _cells(frame: pd.DataFrame, metric: str, value: str) -> pd.DataFrame:
 
 
 def _label(row: str) -> str:
-    return f"{_column_head(row)}{'' if row == 'all' else ' of the'} negatives"
+    return f"{column_head(row)}{'' if row == 'all' else ' of the'} negatives"
 
 
 def _here(joined: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def score_by_strategy(joined: pd.DataFrame, metric: str = "f1", title: str = "")
                 color=SHADES[i % 2],
                 label=_label(row),
             )
-        ax.set_xticks(range(len(STRATEGIES)), [_column_head(s) for s in STRATEGIES])
+        ax.set_xticks(range(len(STRATEGIES)), [column_head(s) for s in STRATEGIES])
         ax.set_title(name)
         ax.grid(False, axis="x")
     axes[0, 0].set_ylabel(SHORT.get(metric, metric))
@@ -112,7 +112,7 @@ def precision_and_recall(joined: pd.DataFrame) -> Figure:
             marker=marker,
             color="#444444",
             mfc="white" if strategy == "none" else None,
-            label=_column_head(strategy),
+            label=column_head(strategy),
         )
         for strategy, marker in LOOKS.items()
     ]

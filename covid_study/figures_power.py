@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from covid_study import power, tables
 from covid_study.ablation_report import in_points
 from covid_study.figures import CYCLE, PAPER, REFERENCE, chance_line, styled
-from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE, Measured, Spread
+from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE, Measured
+from covid_study.power_spread import Spread
 
 LOOKS = {UNLIKE: (REFERENCE, ":"), EXAMS: (REFERENCE, "--")}
 HEADS = {
@@ -113,7 +114,7 @@ def marks_table(marked: pd.DataFrame, title: str) -> HTML:
         columns = (
             sorted(columns, key=lambda c: float(c[:-1])) if all(c.endswith("%") for c in columns) else columns
         )
-        heads = "".join(f"<th>{escape(tables._column_head(c))}</th>" for c in columns)
+        heads = "".join(f"<th>{escape(tables.column_head(c))}</th>" for c in columns)
         body += f"<tr class='part'><td>{escape(HEADS.get(table, table))}</td>{heads}{'<td></td>' * (width - len(columns))}</tr>"
         for (row, above), line in part.groupby(["row", "above"], sort=False):
             cells = {r["column"]: r for r in line.to_dict("records")}

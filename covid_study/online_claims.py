@@ -52,7 +52,7 @@ def moves(resampled: Resampled, exposure: pd.DataFrame) -> pd.DataFrame:
             continue
         for metric, up in (("recall", sides[0] > 0), ("precision", sides[0] < 0)):
             one, other = (strategy, "none") if up else ("none", strategy)
-            text = f"{tables._column_head(strategy)} {'raises' if up else 'lowers'} {metric}"
+            text = f"{tables.column_head(strategy)} {'raises' if up else 'lowers'} {metric}"
             expected.append(Claim(f"{strategy}_{metric}", text, "", one, other, (metric,)))
     return _against(resampled, expected, tuple(dict.fromkeys(exposure["row"]))[::-1])
 

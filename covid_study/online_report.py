@@ -73,7 +73,7 @@ def relative_table(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def _head(row: str) -> str:
-    return tables._column_head(row).replace(" ", "\N{NO-BREAK SPACE}")
+    return tables.column_head(row).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _two(x: float) -> str:
@@ -82,7 +82,7 @@ def _two(x: float) -> str:
 
 def apart(spent: pd.DataFrame) -> pd.DataFrame:
     """The two rows of Table VI as tables of their own, so that `figures_cost.pareto` gives each a colour."""
-    return spent.assign(table="A.VI, " + spent["row"].map(tables._column_head))
+    return spent.assign(table="A.VI, " + spent["row"].map(tables.column_head))
 
 
 def costs_sentence(times: pd.DataFrame) -> str:
@@ -129,7 +129,7 @@ def paper_uncertainty() -> str:
 def counts_note(exposure: pd.DataFrame) -> str:
     """How many negatives and positives stand behind the two rows of the table here."""
     rows = exposure.drop_duplicates("row")
-    said = [f"{tables._column_head(r.row)} is {_counted(r.negatives, 'negative')}" for r in rows.itertuples()]
+    said = [f"{tables.column_head(r.row)} is {_counted(r.negatives, 'negative')}" for r in rows.itertuples()]
     return f"Here {listed(said)}, beside {_counted(rows['positives'].iloc[0], 'positive')}."
 
 

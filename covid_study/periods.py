@@ -38,7 +38,7 @@ def periods_table(frame: pd.DataFrame, name: str, sizes: Mapping[str, int]) -> H
     columns = [c for c in sizes if c in set(frame["column"])]
     cells, words = frame.set_index(["row", "column"]), labels(name)
     heads = "".join(
-        f"<th>{tables._column_head(c)}<br><span class='small'>{sizes[c]:,}</span></th>" for c in columns
+        f"<th>{tables.column_head(c)}<br><span class='small'>{sizes[c]:,}</span></th>" for c in columns
     )
     body = ""
     for row in dict.fromkeys(frame["row"]):

@@ -137,7 +137,7 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
             default: what the parameters say.
     """
     features = features or p.ranking.features
-    positives, negatives = _archive(v)
+    positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
     config = {
         "volumes": v.key,
@@ -157,7 +157,7 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
         rank_archive(p, v, folder, values)
 
     folder = artefact(
-        paths.build(p.study.name) / "ranking", features, config, ["pretext", "ranking"], compute
+        paths.build(p.study.name) / "ranking", features, config, ["pretext", "order_free"], compute
     )
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
     if source:
@@ -167,7 +167,7 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
     return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
 
 
-def _archive(v: Volumes) -> tuple[list[str], list[str]]:
+def archive(v: Volumes) -> tuple[list[str], list[str]]:
     """Positives and negatives of the training split.
 
     Choice: by exam id. |i - j| between positives (eq. 6) depends on how they are listed, and the rows of an exam table may
@@ -190,7 +190,7 @@ def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.n
         values: the features of exams, float (n, D), not negative.
     """
     started, rule = time.perf_counter(), ranking_rule(p)
-    positives, negatives = _archive(v)
+    positives, negatives = archive(v)
     kept = folder / "features.parquet"
     if not kept.is_file():
         exams = pd.Index(positives + negatives, name="exam_id")

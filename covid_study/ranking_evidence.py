@@ -25,12 +25,12 @@ Rankings = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_ne
 
 def ranked_untrained(p, v: Volumes, seed: int = 0) -> pd.DataFrame:
     """The archive ranked by the features of an encoder that has learnt nothing: the reference for the pretext task."""
-    positives, negatives = pipeline.ids(v, "train", True), pipeline.ids(v, "train", False)
+    positives, negatives = pipeline.archive(v)
     network = p.network.model_dump()
     config = {
         "volumes": v.key,
-        "positives": sorted(positives),
-        "negatives": sorted(negatives),
+        "positives": positives,
+        "negatives": negatives,
         "network": network,
         "seed": seed,
         **pipeline.ranking_rule(p),
@@ -42,7 +42,7 @@ def ranked_untrained(p, v: Volumes, seed: int = 0) -> pd.DataFrame:
     def compute(folder: Path) -> None:
         pipeline.rank_archive(p, v, folder, values)
 
-    modules = ["probes", "pretext", "ranking"]
+    modules = ["probes", "pretext", "order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", "untrained", config, modules, compute)
     return pd.read_parquet(folder / "ranking.parquet")
 

@@ -156,7 +156,12 @@ def _text(metric: str, value, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}"
 
 
-def _column_head(column: str) -> str:
+def column_head(column: str) -> str:
+    """The heading of a column.
+
+    >>> column_head("56%"), column_head("all"), column_head("ohem")
+    ('56 %', 'ALL', 'OHEM')
+    """
     if column in COLUMN_HEADS:
         return COLUMN_HEADS[column]
     return column.replace("%", " %") if column.endswith("%") else column.replace("_", " ").capitalize()
@@ -265,7 +270,7 @@ def _head(columns, metrics, counts, sizes, units) -> str:
         ]
         under = units.get(column) or " · ".join(filter(None, known))
         under = f"<br><span class='small'>{under}</span>" if under else ""
-        groups += f"<th class='first' colspan='{width}'>{escape(_column_head(column))}{under}</th>"
+        groups += f"<th class='first' colspan='{width}'>{escape(column_head(column))}{under}</th>"
     top = f"<tr><th></th><th></th>{groups}</tr>"
     if metrics == ["range"] or metrics == ["count"]:
         return top

@@ -10,10 +10,9 @@ from covid_study import ablation_report as report
 from covid_study import claims, pipeline
 from covid_study import published as papers
 from covid_study.ablation import Cell, column
-from covid_study.cost import where as heading
 from covid_study.errors import StudyError
 from covid_study.experiments import Run, Volumes
-from covid_study.tables import KEY, duration
+from covid_study.tables import KEY, column_head, duration
 from covid_study.verdicts import listed
 
 TABLE, RANKED_WITH = "A.IV", "resnet18"  # the row beside the paper's one, from its Table III
@@ -171,7 +170,7 @@ def order_sentence(pairs: pd.DataFrame, p, metric: str = "auc") -> str:
         )
     n, agree = len(known), int(known["agree"].sum())
     if n == 1:
-        larger, smaller = (heading(known.iloc[0][k]) for k in ("larger", "smaller"))
+        larger, smaller = (column_head(known.iloc[0][k]) for k in ("larger", "smaller"))
         line = known.iloc[0]
         said = [f"{a} {_side(line[c], larger, smaller)}" for a, c in zip((one, other), columns, strict=True)]
         text = f"By {score}, {' and '.join(said)}: the order of the two sizes {'agrees' if agree else 'does not agree'}."
@@ -242,7 +241,7 @@ def paid_once_sentence(cost: pd.DataFrame, p, where: str) -> str:
     together, all_together = before + sum(alone.values()), sum(whole.values())
     text = (
         f"Pre-training and ranking are paid once: with {duration(before / 3600)} for them, both networks on "
-        f"{heading(where)} took {duration(together / 3600)}, both on all negatives {duration(all_together / 3600)}."
+        f"{column_head(where)} took {duration(together / 3600)}, both on all negatives {duration(all_together / 3600)}."
     )
     said = []
     for d in depths:
@@ -255,14 +254,14 @@ def paid_once_sentence(cost: pd.DataFrame, p, where: str) -> str:
         said.append(
             f"{duration(saved / 3600)} with {name(d)}, which has paid for the ranking after {trainings}"
         )
-    return f"{text} A training on {heading(where)} instead of all saved {listed(said)}."
+    return f"{text} A training on {column_head(where)} instead of all saved {listed(said)}."
 
 
 def remarks() -> list[str]:
     """What is odd about the numbers that the paper prints in this table."""
     odd = papers.table(TABLE).query("note != '' and row != 'negatives'")
     return [
-        f"{r.label} on {heading(r.column)}, {r.metric} of {r.printed} in the paper: {r.note}."
+        f"{r.label} on {column_head(r.column)}, {r.metric} of {r.printed} in the paper: {r.note}."
         for r in odd.itertuples()
     ]
 
@@ -278,7 +277,7 @@ def uncertainty_sentence(depth: int = 50) -> str:
     low, high = 100 * found.loc[(row(depth), largest), ["low", "high"]]
     gain = report.in_points(f1[largest] - f1["all"], sign=False)
     return (
-        f"The paper's gain of {heading(largest)} over ALL is {gain} points of F1, from one training each. With its "
+        f"The paper's gain of {column_head(largest)} over ALL is {gain} points of F1, from one training each. With its "
         f"{papers.TEST_POSITIVES['A']} positive test exams the F1 of {100 * f1[largest]:.1f} % alone has a 95 % interval of "
         f"{low:.0f} to {high:.0f} %."
     )

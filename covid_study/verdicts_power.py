@@ -10,7 +10,8 @@ import pandas as pd
 from covid_study import power
 from covid_study import published as papers
 from covid_study.claims import CLAIMS, FEWEST
-from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE, Spread
+from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE
+from covid_study.power_spread import Spread
 from covid_study.verdicts import listed
 
 TABLES = ("A.III", "A.IV", "A.V", "A.VI", "A.VII")
@@ -121,7 +122,7 @@ def of_results(joined: pd.DataFrame, on: Scored, spreads: Mapping[str, Spread | 
     """Our own table, each row against the row above, marked for our test and seeds: as `marks`.
 
     Args:
-        joined: what `ablation_report.joined` returns. spreads: of `power.spreads`.
+        joined: what `ablation_report.joined` returns. spreads: of `power_spread.spreads`.
     """
     ours = joined[joined["mean"].notna() & joined["metric"].isin(SCORES)]
     words = joined.drop_duplicates("row").set_index("row")["label"]

@@ -9,11 +9,11 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
 from tiny_study import parameters
 
-from covid_study import metrics, power
+from covid_study import metrics, power, power_spread
 from covid_study import published as papers
 from covid_study import verdicts_power as verdicts
 from covid_study.errors import StudyError
-from covid_study.power import Rates, Spread
+from covid_study.power_spread import Rates, Spread
 
 MIDDLE = Rates(0.8, 0.05)
 FIXED = Spread("56%", MIDDLE, (0.7, 0.5), ((0.0, 0.0), (0.0, 0.0)), 4, "rows", 0.02, 100, 900)
@@ -52,7 +52,7 @@ def test_independent_classifiers_agree_with_the_delta_method():
 @pytest.mark.parametrize("r", [0.0, 0.5, 0.95])
 def test_two_runs_agree_as_often_as_two_normals_with_that_correlation(r):
     levels = ndtri([0.8, 0.3])
-    both = power._calling(levels, r).prod(axis=0).mean()
+    both = power_spread.calling(levels, r).prod(axis=0).mean()
     exact = multivariate_normal(mean=[0, 0], cov=[[1, r], [r, 1]]).cdf(levels)
     assert both == pytest.approx(exact, abs=0.006)
 
@@ -121,7 +121,7 @@ def test_the_spread_that_runs_were_made_with_is_found_again(tmp_path):
     rng, training = np.random.default_rng(0), np.array([[0.03, 0.015], [0.015, 0.05]])
     cells = [(row, "56%", seed) for row in "ab" for seed in range(12)]
     folders = written(tmp_path, rng, cells, 3000, 6000, (0.8, 0.4), training)
-    found = power.spreads(folders)["56%"]
+    found = power_spread.spreads(folders)["56%"]
     assert found.by == "seeds" and found.runs == 24 and (found.positives, found.negatives) == (3000, 6000)
     assert found.correlation == pytest.approx((0.8, 0.4), abs=0.04)
     assert np.array(found.training) == pytest.approx(training, abs=0.025)
@@ -133,7 +133,7 @@ def test_the_spread_that_runs_were_made_with_is_found_again(tmp_path):
 def test_without_differing_trainings_only_the_test_exams_are_blamed(tmp_path):
     cells = [(row, "56%", 0) for row in "abcdefgh"]
     folders = written(tmp_path, np.random.default_rng(1), cells, 400, 900, (0.8, 0.4), np.zeros((2, 2)))
-    found = power.spreads(folders)["56%"]
+    found = power_spread.spreads(folders)["56%"]
     assert found.by == "rows" and found.runs == 8
     assert np.trace(found.training) < 0.01
     alone = power.simulate(found.rates, found.rates, found, 400, 900, n=4000, training=False).std()
@@ -145,16 +145,16 @@ def test_where_runs_or_exams_are_too_few_nothing_is_known(tmp_path):
     folders = written(tmp_path, rng, [("a", "14%", 0), ("b", "14%", 0)], 1, 30, (0.5, 0.5), none)
     folders |= written(tmp_path, rng, [("a", "all", 0)], 40, 60, (0.5, 0.5), none)
     folders |= {("b", "all", 0): folders["a", "all", 0]}  # the same run under two names is one run
-    assert power.spreads(folders) == {"14%": None, "all": None}
+    assert power_spread.spreads(folders) == {"14%": None, "all": None}
     folders |= written(tmp_path, rng, [("c", "all", 0)], 40, 61, (0.5, 0.5), none)
     with pytest.raises(StudyError, match="different exams"):
-        power.spreads(folders)
+        power_spread.spreads(folders)
 
 
 def test_runs_that_call_everything_positive_are_no_error(tmp_path):
     cells = [("a", "14%", 0), ("b", "14%", 0)]
     folders = written(tmp_path, np.random.default_rng(2), cells, 20, 30, (0.5, 0.5), np.zeros((2, 2)))
-    found = power.spreads(folders, threshold=0.0)["14%"]
+    found = power_spread.spreads(folders, threshold=0.0)["14%"]
     assert np.isfinite(power.by_chance(found.rates, found.rates, found, 20, 30, n=100))
 
 
