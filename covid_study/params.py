@@ -37,6 +37,7 @@ class Study(Section):
     executor: str = (
         "in_process"  # of long computations: in_process, dask (a local cluster), or a scheduler's address
     )
+    processes: AtLeastOne = 1  # a training is spread over: one a GPU
     seeds: Annotated[list[Count], Field(min_length=1)]
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each interval
 
@@ -81,9 +82,23 @@ class Cohort(Section):
 
     exams: str | None
     on_bad_exam: Literal["leave_out", "stop"]
+    classes: Annotated[
+        list[Literal["covid", "cap", "non_pneumonia", "negative"]], Field(min_length=2, max_length=3)
+    ]
     split: Annotated[list[Share], Field(min_length=3, max_length=3)]
     split_seed: Count
     phantom: Phantom
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_apart(cls, classes: list[str]) -> list[str]:
+        both = "negative" in classes and len(classes) > 2
+        if classes[0] != "covid" or len(set(classes)) < len(classes) or both:
+            raise ValueError(
+                "covid first, then either negative (every other finding) or findings of their own: "
+                "[covid, negative], [covid, cap, non_pneumonia], [covid, cap] or [covid, non_pneumonia]"
+            )
+        return classes
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:
