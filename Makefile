@@ -7,6 +7,7 @@ NOTEBOOKS ?=
 EXAMS ?=
 DEVICE ?=
 EXECUTOR ?=
+PROCESSES ?=
 KERNEL ?=
 ifneq ($(filter environment%,$(origin NAME)),)
 NAME := # some systems keep the machine's name in a variable called NAME: only `make ... NAME=` counts
@@ -30,8 +31,8 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
 STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
-	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,kernel,KERNEL) $(call option,name,NAME) \
-	$(call option,notebooks,NOTEBOOKS)
+	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,processes,PROCESSES) \
+	$(call option,kernel,KERNEL) $(call option,name,NAME) $(call option,notebooks,NOTEBOOKS)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -73,6 +74,10 @@ help: # the text below, between the two marks
 #   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of
 #              a running Dask scheduler
 #                      make reproduce EXECUTOR=tcp://10.0.0.1:8786
+#   PROCESSES  that train each network together, one a GPU; the results are those of one. For long trainings: each
+#              takes some seconds to start. Not together with EXECUTOR. On several machines: set COVID_STUDY_LAUNCHER
+#              to what starts torchrun on them (see covid_study/processes.py)
+#                      make reproduce PROFILE=paper PROCESSES=4
 #   BENCH      what `make bench` measures: emd, training, study; the default is all
 #                      make bench BENCH=emd
 #                      make bench BENCH=training DEVICE=cpu

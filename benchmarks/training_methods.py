@@ -27,8 +27,16 @@ from monai.transforms import Compose, RandFlipd, RandScaleIntensityd
 from torch import nn
 from torch.nn import functional as F
 
+from covid_study.cache import write_atomically
 from covid_study.networks import Classifier, encoder, n_features
-from covid_study.training import augment, classifier_loss, fit, to_input, training_flops
+from covid_study.training import (
+    CHECKPOINT_SECONDS,
+    augment,
+    classifier_loss,
+    fit,
+    to_input,
+    training_flops,
+)
 
 CLASSES = 2
 LEARNING_RATE = 1e-3
@@ -63,7 +71,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Seconds:
-    """What an epoch took: its passes (batches, steps), and what is done once: starting, writing the checkpoint."""
+    """What an epoch took: its passes (batches, steps), and what is done once: starting, its share of a checkpoint."""
 
     passes: float
     once: float = 0.0
@@ -89,7 +97,11 @@ def random_exams(setting: Setting, seed: int = 0) -> tuple[torch.Tensor, torch.T
 
 
 class Loop:
-    """Our loop."""
+    """Our loop.
+
+    `fit` writes a checkpoint after the last epoch and at most every `CHECKPOINT_SECONDS` before: here after the one epoch. It
+    is written once more to time it, and an epoch of the size in use is charged its share.
+    """
 
     def __init__(self, model: nn.Module, setting: Setting, volumes, labels, device: torch.device, out: Path):
         self.model, self.setting, self.device, self.out = model.to(device), setting, device, out
@@ -107,8 +119,21 @@ class Loop:
             )  # fmt: skip
             synchronise(self.device)
             whole = time.perf_counter() - started
+            checkpoint = self.checkpoint_seconds(Path(folder))
         passes = float(history["seconds"].sum())
-        return Seconds(passes / epochs, (whole - passes) / epochs)
+        once = max(0.0, whole - passes - checkpoint) / epochs
+        return Seconds(passes / epochs, once + checkpoint * self.share(passes / epochs))
+
+    def checkpoint_seconds(self, folder: Path) -> float:
+        """What it takes to write the checkpoint that lies in `folder`."""
+        state = torch.load(folder / "checkpoint.pt", map_location=self.device, weights_only=True)
+        started = time.perf_counter()
+        write_atomically(folder / "again.pt", lambda path: torch.save(state, path))
+        return time.perf_counter() - started
+
+    def share(self, passes: float) -> float:
+        """Checkpoints an epoch in use, where the passes of one that is measured take so many seconds."""
+        return min(1.0, passes / self.setting.exams * self.setting.epoch / CHECKPOINT_SECONDS)
 
 
 class Bare:

@@ -40,7 +40,7 @@ def table(results: dict) -> str:
         "",
         "All train the same network (MONAI's ResNet-18 at the width and stem stride of the profile) with Adam for the same "
         "number of steps. Medians, in brackets lowest to highest; seconds relative to ours are of neighbours in time. "
-        "Once an epoch: what our loop does beside its batches, above all the checkpoint.",
+        "Once an epoch: what our loop does beside its batches, above all its share of a checkpoint, written every half minute.",
         "",
     ]
     for setting, device in dict.fromkeys((r["setting"], r["device"]) for r in results["loop"]):

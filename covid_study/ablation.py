@@ -100,7 +100,8 @@ def plan(p, runs: dict[Cell, Run]) -> HTML:
 
 def train_all(p, v: Volumes, runs: dict[Cell, Run]) -> dict[Cell, Path]:
     """Train what is not there yet; returns the result folder of every cell."""
-    folders = sweep(_named(runs), v, paths.build(p.study.name) / "runs", p.study.executor)
+    runs_folder = paths.build(p.study.name) / "runs"
+    folders = sweep(_named(runs), v, runs_folder, p.study.executor, p.study.processes)
     return dict(zip(runs, folders.values(), strict=True))
 
 

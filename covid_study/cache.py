@@ -19,7 +19,18 @@ from filelock import FileLock
 PACKAGE = Path(__file__).parent
 # These only say where things lie, where they are computed or how they look; a change in them cannot change a number.
 WITHOUT_INFLUENCE = frozenset(
-    {"cache", "errors", "executors", "figures", "paths", "progress", "reports", "study", "tables"}
+    {
+        "cache",
+        "errors",
+        "executors",
+        "figures",
+        "paths",
+        "processes",
+        "progress",
+        "reports",
+        "study",
+        "tables",
+    }
 )
 
 

@@ -224,9 +224,21 @@ def paired_difference(
     low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
     k = len(values)
     of_seeds = stats.t.ppf(0.5 + level / 2, k - 1) * values.std(ddof=1) / np.sqrt(k) if k > 1 else 0.0
-    found["low"] = mean - np.hypot(max(0.0, mean - low), of_seeds)
-    found["high"] = mean + np.hypot(max(0.0, high - mean), of_seeds)
+    found["low"] = max(-1.0, mean - np.hypot(max(0.0, mean - low), of_seeds))  # no two scores differ by more
+    found["high"] = min(1.0, mean + np.hypot(max(0.0, high - mean), of_seeds))
     return found
+
+
+def cells(pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> dict[str, str | None]:
+    """Which two cells of a table a line compares; None where it is a mean over several pairs.
+
+    >>> cells([(("both", "56%"), ("random", "all"))])
+    {'one': 'both', 'one_column': '56%', 'other': 'random', 'other_column': 'all'}
+    """
+    names = ("one", "one_column", "other", "other_column")
+    if len(pairs) > 1:
+        return dict.fromkeys(names)
+    return dict(zip(names, (*pairs[0][0], *pairs[0][1]), strict=True))
 
 
 def verdict(low: float, high: float, fewest: int = FEWEST) -> str:
@@ -252,9 +264,9 @@ def check(
         claims: about the table; CLAIMS[name] unless given.
 
     Returns:
-        Tidy: table, claim, text, where, metric, column ("mean": over the sizes), difference, low, high, seeds,
-        published (the paper's difference), verdict. Differences are fractions. Claims about rows that were not run are
-        left out.
+        Tidy: table, claim, text, where, metric, column ("mean": over the sizes), the two cells (see `cells`), difference,
+        low, high, seeds, published (the paper's difference), verdict. Differences are fractions. Claims about rows that
+        were not run are left out.
     """
     paper = papers.table(name).set_index(["row", "column", "metric"])["value"]
     ran, rows = {cell[:2] for cell in resampled.values}, []
@@ -274,7 +286,7 @@ def check(
                 ]
                 rows.append(
                     {"table": name, "claim": claim.key, "text": claim.text, "where": claim.where}
-                    | {"metric": metric, "column": column, **found, "published": np.mean(theirs)}
+                    | {"metric": metric, "column": column, **cells(compared), **found, "published": np.mean(theirs)}
                     | {"verdict": verdict(found["low"], found["high"], resampled.fewest)}
                 )  # fmt: skip
     return pd.DataFrame(rows)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from covid_study import paths, phantom
 from covid_study.cache import artefact, fingerprint, source_key
+from covid_study.classes import belongs, studied
 from covid_study.datasets import find_exams
 from covid_study.exams import check_exams, split_exams
 from covid_study.store import VolumeStore, build_store, load_exam
@@ -16,15 +17,33 @@ def cohort(p) -> pd.DataFrame:
     """The exam table of the run, split by patient: the user's exams, or the phantom's (paper A, III-A and V-A).
 
     Deviation: the phantom's test split is larger than a fifth, because it costs nothing and intervals need it.
+
+    Choice: exams of a finding that is none of the classes are left out before the split, so that both sides keep every class.
+
+    Raises:
+        CohortError: the exam table cannot be used, or a class has no exams.
     """
+    table = studied(all_exams(p), p.cohort.classes)
+    if p.cohort.exams is None:
+        return table
+    return split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed)
+
+
+def outside(p) -> pd.DataFrame:
+    """The exams that are no part of the study, because their finding is none of its classes."""
+    table = all_exams(p)
+    return table[~belongs(table["finding"], p.cohort.classes)].reset_index(drop=True)
+
+
+def all_exams(p) -> pd.DataFrame:
+    """The phantom's exams with their splits, or the user's, checked and not yet split."""
     if p.cohort.exams is None:
         counts = p.cohort.phantom
         return phantom.cohort(
             counts.seed, {s: getattr(counts, s).model_dump() for s in ("train", "validation", "test")}
         )
     path = Path(p.cohort.exams)
-    table = check_exams(find_exams(path if path.is_absolute() else paths.root() / path))
-    return split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed)
+    return check_exams(find_exams(path if path.is_absolute() else paths.root() / path))
 
 
 def loader(p):
@@ -34,7 +53,7 @@ def loader(p):
     return partial(load_exam, how=how)
 
 
-def _files(exam: str) -> str:
+def files_of(exam: str) -> str:
     """Fingerprint of the files behind an exam: names, sizes and times."""
     path = Path(exam)
     files = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
@@ -46,10 +65,12 @@ def store(p) -> VolumeStore:
     table = cohort(p)
     synthetic = p.cohort.exams is None
     settings = p.preprocessing
-    # The split is no part of the key: another split needs no volume anew.
+    # Neither the split nor the classes are part of the key: another split, or three classes, needs no volume anew.
     config = {
         "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
-        "files": None if synthetic else dict(zip(table["exam_id"], map(_files, table["path"]), strict=True)),
+        "files": None
+        if synthetic
+        else dict(zip(table["exam_id"], map(files_of, table["path"]), strict=True)),
         "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
         if synthetic
         else None,

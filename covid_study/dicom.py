@@ -31,6 +31,9 @@ TAGS = [
     "SeriesDescription",
     "SliceThickness",
     "KVP",
+    "TotalCollimationWidth",
+    "SingleCollimationWidth",
+    "SpiralPitchFactor",
     "Manufacturer",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -102,12 +105,24 @@ def read_series(folder: Path, exam_id: str) -> tuple[sitk.Image, dict]:
     image.SetSpacing((column_mm, row_mm, spacing_z))
     image.SetOrigin([float(v) for v in slices[0].position])
     image.SetDirection(np.stack([*slices[0].orientation, normal], axis=1).ravel().tolist())
-    kvp, thickness = first.get("KVP"), first.get("SliceThickness")
-    return image, {
-        "kvp": float(kvp) if kvp else None,
-        "slice_thickness_mm": float(thickness) if thickness else None,
-        "manufacturer": str(first.get("Manufacturer") or "") or None,
+    return image, _protocol(first)
+
+
+def _protocol(header: pydicom.Dataset) -> dict:
+    """What a header says of the acquisition; None where it is silent.
+
+    Collimation is given as the paper's Table I has it, rows x width: the rows are the total width over that of one.
+    """
+    facts = {
+        "kvp": "KVP",
+        "slice_thickness_mm": "SliceThickness",
+        "collimation_mm": "SingleCollimationWidth",
+        "pitch": "SpiralPitchFactor",
     }
+    known = {fact: float(header.get(tag) or 0) or None for fact, tag in facts.items()}
+    total, single = header.get("TotalCollimationWidth"), known["collimation_mm"]
+    known["collimation_rows"] = round(float(total) / single) if total and single else None
+    return known | {"manufacturer": str(header.get("Manufacturer") or "") or None}
 
 
 def _header(file: Path, exam_id: str) -> Slice | None:

@@ -27,7 +27,7 @@ class Volume:
 
     hu: int16 (z, y, x); z runs caudal to cranial, y anterior to posterior, x from the patient's right to left
     (LPS). spacing_mm: (z, y, x). protocol: what the headers say, keys where known: kvp, slice_thickness_mm,
-    n_slices, matrix, pixel_spacing_mm, manufacturer, centre.
+    n_slices, matrix, pixel_spacing_mm, collimation_rows, collimation_mm, pitch, manufacturer, centre.
 
     >>> Volume(np.zeros((2, 3, 4), np.int16), (5.0, 1.0, 1.0)).extent_mm
     (10.0, 3.0, 4.0)

@@ -1,5 +1,7 @@
 """A run: one classifier, trained once for its configuration."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform
@@ -7,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +17,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from covid_study.cache import artefact, artefact_path, write_atomically
+from covid_study.classes import POSITIVE, numbers, outputs
 from covid_study.errors import StudyError
 from covid_study.networks import Classifier, build
+from covid_study.processes import spread
 from covid_study.training import classifier_loss, fit, in_batches, oversampled, training_flops
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,11 @@ class Volumes:
         """The volumes of these exams."""
         return self.data[self.rows(exam_ids)]
 
+    def only(self, exam_ids: Sequence[str]) -> Volumes:
+        """These exams alone, each once, on the CPU: what another process needs of them."""
+        exams = list(dict.fromkeys(exam_ids))
+        return Volumes(self.table.loc[exams], self.of(exams).cpu(), self.key)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,50 +78,87 @@ class Run:
     seed: int
     encoder: str | None = None  # folder with encoder.safetensors; None: from random weights
     online: dict | None = None  # strategy against imbalance, see losses.online_loss; None: none
-    # What was spent before it on pre-training and ranking; no part of the key.
+    classes: tuple[str, ...] = ("covid", "negative")  # COVID-19 first; or the three findings
+    # No part of the key: exams trained on, by output (empty: negatives, positives), and what was spent before on
+    # pre-training and ranking.
+    class_sizes: tuple[int, ...] = ()
     before: float = 0.0  # seconds
     exams_before: int = 0  # seen in pre-training
     flops_before: float = 0.0  # of pre-training
 
     def config(self) -> dict:
-        """What the cache key is made of; the place of the encoder's folder is not, its name, which holds its key, is."""
-        spent = {"before", "exams_before", "flops_before"}
-        config = {name: value for name, value in vars(self).items() if name not in spent}
+        """What the cache key is made of; the place of the encoder's folder is not, its name, which holds its key, is.
+
+        Two classes are what the positives and negatives are, whatever the second is called: only three are named.
+        """
+        without = {"before", "exams_before", "flops_before", "class_sizes"}
+        without |= {"classes"} if len(self.classes) == 2 else set()
+        config = {name: value for name, value in vars(self).items() if name not in without}
         config["encoder"] = Path(self.encoder).name if self.encoder else None
         config["negatives"] = sorted(self.negatives)
         config["positives"] = sorted(self.positives)
         return config
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Exams of each class that it is trained on, by output; a class may have none."""
+        return self.class_sizes or (len(self.negatives), len(self.positives))
+
     def folder(self, runs: Path) -> Path:
         """Where its results lie, or will lie."""
         return artefact_path(runs, "run", self.config(), ["experiments"])
 
+    def train(self, volumes: Volumes, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
+        """See `train`."""
+        return train(self, volumes, runs, title, processes)
 
-def train(run: Run, volumes: Volumes, runs: Path, title: str = "classifier") -> Path:
+    @property
+    def seen(self) -> int:
+        """Exams that pass through the network while it trains."""
+        exams = sum(self.sizes)
+        if self.online and self.online["strategy"] == "oversampling":
+            exams = max(self.sizes) * sum(size > 0 for size in self.sizes)
+        return exams * self.training["epochs"]
+
+    @property
+    def kind(self) -> str:
+        """What runs have in common that take equally long an exam."""
+        return json.dumps([self.volumes, self.network], sort_keys=True)
+
+
+def train(run: Run, volumes: Volumes, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
     """Train the classifier of a run, or find it where it was trained before.
 
     Args:
         runs: `build/P/runs`.
+        processes: that train it together, see `processes`; no part of the key, because the result is the same.
 
     Returns:
         The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
     """
-    return artefact(
-        runs, "run", run.config(), ["experiments"], lambda folder: _train(folder, run, volumes, title)
-    )
+
+    def compute(folder: Path) -> None:
+        if processes == 1:
+            _train(folder, run, volumes, title)
+            return
+        needed = volumes.only([*run.positives, *run.negatives, *run.validation, *run.test])
+        device = volumes.data.device
+        spread(_train, folder, run, needed, title, processes=processes, device=device)
+
+    return artefact(runs, "run", run.config(), ["experiments"], compute)
 
 
-def _train(folder: Path, run: Run, volumes: Volumes, title: str) -> None:
-    device = volumes.data.device
+def _train(folder: Path, run: Run, volumes: Volumes, title: str, fabric: Fabric | None = None) -> None:
+    device = fabric.device if fabric else volumes.data.device
     torch.manual_seed(run.seed)
     backbone, features = build(run.network)
     if run.encoder:
         backbone.load_state_dict(load_file(Path(run.encoder) / "encoder.safetensors"))
-    model = Classifier(backbone, features)
+    model = Classifier(backbone, features, len(run.classes))
     exams = sorted(run.positives) + sorted(run.negatives)
     started = time.perf_counter()
-    data, labels = volumes.of(exams), torch.zeros(len(exams), dtype=torch.long, device=device)
-    labels[: len(run.positives)] = 1
+    data = volumes.of(exams).to(device)
+    labels = torch.from_numpy(numbers(volumes.table.loc[exams, "finding"], run.classes)).to(device)
     load_seconds = time.perf_counter() - started
     settings = run.training
     n, order_of = len(exams), None
@@ -127,18 +177,22 @@ def _train(folder: Path, run: Run, volumes: Volumes, title: str) -> None:
         precision=run.network["precision"],
         order_of=order_of,
         title=title,
+        fabric=fabric,
     )
+    if fabric and not fabric.is_global_zero:
+        return
     history.to_csv(folder / "history.csv", index=False)
     _predict(model, run, volumes).to_parquet(folder / "predictions.parquet", index=False)
     save_file(
         {k: v.contiguous().cpu() for k, v in model.state_dict().items()}, folder / "weights.safetensors"
     )
     timing = {
+        "kind": run.kind,
         "train_seconds": float(history["seconds"].sum()),
         "load_seconds": load_seconds,
         "exams_seen": n * settings["epochs"],
         "flops": n * settings["epochs"] * training_flops(model, data[:1]),
-        "device": device_name(device),
+        "device": device_name(device, fabric.world_size if fabric else 1),
     }
     write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -152,23 +206,31 @@ def _predict(model: Classifier, run: Run, volumes: Volumes) -> pd.DataFrame:
             rows = (
                 volumes.table.loc[list(exams), ["patient_id", "finding"]].rename_axis("exam_id").reset_index()
             )
-            parts.append(rows.assign(split=split, probability=logits.softmax(1)[:, 1].numpy()))
+            p = logits.softmax(1).numpy()
+            of_each = dict(zip((f"p_{name}" for name in outputs(run.classes)), p.T, strict=True))
+            parts.append(rows.assign(split=split, probability=p[:, POSITIVE], **of_each))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(label=(table["finding"] == "covid").astype(np.int8))
+    table = table.assign(label=(table["finding"] == "covid").astype(np.int8))
+    named = [f"p_{name}" for name in run.classes] if len(run.classes) > 2 else []
+    return table[["exam_id", "patient_id", "finding", "split", "probability", "label", *named]]
 
 
-def device_name(device: torch.device) -> str:
-    """The device in words, for reports."""
+def device_name(device: torch.device, processes: int = 1) -> str:
+    """The device in words, for reports; where several processes have one each, how many."""
+    each = f"{processes} x " if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} threads"
+        return f"{each}{torch.cuda.get_device_name(device)}"
+    return f"{platform.machine()} CPU, {each}{torch.get_num_threads()} of {os.cpu_count()} threads"
 
 
 def predictions(folder: Path) -> pd.DataFrame:
-    """exam_id, patient_id, finding, split (validation, test), probability of COVID-19, label."""
+    """exam_id, patient_id, finding, split (validation, test), probability of COVID-19, label.
+
+    With three classes also p_covid (the same as probability), p_cap and p_non_pneumonia.
+    """
     return pd.read_parquet(Path(folder) / "predictions.parquet")
 
 
 def timing(folder: Path) -> dict:
-    """train_seconds, load_seconds, exams_seen, flops and device of a run."""
+    """kind, train_seconds, load_seconds, exams_seen, flops and device of a run."""
     return json.loads((Path(folder) / "timing.json").read_text())

@@ -9,7 +9,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from covid_study import power, tables
-from covid_study.ablation_report import in_points
+from covid_study.ablation_report import NAMES, in_points, seeds_sentence
 from covid_study.figures import CYCLE, PAPER, REFERENCE, chance_line, styled
 from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE, Measured
 from covid_study.power_spread import Spread
@@ -24,7 +24,6 @@ HEADS = {
     "A.VII": "Table VII",
     "A.III, claims": "What the claims about Table III compare",
     "A.V, claims": "What the claims about Table V compare",
-    "ours": "This run",
 }
 KINDS = {APART: "holds", TRAINING: "training", CHANCE: "open", UNKNOWN: "open"}
 STYLE = """<style>
@@ -32,6 +31,7 @@ STYLE = """<style>
 .study-table tr.part td{text-align:left!important}
 .study-table .mark{font-size:10.5px}.study-table .mark.holds{color:#00785a;font-weight:600}
 .study-table .mark.training{color:#b35c00}.study-table .mark.open{opacity:.68}
+.study-table .mark.paper{opacity:.95}
 .study-table .against{display:block;font-size:10.5px;opacity:.68;font-weight:400}
 </style>"""
 
@@ -105,7 +105,7 @@ def positives_needed(found: Measured, gains: list[float]) -> Figure:
 def marks_table(marked: pd.DataFrame, title: str) -> HTML:
     """Differences of F1 with their marks, a line a pair of rows, a block a table.
 
-    marked: what `verdicts_power.of_published` or `of_results` returns.
+    marked: what `verdicts_power.of_published` returns.
     """
     width = max(marked.groupby("table")["column"].nunique(), default=1)
     body = ""
@@ -134,12 +134,76 @@ def marks_table(marked: pd.DataFrame, title: str) -> HTML:
 def _cell(record: dict | None) -> str:
     if record is None:
         return "<td></td>"
-    chance = (
-        f"±{100 * record['of_test']:.1f} · ±{100 * record['of_all']:.1f}"
-        if record["mark"] != UNKNOWN
-        else "–"
-    )
     return (
-        f"<td><b>{in_points(record['difference'])}</b><br><span class='small'>{chance}</span><br>"
-        f"<span class='mark {KINDS[record['mark']]}'>{record['mark']}</span></td>"
+        f"<td><b>{in_points(record['difference'])}</b><br><span class='small'>{_chance(record)}</span><br>"
+        f"{_mark(record['mark'])}</td>"
     )
+
+
+def above_table(found: pd.DataFrame, title: str) -> HTML:
+    """Each row against the row above it: differences in points with paired intervals and marks, the paper's below ours.
+
+    found: what `row_above.compare` returns.
+    """
+    if found.empty:
+        return HTML("<p>No two rows of this table were run in the same column.</p>")
+    columns, body = list(dict.fromkeys(found["column"])), ""
+    known = bool((found["mark"].dropna() != UNKNOWN).any())
+    head = "".join(f"<th>{escape(tables.column_head(c))}</th>" for c in columns)
+    for _, pair in found.groupby(["row", "above"], sort=False):
+        first = pair.iloc[0]
+        against = f"<span class='small'>against {escape(first['above_label'])}</span>"
+        body += (
+            f"<tr class='part'><td colspan='{len(columns) + 2}'>{escape(first['label'])} {against}</td></tr>"
+        )
+        for metric, part in pair.groupby("metric", sort=False):
+            cells, key = {r["column"]: r for r in part.to_dict("records")}, ["ours", "95 %"]
+            key += ["chance", "&nbsp;"] * (known and metric == "f1")
+            key += ["<span class='paper'>paper</span>"] * bool(part["published"].notna().any())
+            body += (
+                f"<tr><th class='row'>{NAMES.get(metric, metric)}</th><td class='key'>{'<br>'.join(key)}</td>"
+            )
+            body += "".join(f"<td>{_above(cells.get(c), known)}</td>" for c in columns) + "</tr>"
+    caption = f"<b>{escape(title)}</b><br>Differences in percentage points. {escape(seeds_sentence(found))}"
+    if known:
+        caption += (
+            " Chance, for F1 at 0.5: how far it alone carries a difference in 19 of 20 tests with as many exams and seeds, "
+            "with other test exams · and with other trainings; <span class='mark holds'>told apart</span> is what is larger "
+            "than both. The <span class='paper'>paper's difference</span> is marked for its own test and one run a row."
+        )
+    elif found["published"].notna().any():
+        caption += " In each cell last <span class='paper'>the paper's difference</span>."
+    return HTML(
+        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
+        f"<table><thead><tr><th></th><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _above(record: dict | None, marked: bool) -> str:
+    """Ours, its interval, and for F1 what chance does, the mark, and the paper's difference with its mark.
+
+    marked: False where of no difference anything is known; then there is no mark to show.
+    """
+    if record is None:
+        return ""
+    interval = "no interval"
+    if pd.notna(record["low"]):
+        interval = f"{in_points(record['low'])} to {in_points(record['high'])}"
+    lines = [f"<b>{in_points(record['difference'])}</b>", f"<span class='small'>{interval}</span>"]
+    if record["metric"] == "f1":
+        lines += [f"<span class='small'>{_chance(record)}</span>", _mark(record["mark"])] * marked
+        if pd.notna(record["published"]):
+            lines.append(f"<span class='paper'>{in_points(record['published'])}</span>")
+            lines += [f"<span class='mark paper'>{record['published_mark']}</span>"] * marked
+    return "<br>".join(lines)
+
+
+def _mark(mark: str) -> str:
+    return f"<span class='mark {KINDS[mark]}'>{mark}</span>"
+
+
+def _chance(record: dict) -> str:
+    """What chance does with other test exams, and with other trainings, in points."""
+    if record["mark"] == UNKNOWN:
+        return "–"
+    return f"±{100 * record['of_test']:.1f} · ±{100 * record['of_all']:.1f}"

@@ -150,7 +150,7 @@ def resample_weights(patient, strata, n: int, rng) -> np.ndarray:
     >>> resample_weights(np.array([0, 0, 1]), [np.array([0]), np.array([1])], 1, np.random.default_rng(0))
     array([[1., 1., 1.]])
     """
-    counts = np.zeros((n, len(strata[0]) + len(strata[1])))
+    counts = np.zeros((n, sum(map(len, strata))))
     for members in strata:
         counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
     return counts[:, patient]

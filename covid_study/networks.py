@@ -21,7 +21,17 @@ class Stem(nn.Conv3d):
         return F.conv3d(F.pad(volumes, (0, 0, 0, 0, z, z)), self.weight, None, self.stride, (0, y, x))
 
 
-def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> ResNet:
+class Encoder(ResNet):
+    """MONAI's ResNet up to its pooled features, also of no exams: one of several processes may have none of a batch."""
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        features = self.maxpool(self.act(self.bn1(self.conv1(volumes))))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            features = layer(features)
+        return self.avgpool(features).flatten(1)
+
+
+def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> Encoder:
     """3-D ResNet that ends in the pooled features of its last convolutional layer (paper A, IV-C).
 
     Choice: stem stride 2, as in ResNet-18 for images; the paper does not say, MONAI's default of 1 costs 4 to 12 times more.
@@ -40,7 +50,7 @@ def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> ResNet
     torch.Size([2, 128])
     """
     block, layers = LAYERS[depth]
-    net = ResNet(
+    net = Encoder(
         block=block,
         layers=layers,
         block_inplanes=get_inplanes(),
@@ -67,7 +77,7 @@ def n_features(width: float, depth: int = 18) -> int:
     return int(FEATURES[depth] * width)
 
 
-def build(network: dict) -> tuple[ResNet, int]:
+def build(network: dict) -> tuple[Encoder, int]:
     """The encoder that the section `network` of the parameters describes, and the length of its features.
 
     >>> build({"width": 0.25, "stem_stride": 2, "depth": 18, "precision": "float32"})[1]

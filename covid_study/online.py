@@ -45,21 +45,29 @@ def online_strategies(p, v: Volumes) -> dict[Cell, Run]:
 
 
 def decision_line(
-    strategy: str, positives: int, negatives: int, alpha: float = 0.25, ohem_share: float = 0.5
+    strategy: str,
+    positives: int,
+    negatives: int,
+    alpha: float = 0.25,
+    ohem_share: float = 0.5,
+    classes: int = 2,
 ) -> float:
     """How likely COVID-19 must be for a network that has learnt the probabilities to say more than 0.5.
 
     Without a strategy that is a half. Where every class comes equally often, the odds are multiplied by the negatives for
     each positive, and the line falls to the share of the positives. Focal loss weighs positives by alpha and negatives by
     1 - alpha and is symmetric in the rest, whatever gamma: its line is 1 - alpha. OHEM keeps what is wrong or unsure,
-    whichever class it is of, and draws no line of its own.
+    whichever class it is of, and draws no line of its own. With three classes the line of oversampling and of focal loss
+    depends on how the rest is shared by the other two, and is no number.
 
     Returns:
-        NaN for OHEM, unless it keeps everything.
+        NaN for OHEM, unless it keeps everything, and for oversampling and focal loss with three classes.
 
     >>> [decision_line(s, 246, 1785) for s in STRATEGIES]
     [0.5, 0.12112259970457903, nan, 0.75]
     """
+    if strategy in ("oversampling", "focal") and classes > 2:
+        return np.nan
     if strategy == "oversampling":
         return positives / (positives + negatives)
     if strategy == "focal":
@@ -72,21 +80,26 @@ def exposure(p, v: Volumes) -> pd.DataFrame:
 
     Returns:
         row, column, negatives, positives, exams (an epoch), longer (than without a strategy), positive (share of the exams
-        of an epoch), line (see `decision_line`).
+        of an epoch), line (see `decision_line`). With three classes the largest of them depends on what was selected: the
+        exams that oversampling draws are then a mean over seeds.
     """
     positives, archive = len(pipeline.ids(v, "train", True)), len(pipeline.ids(v, "train", False))
     whole, selected = rows(p)
+    classes, runs = len(p.cohort.classes), online_strategies(p, v)
     found = []
     for row, negatives in {
         whole: archive,
         selected: pipeline.selection_size(p.online.share, archive),
     }.items():
         exams = positives + negatives
+        trained = [run.sizes for (of, _, _), run in runs.items() if of == row]
         for strategy in STRATEGIES:
             balanced = strategy == "oversampling"
-            drawn = 2 * max(positives, negatives) if balanced else exams
-            positive = 0.5 if balanced else positives / exams
-            line = decision_line(strategy, positives, negatives, p.online.focal_alpha, p.online.ohem_share)
+            there = np.count_nonzero(trained, axis=1)
+            drawn = round(np.mean(np.max(trained, axis=1) * there)) if balanced else exams
+            positive = np.mean(1 / there) if balanced else positives / exams
+            settings_of = p.online.focal_alpha, p.online.ohem_share, classes
+            line = decision_line(strategy, positives, negatives, *settings_of)
             found.append((row, strategy, negatives, positives, drawn, drawn / exams, positive, line))
     names = ["row", "column", "negatives", "positives", "exams", "longer", "positive", "line"]
     return pd.DataFrame(found, columns=names)

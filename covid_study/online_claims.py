@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from covid_study import claims as paired
 from covid_study import published as papers
 from covid_study import tables
 from covid_study.claims import MEAN, Claim, Resampled, paired_difference, verdict
@@ -74,7 +75,7 @@ def _lines(resampled: Resampled, claim: Claim, pairs: Pairs) -> list[dict]:
             theirs = [paper.get((*a, metric), np.nan) - paper.get((*b, metric), np.nan) for a, b in cells]
             rows.append(
                 {"table": "A.VI", "claim": claim.key, "text": claim.text, "where": claim.where}
-                | {"metric": metric, "column": column, **found, "published": np.mean(theirs)}
+                | {"metric": metric, "column": column, **paired.cells(cells), **found, "published": np.mean(theirs)}
                 | {"verdict": verdict(found["low"], found["high"], resampled.fewest)}
             )  # fmt: skip
     return rows

@@ -1,5 +1,7 @@
 """What a cohort is made of and how its preprocessing went: the numbers behind notebook 01."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from covid_study import phantom, phantom_lesions
@@ -10,6 +12,9 @@ PROTOCOL = {  # column of Table I -> fact of an exam
     "matrix": "matrix",
     "pixel_spacing": "pixel_spacing_mm",
     "tube_voltage": "kvp",
+    "collimation_rows": "collimation_rows",
+    "collimation_width": "collimation_mm",
+    "pitch": "pitch",
 }
 NAMES = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia"}
 CLEARLY = 0.005  # difference of two medians of Dice that is worth a word
@@ -51,7 +56,7 @@ def protocol_ranges(facts: pd.DataFrame) -> pd.DataFrame:
     """Least and greatest of each item of the imaging protocol by finding (paper A, Table I); unknown ones are left out.
 
     Args:
-        facts: `store.table`: finding, and of n_slices, slice_thickness_mm, matrix, pixel_spacing_mm, kvp what is known.
+        facts: `store.table`: finding, and what is known of the facts in PROTOCOL.
     """
     rows = [
         {"row": finding, "column": column, "metric": metric, "mean": getattr(group[fact].dropna(), how)()}
@@ -120,6 +125,26 @@ def headline(exams: pd.DataFrame, facts: pd.DataFrame) -> str:
         return f"{text}; their lung masks have no truth to be measured against: look at them."
     dice = facts["dice"]
     return f"{text}; lung masks reach a median Dice of {dice.median():.3f} against the truth, {dice.min():.3f} at worst."
+
+
+def classes_sentence(classes: Sequence[str], outside: pd.DataFrame) -> str:
+    """Which classes the classifiers tell apart, and which exams are no part of the study; of `cohorts.outside`.
+
+    >>> print(classes_sentence(["covid", "cap"], pd.DataFrame({"finding": ["non_pneumonia"] * 3})))
+    The classifiers tell 2 classes apart: COVID-19 and CAP. Not part of this study, because their finding is none of these:
+    3 exams (non-pneumonia).
+    >>> classes_sentence(["covid", "negative"], pd.DataFrame({"finding": []}))
+    'The classifiers tell 2 classes apart: COVID-19 and negative, which is every other finding. All exams take part.'
+    """
+    words = NAMES | {"non_pneumonia": "non-pneumonia", "negative": "negative, which is every other finding"}
+    names = [words[name] for name in classes]
+    listed = ", ".join(names[:-1]) + f" and {names[-1]}"
+    text = f"The classifiers tell {len(classes)} classes apart: {listed}."
+    if outside.empty:
+        return f"{text} All exams take part."
+    findings = ", ".join(words[name] for name in NAMES if (outside["finding"] == name).any())
+    exams = f"{len(outside)} exam{'s' * (len(outside) != 1)} ({findings})"
+    return f"{text} Not part of this study, because their finding is none of these: {exams}."
 
 
 def spread(exams: pd.DataFrame, count: int = 6) -> list[str]:

@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from covid_study.errors import ParameterError
 from covid_study.executors import is_executor
+from covid_study.params_base import AtLeastOne, Count, Positive, Section, Share
+from covid_study.params_slices import (
+    Comparison,
+    Explanations,
+    Imbalance,
+    SliceLosses,
+    SliceNetwork,
+    Slices,
+    SliceTraining,
+)
 
 Finding = Literal["covid", "cap", "non_pneumonia"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Study(Section):
@@ -56,6 +58,17 @@ class Study(Section):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError("DEVICE is auto, cpu, cuda, cuda:1 (2, 3, ...) or mps")
         return device
+
+    @field_validator("processes")
+    @classmethod
+    def _processes_or_a_cluster(cls, processes: int, info: ValidationInfo) -> int:
+        executor = info.data.get("executor", "in_process")
+        if processes > 1 and executor != "in_process":
+            raise ValueError(
+                "either several processes train each network (PROCESSES) or a Dask cluster trains several networks at once "
+                f"(EXECUTOR, here {executor}): set processes: 1 or executor: in_process"
+            )
+        return processes
 
 
 class SplitCounts(Section):
@@ -234,7 +247,31 @@ class PretextWeights(Selection):
     pretext_ablation: PretextAblation
 
 
-class Profile(BackboneTransfer, OnlineSelection, PretextWeights):
+class SliceNotebook(ReadingGuide):
+    """What all notebooks of paper B read."""
+
+    cohort: Cohort
+    slices: Slices
+    slice_network: SliceNetwork
+    slice_training: SliceTraining
+    slice_losses: SliceLosses
+
+
+class DeepSupervision(SliceNotebook):
+    comparison: Comparison
+
+
+class ImbalanceSweep(SliceNotebook):
+    imbalance: Imbalance
+
+
+class ExplanationsNotebook(SliceNotebook):
+    explanations: Explanations
+
+
+class Profile(
+    BackboneTransfer, OnlineSelection, PretextWeights, DeepSupervision, ImbalanceSweep, ExplanationsNotebook
+):
     """The model with every section."""
 
 

@@ -15,6 +15,7 @@ import torch
 
 from covid_study import paths
 from covid_study.cache import artefact, write_atomically
+from covid_study.classes import numbers, outputs
 from covid_study.cohorts import cohort, store
 from covid_study.emd_blocks import Blocks
 from covid_study.errors import CohortError
@@ -22,6 +23,7 @@ from covid_study.experiments import Run, Volumes
 from covid_study.order_free import Rankings
 from covid_study.pretext import Probe, load_encoder, train_pretext
 from covid_study.pretext import features as encoder_features
+from covid_study.processes import spread
 from covid_study.sampling import select
 from covid_study.training import find_device
 
@@ -38,17 +40,18 @@ def volumes(p) -> Volumes:
     kept = store(p)
     split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
     table = split.loc[kept.table["exam_id"]]
-    _check_splits(table, kept.left_out)
+    _check_splits(table, kept.left_out, p.cohort.classes)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
     return Volumes(table, data, kept.folder.name)
 
 
-def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame) -> None:
-    """Both classes to train on and both to test with; the validation split may be empty (see exams.split_exams)."""
+def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:
+    """Every class to train on and to test with; the validation split may be empty (see exams.split_exams)."""
+    words = ("negative", "positive") if len(classes) == 2 else outputs(classes)
     for split in ("train", "test"):
-        positive = table.loc[table["split"] == split, "finding"] == "covid"
-        for there, what in ((positive.any(), "positive"), ((~positive).any(), "negative")):
-            if not there:
+        there = numbers(table.loc[table["split"] == split, "finding"], classes)
+        for number, what in enumerate(words):
+            if number not in there:
                 lines = "".join(
                     f"\n- exam {row.exam_id} was left out: {row.problem}"
                     for row in left_out.head(5).itertuples()
@@ -99,16 +102,12 @@ def pretext(
     def compute(folder: Path) -> None:
         probed = v.table[v.table["split"] == "train"]
         probe = Probe(v.of(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
-        title = variant.replace("_", " ")
-        train_pretext(
-            folder,
-            v.of(config["train"]),
-            v.of(validation),
-            **settings,
-            device=v.data.device,
-            probe=probe,
-            title=title,
-        )
+        given = settings | {"probe": probe, "title": variant.replace("_", " ")}
+        exams, device = (v.of(config["train"]), v.of(validation)), v.data.device
+        if p.study.processes == 1:
+            train_pretext(folder, *exams, device=device, **given)
+        else:
+            spread(train_pretext, folder, *exams, device=device, processes=p.study.processes, **given)
 
     return artefact(paths.build(p.study.name) / "pretext", variant, config, ["pretext"], compute)
 
@@ -233,9 +232,13 @@ def run(
         before += pretext_seconds(encoder)
     trained = {encoder, ranked.pretext if ranked else None} - {None}
     spent = [pd.read_csv(folder / "history.csv") for folder in trained]
+    positives, classes = ids(v, "train", True), tuple(p.cohort.classes)
+    of_each = np.bincount(
+        numbers(v.table.loc[[*positives, *negatives], "finding"], classes), minlength=len(classes)
+    )
     return Run(
         volumes=v.key,
-        positives=tuple(ids(v, "train", True)),
+        positives=tuple(positives),
         negatives=tuple(negatives),
         validation=tuple(ids(v, "validation")),
         test=tuple(ids(v, "test")),
@@ -244,6 +247,8 @@ def run(
         seed=seed,
         encoder=str(encoder) if encoder else None,
         online=online,
+        classes=classes,
+        class_sizes=tuple(of_each.tolist()),
         before=before,
         exams_before=int(sum(history["exams_seen"].sum() for history in spent)),
         flops_before=float(sum(history["flops"].sum() for history in spent)),

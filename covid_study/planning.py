@@ -88,6 +88,7 @@ def plan(
     name: str | None = None,
     root: Path | None = None,
     executor: str | None = None,
+    processes: int | None = None,
 ) -> Run:
     """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
 
@@ -99,9 +100,11 @@ def plan(
     values = params.load_profile(file)
     name = name or file.stem
     paths.build(name)  # refuses a name that cannot be a folder
-    asked = {"device": device, "executor": executor}
+    asked = {"device": device, "executor": executor, "processes": processes}
     values["study"].update(
-        profile=file.stem, name=name, **{key: value for key, value in asked.items() if value}
+        profile=file.stem,
+        name=name,
+        **{key: value for key, value in asked.items() if value not in (None, "")},
     )
     if exams or values["cohort"]["exams"]:
         values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root))

@@ -1,6 +1,9 @@
 """Pre-training with the pretext task, the features it gives, and a linear probe of what they know (paper A, IV-B and C)."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,9 @@ from covid_study.networks import build
 from covid_study.probes import probe_scores
 from covid_study.training import counted_flops, fit, in_batches, to_input
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 VALIDATION_DRAWS = 4  # scrambles of each validation exam
 
 
@@ -28,10 +34,11 @@ def train_pretext(
     pretext: dict,
     epochs: int,
     seed: int,
-    device: torch.device,
-    probe: "Probe",
+    probe: Probe,
+    device: torch.device | None = None,
     permutation_set: str = "optimal",
     title: str = "pretext",
+    fabric: Fabric | None = None,
 ) -> pd.DataFrame:
     """Pre-train an encoder on Rubik's cube (`masking=False`) or Rubik's cube Pro (paper A, IV-B and IV-F1).
 
@@ -43,11 +50,14 @@ def train_pretext(
         volumes, validation: uint8 (n, z, y, x), the exams to train on and to measure accuracy on.
         network, pretext: the sections of the parameters.
         probe: measured before the first epoch (epoch 0) and every `probe_every` epochs.
+        device: to train on; None: that of `fabric`.
         permutation_set: see `rubiks_cube.permutations`, `kind`.
+        fabric: see `training.fit`; the first process alone measures and writes.
 
     Returns:
         The history, one row an epoch; epoch 0 is the untrained network.
     """
+    device, first = (fabric.device, fabric.is_global_zero) if fabric else (device, True)
     torch.manual_seed(seed)
     table = rubiks_cube.permutations(pretext["permutations"], kind=permutation_set)
     table = torch.from_numpy(table).to(device)
@@ -70,7 +80,7 @@ def train_pretext(
         return row
 
     before = Path(folder) / "epoch0.csv"
-    if not before.is_file():
+    if first and not before.is_file():
         untrained = pd.DataFrame([{"epoch": 0, **measure(0, model)}])
         write_atomically(before, lambda path: untrained.to_csv(path, index=False))
     history = fit(
@@ -86,7 +96,10 @@ def train_pretext(
         precision=network["precision"],
         after_epoch=measure,
         title=title,
+        fabric=fabric,
     )
+    if not first:
+        return history
     one = torch.zeros(1, dtype=torch.long, device=device)
     flops = counted_flops(model, lambda: loss_of(model, one, torch.Generator(device).manual_seed(0))[0])
     history = history.assign(exams_seen=len(volumes), flops=flops * len(volumes))

@@ -55,6 +55,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def is_shown() -> bool:
+    """Is a display running now? One inside it prints no lines of its own."""
+    return bool(_open)
+
+
 def read_live(path: Path) -> dict | None:
     """The state that a kernel last wrote: desc, done, total, left (seconds or None), at; None where there is none."""
     try:

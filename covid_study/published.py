@@ -1,7 +1,8 @@
 """The numbers that the papers print, as data, so that no notebook holds one typed by hand.
 
-`data/published/A.III.csv` is Table III of paper A, and so on: `printed` is the number as it stands there, slips
-included; what is odd about it is in `note`. `value` is the same as a fraction (scores), hours or a count.
+`data/published/A.III.csv` is Table III of paper A, `B.3.csv` Table 3 of paper B, and so on: `printed` is the number as it
+stands there, slips included; what is odd about it is in `note`. `value` is the same as a fraction (scores), hours or a
+count; paper A prints scores in per cent, paper B as fractions.
 """
 
 from functools import lru_cache
@@ -40,7 +41,7 @@ def _read(name: str) -> tuple[str, pd.DataFrame]:
     remarks = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#"))
     frame = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
     value = pd.to_numeric(frame["printed"].str.replace(",", ""))
-    frame["value"] = value.where(frame["unit"] != "%", value / 100)
+    frame["value"] = value.mask(frame["unit"] == "%", value / 100).mask(frame["unit"] == "M", value * 1e6)
     frame.insert(0, "table", name)
     return remarks, frame[["table", "row", "label", "column", "metric", "value", "printed", "unit", "note"]]
 
@@ -49,18 +50,32 @@ def table(name: str) -> pd.DataFrame:
     """A table of a paper, tidy: one printed number a row, in the order of the paper.
 
     Args:
-        name: paper and number, e.g. "A.III".
+        name: paper and number, e.g. "A.III" or "B.3".
 
     Returns:
         Columns `table`, `row`, `label` (in words), `column`, `metric`, `value`, `printed`, `unit`, `note`.
-        Metrics: `precision`, `recall`, `f1` (fractions), `hours`, `count`, `low` and `high` (ends of a
-        range).
+        Metrics of paper A: `precision`, `recall`, `f1` (fractions), `hours`, `count`, `low` and `high` (ends of a
+        range). Of paper B: `acc`, `f1`, `gmean`, `sen`, `spe`, `auc`, `pre` (fractions; `sen_cap` and the like where
+        they are of another class than COVID-19) and `sen_fall`, each with its deviation over repeats (`acc_sd`)
+        where there is one; `params`, `cases`, `images`.
 
     >>> t = table("A.III").set_index(["row", "column", "metric"])
     >>> t.loc[("both", "56%", "f1"), "printed"], t.loc[("both", "56%", "recall"), "printed"]
     ('86.0', '80.0')
+    >>> table("B.4").set_index(["row", "column", "metric"]).loc[("resnet50", "dsn", "params"), "value"]
+    np.float64(23590000.0)
     """
     return _read(name)[1].copy()
+
+
+def decimals(name: str) -> int | None:
+    """How many decimals paper B prints its scores with; None where a table has no scores printed as fractions.
+
+    >>> decimals("B.3"), decimals("B.8"), decimals("B.2"), decimals("A.III")
+    (3, 2, None, None)
+    """
+    printed = table(name).query("unit == '' and metric not in ('low', 'high')")["printed"]
+    return int(printed.str.partition(".")[2].str.len().max()) if len(printed) else None
 
 
 def remarks(name: str) -> str:

@@ -224,7 +224,9 @@ class RubiksCubeNet(nn.Module):
 
     def forward(self, cubes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         if self.siamese:
-            features = self.encoder(cubes.flatten(0, 1).unsqueeze(1)).reshape(len(cubes), -1)
+            features = (
+                self.encoder(cubes.flatten(0, 1).unsqueeze(1)).unflatten(0, (len(cubes), CUBES)).flatten(1)
+            )
         else:
             features = self.encoder(assemble(cubes))
         hidden = self.trunk(features)

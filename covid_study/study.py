@@ -232,6 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--executor", help="in_process, dask, or the address of a Dask scheduler")
+    parser.add_argument(
+        "--processes", type=int, help="that train a network together, one a GPU (default: the profile's)"
+    )
     parser.add_argument("--kernel", help="a Jupyter kernel (default: this interpreter)")
     parser.add_argument("--name", help="the folder below build/ and reports/ (default: the profile's name)")
     parser.add_argument("--notebooks", help="only these, e.g. 03,04")
@@ -240,8 +243,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         run = plan(
-            given.profile, given.exams, given.device, given.kernel, given.name, executor=given.executor
-        )
+            given.profile, given.exams, given.device, given.kernel, given.name,
+            executor=given.executor, processes=given.processes,
+        )  # fmt: skip
         if given.list:
             for notebook in choose(run.notebooks, given.notebooks):
                 status = notebook.status()

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,14 +15,18 @@ from IPython.display import HTML
 
 from covid_study.errors import StudyError
 from covid_study.executors import completed
-from covid_study.experiments import Run, Volumes, timing, train
+from covid_study.experiments import Run, Volumes, timing
 from covid_study.progress import duration, progress
 
 _held: dict[tuple[str, str], Volumes] = {}  # on a worker: the volumes on its device, moved there once
 
 
 def sweep(
-    runs: Mapping[str, Run], volumes: Volumes, folder: Path, executor: str = "in_process"
+    runs: Mapping[str, Run],
+    volumes: Volumes,
+    folder: Path,
+    executor: str = "in_process",
+    processes: int = 1,
 ) -> dict[str, Path]:
     """Train all runs that are not there yet; a run that fails is told with its traceback and takes no other along.
 
@@ -31,18 +34,22 @@ def sweep(
         runs: by a name for the display; runs of the same configuration are trained once.
         folder: `build/P/runs`; on a cluster its workers must see the same folder.
         executor: see `executors.completed`. A local cluster has one worker a GPU, without GPUs one a core.
+        processes: that train each run together, one run after the other (see `processes`).
 
     Returns:
         Name to result folder.
 
     Raises:
+        ValueError: several processes on a cluster.
         StudyError: after all runs, naming those that failed.
     """
+    if processes > 1 and executor != "in_process":
+        raise ValueError("a run is trained by several processes here, or as a whole on a cluster")
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
     device = volumes.data.device
     if executor == "in_process":
-        attempt, given = partial(_attempt, todo, folder), volumes
+        attempt, given = partial(_attempt, todo, folder, processes=processes), volumes
     else:
         given = replace(volumes, data=volumes.data.cpu())
         attempt = partial(_attempt_on_worker, todo, Path(folder).resolve(), device.type)
@@ -73,18 +80,13 @@ def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
     rows, first = {}, {}
     for name, run in runs.items():
         result = run.folder(folder)
-        exams = len(run.positives) + len(run.negatives)
-        if run.online and run.online["strategy"] == "oversampling":
-            exams = 2 * max(len(run.positives), len(run.negatives))
-        seen = exams * run.training["epochs"]
-        pace = paces.get(_kind(run.volumes, run.network), float("nan"))
-        state, seconds = "to compute", pace * seen
+        state, seconds = "to compute", paces.get(run.kind, float("nan")) * run.seen
         if result.is_dir():
             state, seconds = "there", timing(result)["train_seconds"]
         elif result in first:
             state, seconds = f"same as {first[result]}", 0.0
         first.setdefault(result, name)
-        rows[name] = {"state": state, "exams_seen": seen, "seconds": seconds}
+        rows[name] = {"state": state, "exams_seen": run.seen, "seconds": seconds}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["state", "exams_seen", "seconds"])
 
 
@@ -123,21 +125,16 @@ def plan_table(plan: pd.DataFrame) -> HTML:
 def _paces(folder: Path) -> dict[str, float]:
     """Seconds an exam seen of the runs that are there, by what they have in common."""
     found: dict[str, list[float]] = {}
-    for record in sorted(Path(folder).glob("run-*/config.json")):
-        config, took = json.loads(record.read_text())["config"], timing(record.parent)
-        kind = _kind(config["volumes"], config["network"])
-        found.setdefault(kind, []).append(took["train_seconds"] / max(1, took["exams_seen"]))
+    for record in sorted(Path(folder).glob("*/timing.json")):
+        took = timing(record.parent)
+        found.setdefault(took["kind"], []).append(took["train_seconds"] / max(1, took["exams_seen"]))
     return {kind: float(pd.Series(values).median()) for kind, values in found.items()}
 
 
-def _kind(volumes: str, network: dict) -> str:
-    return json.dumps([volumes, network], sort_keys=True)
-
-
-def _attempt(runs: Mapping[str, Run], folder: Path, name: str, volumes: Volumes) -> str:
+def _attempt(runs: Mapping[str, Run], folder: Path, name: str, volumes: Volumes, processes: int = 1) -> str:
     """Train one run; returns the traceback of what went wrong, or nothing."""
     try:
-        train(runs[name], volumes, folder, title=name)
+        runs[name].train(volumes, folder, name, processes)
     except Exception:  # whatever it is, it is told after the others
         return traceback.format_exc()
     return ""

@@ -11,6 +11,7 @@ from IPython.display import HTML
 from covid_study import published as papers
 from covid_study.cache import write_atomically
 from covid_study.errors import StudyError
+from covid_study.slice_metrics import PATIENT
 
 KEY = ["row", "column", "metric"]
 COLUMNS = [
@@ -25,6 +26,7 @@ COLUMNS = [
     "high",
     "seeds",
     "published",
+    "published_sd",
     "in_paper",
 ]
 HEADS = {
@@ -33,14 +35,37 @@ HEADS = {
     "f1": "F1",
     "auc": "AUC",
     "average_precision": "Av. prec.",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
     "hours": "Training",
     "count": "Exams",
     "range": "Range",
     "precision_validation": "Prec.*",
     "recall_validation": "Recall*",
     "f1_validation": "F1*",
+    "acc": "ACC",
+    "gmean": "G-mean",
+    "sen": "SEN",
+    "sen_fall": "Change of SEN",
+    "spe": "SPE",
+    "pre": "PRE",
+    "params": "Parameters",
+    "cases": "Cases",
+    "images": "Slices",
 }
-COLUMN_HEADS = {"all": "ALL", "none": "No strategy", "ohem": "OHEM", "focal": "Focal loss"}
+COUNTS = ("count", "low", "high", "cases", "images", "params")  # metrics that are no scores
+COLUMN_HEADS = {
+    "all": "ALL",
+    "none": "No strategy",
+    "ohem": "OHEM",
+    "focal": "Focal loss",
+    "covid": "COVID-19",
+    "cap": "CAP",
+    "non_pneumonia": "Non-pneumonia",
+    "dsn": "DSN",
+    "dsn_saal": "DSN-SAAL",
+}
 STYLE = """<style>
 .study-table{overflow-x:auto;margin:0 0 1.2em}
 .study-table table{border-collapse:collapse;font-size:12.5px;line-height:1.3;font-variant-numeric:tabular-nums;
@@ -55,6 +80,7 @@ STYLE = """<style>
 .study-table tbody tr:last-child{border-bottom:1.5px solid currentColor}
 .study-table th.row{text-align:left!important;font-weight:600;white-space:normal;min-width:8.5em;max-width:13em}
 .study-table .key{text-align:left!important;font-size:10.5px;opacity:.68;line-height:1.56}
+.study-table th.wrap{white-space:normal}
 .study-table .first{border-left:1px solid rgba(128,128,128,.28)}
 .study-table .small,.study-table .paper{font-size:10.5px;opacity:.68;font-weight:400}
 .study-table .paper{opacity:.95;color:#0072b2}
@@ -87,11 +113,11 @@ def join_published(results: pd.DataFrame, name: str | None, table: str | None = 
     """
     ours = _checked(results)
     if name is None:
-        joined = ours.assign(published=np.nan, in_paper=False)
+        joined = ours.assign(published=np.nan, published_sd=np.nan, in_paper=False)
     else:
-        paper = papers.table(name).rename(columns={"value": "published"})
+        paper = _with_deviations(papers.table(name).rename(columns={"value": "published"}))
         ours = pd.concat([ours, _training_periods(ours, paper)], ignore_index=True)
-        paper = paper[[*KEY, "label", "published"]].assign(in_paper=True)
+        paper = paper[[*KEY, "label", "published", "published_sd"]].assign(in_paper=True)
         joined = paper.merge(ours, on=KEY, how="outer", suffixes=("", "_ours"))
         joined["label"] = joined["label"].fillna(joined["label_ours"])
         joined["in_paper"] = joined["in_paper"].eq(True)
@@ -101,6 +127,14 @@ def join_published(results: pd.DataFrame, name: str | None, table: str | None = 
     first = joined.dropna(subset="label").drop_duplicates("row").set_index("row")["label"]
     joined["label"] = [first.get(row, label) for row, label in zip(joined["row"], labels, strict=True)]
     return joined.assign(table=table or name or "")[COLUMNS]
+
+
+def _with_deviations(paper: pd.DataFrame) -> pd.DataFrame:
+    """The deviation of a score, a row of its own in the published table, beside the score it belongs to."""
+    deviation = paper["metric"].str.endswith("_sd")
+    of = paper[deviation].assign(metric=paper["metric"].str.removesuffix("_sd"))
+    of = of.rename(columns={"published": "published_sd"})[[*KEY, "published_sd"]]
+    return paper[~deviation].merge(of, on=KEY, how="left")
 
 
 def _checked(results: pd.DataFrame) -> pd.DataFrame:
@@ -146,13 +180,18 @@ def duration(hours: float) -> str:
     return f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:.1f} h"
 
 
-def _text(metric: str, value, digits: int = 1) -> str:
+def _text(metric: str, value, digits: int = 1, decimals: float | None = None) -> str:
+    """A value for a cell; scores in per cent, or as fractions with so many decimals where those are given."""
     if value is None or pd.isna(value):
         return ""
     if metric == "hours":
         return duration(value)
-    if metric in ("count", "low", "high"):
+    if metric == "params":
+        return f"{value / 1e6:.2f} M"
+    if metric in COUNTS:
         return f"{value:,g}" if value < 1e6 else f"{value:,.0f}"
+    if decimals is not None and pd.notna(decimals):
+        return f"{value:.{int(decimals)}f}"
     return f"{100 * value:.{digits}f}"
 
 
@@ -167,6 +206,20 @@ def column_head(column: str) -> str:
     return column.replace("%", " %") if column.endswith("%") else column.replace("_", " ").capitalize()
 
 
+def metric_head(metric: str) -> str:
+    """The heading of a score.
+
+    >>> metric_head("f1"), metric_head("gmean_patient"), metric_head("sen_cap")
+    ('F1', 'G-mean by patient', 'SEN CAP')
+    """
+    if metric.endswith(PATIENT):
+        return f"{metric_head(metric.removesuffix(PATIENT))} by patient"
+    score, _, finding = metric.partition("_")
+    if score in ("sen", "pre") and finding in COLUMN_HEADS:
+        return f"{HEADS[score]} {COLUMN_HEADS[finding]}"
+    return HEADS.get(metric, metric.replace("_", " "))
+
+
 def side_by_side(
     results: pd.DataFrame,
     published: str | None,
@@ -175,10 +228,13 @@ def side_by_side(
     sizes: Mapping[str, int] | None = None,
     title: str | None = None,
     notes: Sequence[str] = (),
+    decimals: int | None = None,
+    over: str = "test exams",
 ) -> HTML:
     """A table of the paper with ours beside each value, for a notebook.
 
-    Each cell has our value (per cent; mean and deviation over seeds), its 95 % interval, and the paper's value.
+    Each cell has our value (in per cent, or as fractions where the paper prints them so; mean and deviation over seeds),
+    its 95 % interval, and the paper's value with its deviation, where it has one.
     Rows and columns are the paper's; rows that it lacks follow and are marked. What was not run has a dash.
 
     Args:
@@ -187,6 +243,8 @@ def side_by_side(
         metrics: which scores to show; the paper's unless given.
         sizes: number of negatives of ours in each column, shown in the head beside the paper's.
         title: said first in the caption. notes: sentences below the table.
+        decimals: of scores as fractions; as the paper prints them unless given, per cent where it prints per cent.
+        over: what the interval is over.
     """
     own = [*KEY, "mean", "value", "sd", "low", "high", "seeds", "label"]
     ours = results[[c for c in own if c in results]]
@@ -195,6 +253,8 @@ def side_by_side(
     frame = join_published(ours, published)
     if "published" in results:
         frame = _from_other_tables(frame, results)
+    hours = frame["metric"] == "hours"
+    frame.loc[hours, ["low", "high"]] = np.nan  # a machine's moods are no interval of the method
     known = set(frame.loc[frame["in_paper"], "row"])
     counts = papers.sizes(published).to_dict() if published else {}
     shown = frame[frame["row"] != "negatives"]
@@ -206,6 +266,9 @@ def side_by_side(
     if not shown.loc[shown["metric"].isin([*metrics, "low", "high"]), "in_paper"].any():
         shown = shown[shown["row"] != "training_period"]  # only scores of ours: no time beside them
     relevant = shown[shown["metric"].isin([*metrics, "low", "high"]) | (shown["row"] == "training_period")]
+    if decimals is None and published:
+        decimals = papers.decimals(published)
+    relevant = relevant.assign(decimals=decimals)
     columns = list(dict.fromkeys(relevant["column"]))
     cells = {tuple(r[k] for k in KEY): r for r in relevant.to_dict("records")}
     units = {}
@@ -216,7 +279,7 @@ def side_by_side(
         _row(r, label, columns, metrics, cells, bool(known) and r not in known)
         for r, label in _rows(relevant)
     )
-    said = _legend(relevant) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
+    said = _legend(relevant, over) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
     caption = "<br>".join(filter(None, [f"<b>{escape(title)}</b>" if title else "", said]))
     below = "".join(f"<div class='small'>{escape(note)}</div>" for note in notes)
     return HTML(
@@ -242,22 +305,32 @@ def _rows(frame: pd.DataFrame) -> list[tuple[str, str]]:
     return list(pd.concat([rows[~last], rows[last]]).itertuples(index=False, name=None))
 
 
-def _legend(frame: pd.DataFrame) -> str:
+def _legend(frame: pd.DataFrame, over: str) -> str:
     ran = frame[frame["mean"].notna()]
     if ran.empty:
         return "Nothing of this table has been run yet; the numbers are the paper's."
-    low, high = int(ran["seeds"].min()), int(ran["seeds"].max())
-    seeds = f"{high} seed{'s' * (high > 1)}" if low == high else f"{low} to {high} seeds"
-    interval = "95 % interval over test exams" + (" and seeds" if high > 1 else "")
-    paper = ", the value printed in <span class='paper'>the paper</span>" if frame["in_paper"].any() else ""
-    scores = "Scores in per cent. " if set(ran["metric"]) - {"count", "low", "high", "hours"} else ""
+    scored = ran[~ran["metric"].isin(COUNTS)]
+    of = (scored if len(scored) else ran)["seeds"]
+    low, high = int(of.min()), int(of.max())
+    seeds = f" ({high} seed{'s' * (high > 1)})"
+    if low < high:
+        seeds = f" ({low} to {high} seeds: those in which a score is defined)"
+    interval = f"95 % interval over {over}" + (" and seeds" if high > 1 else "")
+    value = "mean ± deviation" if frame["published_sd"].notna().any() else "value"
+    paper = (
+        f", the {value} printed in <span class='paper'>the paper</span>" if frame["in_paper"].any() else ""
+    )
+    if scored.empty:
+        seeds = ""  # what the exams are depends on no seed
+    unit = "in per cent" if frame["decimals"].isna().all() else "as fractions"
+    scores = f"Scores {unit}. " if set(ran["metric"]) - {*COUNTS, "hours"} else ""
     below = f", {interval}" if ran[["low", "high"]].notna().all(axis=1).any() else ""
     starred = (
         " * at the threshold chosen on the validation split."
         if any("validation" in m for m in ran["metric"])
         else ""
     )
-    return f"{scores}Each cell: this run ({seeds}){below}{paper}.{starred}"
+    return f"{scores}Each cell: this run{seeds}{below}{paper}.{starred}"
 
 
 def _head(columns, metrics, counts, sizes, units) -> str:
@@ -270,12 +343,13 @@ def _head(columns, metrics, counts, sizes, units) -> str:
         ]
         under = units.get(column) or " · ".join(filter(None, known))
         under = f"<br><span class='small'>{under}</span>" if under else ""
-        groups += f"<th class='first' colspan='{width}'>{escape(column_head(column))}{under}</th>"
+        look = "first wrap" if metrics == ["range"] else "first"
+        groups += f"<th class='{look}' colspan='{width}'>{escape(column_head(column))}{under}</th>"
     top = f"<tr><th></th><th></th>{groups}</tr>"
     if metrics == ["range"] or metrics == ["count"]:
         return top
     names = "".join(
-        f"<th class='{'first' if i == 0 else ''}'>{escape(HEADS.get(m, m.replace('_', ' ')))}</th>"
+        f"<th class='{'first wrap' if i == 0 else 'wrap'}'>{escape(metric_head(m))}</th>"
         for _ in columns
         for i, m in enumerate(metrics)
     )
@@ -307,18 +381,22 @@ def _cell(record: dict | None, interval: bool, in_paper: bool) -> str:
     """Up to three lines: ours, its interval, the paper's; the same lines in all cells of a row."""
     if record is None:
         return ""
-    metric = record["metric"]
-    ours = _text(metric, record["mean"]) or "–"
+    metric, decimals = record["metric"], record["decimals"]
+    ours = f"<b>{_text(metric, record['mean'], decimals=decimals) or '–'}</b>"
     if pd.notna(record["sd"]) and pd.notna(record["mean"]) and metric != "hours":
-        ours = f"<b>{ours}</b><span class='small'> ±{_text(metric, record['sd'])}</span>"
-    else:
-        ours = f"<b>{ours}</b>"
+        ours += f"<span class='small'> ±{_text(metric, record['sd'], decimals=decimals)}</span>"
     lines = [ours]
     if interval:
-        low, high = _text(metric, record["low"], 0), _text(metric, record["high"], 0)
-        lines.append(f"<span class='small'>{low}–{high}</span>" if low and high else "&nbsp;")
+        low, high = (
+            _text(metric, record[end], 0, None if pd.isna(decimals) else 2) for end in ("low", "high")
+        )
+        dash = " to " if "-" in low else "–"
+        lines.append(f"<span class='small'>{low}{dash}{high}</span>" if low and high else "&nbsp;")
     if in_paper:
-        lines.append(f"<span class='paper'>{_text(metric, record['published']) or '–'}</span>")
+        paper = _text(metric, record["published"], decimals=decimals) or "–"
+        if pd.notna(record["published_sd"]):
+            paper += f" ±{_text(metric, record['published_sd'], decimals=decimals)}"
+        lines.append(f"<span class='paper'>{paper}</span>")
     return "<br>".join(lines)
 
 

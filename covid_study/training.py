@@ -1,8 +1,11 @@
 """One training loop for every network of the study, and the classifier it trains (paper A, IV-F2)."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,8 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from covid_study.cache import write_atomically
 from covid_study.errors import ParameterError
 from covid_study.losses import online_loss
+from covid_study.optimisers import optimiser_of
 from covid_study.progress import progress
+from covid_study.whole_batch import set_up
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CHECKPOINT_SECONDS = 30.0  # between two: writing one takes as long as a step or more
 LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
 OrderOf = Callable[
     [torch.Generator], torch.Tensor
@@ -80,15 +89,20 @@ def fit(
     seed: int,
     device: torch.device,
     folder: Path,
+    optimiser: str = "adam",
+    weight_decay: float = 0.0,
     precision: str = "float32",
     after_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
     order_of: OrderOf | None = None,
     title: str = "training",
+    fabric: Fabric | None = None,
 ) -> pd.DataFrame:
-    """Train `model` in place; killed, it goes on from its last whole epoch with the same numbers.
+    """Train `model` in place; killed, it goes on from its last checkpoint with the same numbers.
 
-    Choice: Adam as in the paper, its initial rate of 1e-3 lowered to zero along a cosine; the last epoch is the result, so
-    that no choice looks at the validation split.
+    A checkpoint is written after an epoch when the last one is `CHECKPOINT_SECONDS` old, and after the last epoch: a kill
+    costs at most so long and the epoch it falls in.
+
+    Choice: the last epoch is the result, so that no choice looks at the validation split.
 
     Args:
         n: exams of an epoch; `loss_of(model, index, generator)` gets a batch of their numbers and returns the loss
@@ -96,8 +110,12 @@ def fit(
         order_of: which n exams come in an epoch and in which order; None: the exams 0 to n - 1, each once, at random.
         seed: of the order of exams and of all that is drawn on the way; each epoch has its own stream.
         folder: keeps `checkpoint.pt` while it runs.
+        optimiser: adam, sgd or adamw, see `optimisers.optimiser_of`.
         precision: "float32" or "bf16" (autocast).
         after_epoch: called with the number of epochs done and the model; returns further columns of the history.
+        fabric: of the processes that train together, each of which calls this (see `processes`); None: this one alone.
+            Losses and weights are those of one process, rounding aside. The first process alone writes the checkpoint
+            and calls `after_epoch`.
 
     Returns:
         One row an epoch: epoch (from 1), loss, what `loss_of` and `after_epoch` report, seconds.
@@ -105,28 +123,36 @@ def fit(
     Raises:
         FloatingPointError: the loss is no longer finite.
     """
-    model.to(device, memory_format=torch.channels_last_3d)
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type != "mps")
+    in_3d = any(p.ndim == 5 for p in model.parameters())
+    model.to(device, memory_format=torch.channels_last_3d if in_3d else torch.channels_last)
     sizes = _batch_sizes(n, batch_size)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs * len(sizes))
+    stepper, scheduler = optimiser_of(
+        model, optimiser, learning_rate, weight_decay, epochs * len(sizes), device
+    )
     checkpoint, history, done = Path(folder) / "checkpoint.pt", [], 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
-        for part, values in zip((model, optimiser, scheduler), state["parts"], strict=True):
+        for part, values in zip((model, stepper, scheduler), state["parts"], strict=True):
             part.load_state_dict(values)
         history, done = state["history"], len(state["history"])
+    network, backward, first = model, torch.Tensor.backward, True
+    if fabric is not None:
+        network, stepper = set_up(fabric, model, stepper)
+        backward, first = fabric.backward, fabric.is_global_zero
+    written = time.perf_counter()
     for epoch in progress(range(done + 1, epochs + 1), title, epochs - done):
         started = time.perf_counter()
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
+        torch.manual_seed(seed * 1_000_003 + epoch)  # what dropout draws from
         order = order_of(generator) if order_of else torch.randperm(n, generator=generator, device=device)
-        model.train()
+        network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss, measures = loss_of(model, index, generator)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
+                loss, measures = loss_of(network, index, generator)
+            stepper.zero_grad(set_to_none=True)
+            backward(loss)
+            stepper.step()
             scheduler.step()
             for name, value in {"loss": loss.detach(), **measures}.items():
                 logged[name] = logged.get(name, 0.0) + value * len(index) / n
@@ -136,11 +162,15 @@ def fit(
                 f"{title}: the loss is {row['loss']} in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
             )
         row["seconds"] = time.perf_counter() - started  # training alone, without what `after_epoch` measures
-        # plain floats: a number from numpy would make the checkpoint unreadable
-        row.update({k: float(v) for k, v in (after_epoch(epoch, model) if after_epoch else {}).items()})
+        if after_epoch and first:
+            # plain floats: a number from numpy would make the checkpoint unreadable
+            row.update({k: float(v) for k, v in after_epoch(epoch, model).items()})
         history.append(row)
-        state = {"parts": [part.state_dict() for part in (model, optimiser, scheduler)], "history": history}
-        write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+        if first and (epoch == epochs or time.perf_counter() - written >= CHECKPOINT_SECONDS):
+            parts = [part.state_dict() for part in (model, stepper, scheduler)]
+            state = {"parts": parts, "history": history}
+            write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+            written = time.perf_counter()
     return pd.DataFrame(history)
 
 

@@ -1,8 +1,7 @@
-"""Which differences of F1 can be told apart: the marks for the tables, and sentences built from the numbers of `power`."""
+"""Which differences of F1 can be told apart: those that the paper prints, and sentences built from the numbers of `power`."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,13 @@ from covid_study import power
 from covid_study import published as papers
 from covid_study.claims import CLAIMS, FEWEST
 from covid_study.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE
+from covid_study.power_marks import SCORES, Scored, marks
 from covid_study.power_spread import Spread
+from covid_study.tables import column_head
 from covid_study.verdicts import listed
 
 TABLES = ("A.III", "A.IV", "A.V", "A.VI", "A.VII")
 CLAIMED = ("A.III", "A.V")  # the text says which of their rows is better
-SCORES = ["precision", "recall", "f1"]
-COLUMNS = ["table", "row", "above", "column", "f1", "difference", "of_test", "of_all", "mark"]
 SPREAD = (
     "runs",
     "F1 of the middle run",
@@ -31,49 +30,6 @@ SPREAD = (
 Place = tuple[str, str, str]  # table, row and column
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What scores were measured on: exams of each class, and runs a row."""
-
-    positives: int
-    negatives: int
-    seeds: int = 1
-
-
-def marks(
-    pairs: Sequence[tuple[str, str, str, str, dict, dict]],
-    on: Scored,
-    spreads: Mapping[str, Spread | None] | Spread | None,
-    n: int = 1000,
-) -> pd.DataFrame:
-    """Mark each difference of F1 by whether this test can tell it from chance (paper A, V-B, eq. 8 and 9).
-
-    Args:
-        pairs: table, row and the row above in words, column, and the `precision`, `recall`, `f1` of both.
-        on: exams and seeds behind the scores. spreads: how runs differ, one for all or by column; None: not known.
-        n: simulated tests.
-
-    Returns:
-        table, row, above, column, f1, difference, of_test and of_all (what chance does 19 times in 20: with other test
-        exams; with other trainings too), mark.
-    """
-    rows = []
-    for table, row, above, column, one, other in pairs:
-        spread = spreads.get(column) if isinstance(spreads, Mapping) else spreads
-        difference, chance = one["f1"] - other["f1"], [np.nan, np.nan]
-        if spread is not None:
-            exams = on.positives, on.negatives
-            rates = [power.rates_of(s["precision"], s["recall"], *exams) for s in (one, other)]
-            if np.isfinite(rates).all():
-                chance = [
-                    power.by_chance(*rates, spread, *exams, seeds=on.seeds, n=n, training=training)
-                    for training in (False, True)
-                ]
-        mark = power.distinguishable(difference, *chance)
-        rows.append((table, row, above, column, one["f1"], difference, *chance, mark))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
 def of_published(spread: Spread | None, n: int = 1000) -> pd.DataFrame:
     """The differences between the rows of Tables III to VII of paper A, marked for its test and one run a row.
 
@@ -85,7 +41,8 @@ def of_published(spread: Spread | None, n: int = 1000) -> pd.DataFrame:
     """
     cells, words = {}, {}
     for name in TABLES:
-        for r in papers.table(name).query("metric in @SCORES").to_dict("records"):
+        printed = papers.table(name)
+        for r in printed[printed["metric"].isin(SCORES)].to_dict("records"):
             cells.setdefault((name, r["row"], r["column"]), {})[r["metric"]] = r["value"]
             words[name, r["row"]] = r["label"]
     pairs = []
@@ -116,29 +73,6 @@ def _published_pairs(places: list[Place]) -> Iterator[tuple[str, Place, Place]]:
             for column in {"largest": columns[-1:], "smaller": columns[:-1]}.get(claim.sizes, columns):
                 one = (name, claim.one, column)
                 yield f"{name}, claims", one, (name, claim.other, claim.against or column)
-
-
-def of_results(joined: pd.DataFrame, on: Scored, spreads: Mapping[str, Spread | None], n: int = 1000):
-    """Our own table, each row against the row above, marked for our test and seeds: as `marks`.
-
-    Args:
-        joined: what `ablation_report.joined` returns. spreads: of `power_spread.spreads`.
-    """
-    ours = joined[joined["mean"].notna() & joined["metric"].isin(SCORES)]
-    words = joined.drop_duplicates("row").set_index("row")["label"]
-    cells = {
-        key: part.set_index("metric")["mean"].reindex(SCORES)
-        for key, part in ours.groupby(["row", "column"], sort=False)
-    }
-    pairs = []
-    for column in dict.fromkeys(column for _, column in cells):
-        rows = [row for row in dict.fromkeys(joined["row"]) if (row, column) in cells]
-        for above, row in zip(rows, rows[1:], strict=False):
-            scores = cells[row, column].to_dict(), cells[above, column].to_dict()
-            pairs.append(("ours", words[row], words[above], column, *scores))
-    order = list(dict.fromkeys(joined["row"].map(words)))
-    found = marks(pairs, on, spreads, n)
-    return found.sort_values("row", key=lambda r: r.map(order.index), kind="stable", ignore_index=True)
 
 
 def spread_table(spreads: Mapping[str, Spread | None], n: int = 1000) -> pd.DataFrame:
@@ -200,7 +134,7 @@ def spread_sentence(spreads: Mapping[str, Spread | None], n: int = 1000) -> str:
         found = power.simulate(s.rates, s.rates, s, s.positives, s.negatives, n=n).std() / np.sqrt(2)
         if not s.sd / 1.5 <= found <= 1.5 * s.sd:
             text += (
-                f" At {s.column.replace('%', ' %')} the simulation gives a deviation of {_points(found)} points where "
+                f" At {column_head(s.column)} the simulation gives a deviation of {_points(found)} points where "
                 f"{_points(s.sd)} were measured: its marks there are not to be relied on."
             )
     return text

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from covid_study import ablation_report as report  # noqa: E402
 from covid_study import figures_ablation, periods, pipeline, tables  # noqa: E402
 from covid_study.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR  # noqa: E402
+from covid_study.power import APART, CHANCE, UNKNOWN  # noqa: E402
 
 SIZES = {"14%": 10, "56%": 40, "all": 72}
 
@@ -54,6 +55,21 @@ def test_claims_table_shows_ours_the_papers_and_the_verdict():
     assert "3 seeds" in report.claims_table(checked(seeds=3), "Claims").data
     assert "no interval" in report.claims_table(undefined(), "Claims").data
     assert "None of the rows" in report.claims_table(checked()[:0], "Claims").data
+
+
+def test_the_sign_stands_behind_what_can_be_told_from_chance():
+    marked = checked().assign(mark=[APART, CHANCE, None], published_mark=[CHANCE, APART, None])
+    html = report.claims_table(marked, "Claims").data
+    assert (
+        html.count("<b>+4.2†</b>") == 1
+        and html.count(">+3.0†</span>") == 1
+        and "† a difference of F1" in html
+    )
+    none = report.claims_table(checked().assign(mark=[CHANCE, CHANCE, None]), "Claims").data
+    assert "No difference of F1 at 0.5 here" in none and "†" not in none
+    nothing = report.claims_table(checked().assign(mark=[UNKNOWN, UNKNOWN, None]), "Claims").data
+    assert "cannot be said from these runs" in nothing and "†" not in nothing
+    assert "†" not in report.claims_table(checked(), "Claims").data
 
 
 def test_rows_that_the_paper_lacks_are_named_and_columns_ordered():

@@ -200,6 +200,16 @@ def test_what_is_done_once_an_epoch_is_spread_over_an_epoch_in_use():
     assert methods.Seconds(6.4, once=2.0).per_exam(setting) == pytest.approx(0.1 + 0.001)
 
 
+def test_an_epoch_is_charged_its_share_of_a_checkpoint(tmp_path, monkeypatch):
+    setting = methods.Setting("x", (24, 16, 12), batch=4, exams=8, epoch=80, width=0.125)
+    loop = methods.Loop(methods.network(setting), setting, *methods.random_exams(setting), CPU, tmp_path)
+    # an epoch in use is ten of those measured: 10 s of the 30 between two checkpoints; a longer one has its own
+    assert [loop.share(passes) for passes in (1.0, 3.0, 60.0)] == pytest.approx([1 / 3, 1, 1])
+    monkeypatch.setattr(methods.Loop, "checkpoint_seconds", lambda *_: 1000.0)
+    monkeypatch.setattr(methods.Loop, "share", lambda *_: 0.25)
+    assert loop().once == 250.0
+
+
 def test_too_little_memory_is_a_row_not_a_crash(tmp_path, monkeypatch):
     step = Classifier.forward
 

@@ -95,6 +95,14 @@ def die_on_ten(key, x):
     return os._exit(1) if key == 10 else key
 
 
+@pytest.mark.parametrize("executor", ["dask", "tcp://cluster:8786"])
+def test_several_processes_a_run_or_a_cluster_but_not_both(executor):
+    values = {"profile": "x", "name": "x", "seeds": [0], "executor": executor}
+    assert params.check(params.Study, values | {"processes": 1}, "mine.yaml").processes == 1
+    with pytest.raises(ParameterError, match=f"'processes'.*EXECUTOR, here {executor}.*set processes: 1"):
+        params.check(params.Study, values | {"processes": 2}, "mine.yaml")
+
+
 @pytest.mark.parametrize("name", ["dusk", "localhost:8786", "http://x:1", ""])
 def test_names_that_are_no_executor_are_refused(name):
     assert not executors.is_executor(name)

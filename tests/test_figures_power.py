@@ -8,7 +8,7 @@ import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 from test_power import TRAINED  # noqa: E402
 
-from covid_study import figures_power, power  # noqa: E402
+from covid_study import figures_power, power, power_marks  # noqa: E402
 from covid_study import verdicts_power as verdicts  # noqa: E402
 
 
@@ -67,14 +67,14 @@ def test_the_table_shows_every_difference_with_its_mark():
             ("A.III", "Both", "Random", "14%", 0.8, 0.042, 0.081, 0.102, power.CHANCE),
             ("A.III", "Both", "Random", "56%", 0.8, -0.3, 0.081, 0.102, power.APART),
             ("A.III", "Top", "Both", "56%", 0.8, 0.09, 0.081, 0.102, power.TRAINING),
-            ("ours", "<Top>", "Both", "56%", 0.8, 0.01, np.nan, np.nan, power.UNKNOWN),
+            ("A.V", "<Top>", "Both", "56%", 0.8, 0.01, np.nan, np.nan, power.UNKNOWN),
         ],
-        columns=verdicts.COLUMNS,
+        columns=power_marks.COLUMNS,
     )
     text = figures_power.marks_table(marked, "Title").data
     for said in (
         "Table III",
-        "This run",
+        "Table V",
         "14 %",
         "+4.2",
         "−30.0",
@@ -91,3 +91,48 @@ def test_the_table_shows_every_difference_with_its_mark():
     ):
         assert text.count(f"<span class='mark {kind}'>{mark}</span>") == 1
     assert text.count("±8.1") == 3  # none where nothing is known
+
+
+def test_the_row_above_stands_with_interval_mark_and_the_paper_s_difference():
+    line = {
+        "table": "A.III",
+        "row": "b",
+        "above": "a",
+        "label": "<B>",
+        "above_label": "A",
+        "column": "14%",
+        "seeds": 3,
+    }
+    line |= {"low": -0.01, "high": 0.09, "verdict": "holds", "difference": 0.042}
+    marked = {"metric": "f1", "published": -0.02, "of_test": 0.03, "of_all": 0.04}
+    found = pd.DataFrame(
+        [
+            line | marked | {"mark": power.APART, "published_mark": power.CHANCE},
+            line | {"metric": "auc", "difference": 0.5, "published": np.nan},
+            line | marked | {"column": "56%", "mark": power.UNKNOWN, "published": np.nan, "low": np.nan},
+        ]
+    )
+    text = figures_power.above_table(found, "Title").data
+    for said in (
+        "+4.2",
+        "−1.0 to +9.0",
+        "±3.0 · ±4.0",
+        "&lt;B&gt;",
+        "against A",
+        "14 %",
+        "AUC",
+        "+50.0",
+        "3 seeds",
+    ):
+        assert said in text
+    assert text.count("no interval") == 1 and text.count("±3.0 · ±4.0") == 1
+    assert f"<span class='paper'>−2.0</span><br><span class='mark paper'>{power.CHANCE}</span>" in text
+    assert text.count(f"<br><span class='mark holds'>{power.APART}</span>") == 1
+    assert text.count("<td") == text.count("</td>") and text.count("<th") - text.count(
+        "<thead"
+    ) == text.count("</th>")
+    unknown = figures_power.above_table(found.assign(mark=power.UNKNOWN), "Title").data
+    assert (
+        power.UNKNOWN not in unknown and "Chance" not in unknown and "−2.0" in unknown and "+4.2" in unknown
+    )
+    assert "No two rows" in figures_power.above_table(found[:0], "Title").data

@@ -53,9 +53,9 @@ def test_focal_loss_without_focus_is_half_of_cross_entropy():
     )
 
 
-def test_focal_loss_of_three_classes_weighs_the_first_against_the_others():
+def test_focal_loss_of_three_classes_weighs_covid_against_the_others():
     logits, labels = batch(classes=3)
-    weights = torch.tensor([0.75, 0.25, 0.25], dtype=torch.float64)
+    weights = torch.tensor([0.75, 0.25, 0.75], dtype=torch.float64)
     p = logits.softmax(1)[torch.arange(12), labels]
     torch.testing.assert_close(focal_loss(logits, labels), -weights[labels] * (1 - p) ** 2 * p.log())
 

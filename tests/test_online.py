@@ -169,6 +169,8 @@ def test_gains_over_no_strategy():
     found = online_claims.gains(runs, ("56%", "all"))
     lines = found.query("metric == 'f1'").set_index(["claim", "column"])
     assert lines.loc[("ohem", "all"), "difference"] == pytest.approx(0.1)
+    cells = ["one", "one_column", "other", "other_column"]
+    assert lines.loc[("ohem", "56%"), cells].tolist() == ["56%", "ohem", "56%", "none"]
     assert lines.loc[("ohem", MEAN), "difference"] == pytest.approx(0.075)
     assert lines.loc[("ohem", "all"), "published"] == pytest.approx(0.875 - 0.846)
     assert lines.loc[("ohem", MEAN), "published"] == pytest.approx((0.875 - 0.846 + 0.891 - 0.860) / 2)

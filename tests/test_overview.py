@@ -36,6 +36,16 @@ def test_protocol_ranges_know_only_what_the_exams_say():
     tables.side_by_side(overview.protocol_ranges(facts), "A.I")
 
 
+def test_every_item_of_table_one_can_be_shown():
+    facts = pd.DataFrame(
+        {"finding": ["cap", "cap"]} | {fact: [1.5, 2.0] for fact in overview.PROTOCOL.values()}
+    )
+    ranges = overview.protocol_ranges(facts)
+    theirs = published.table("A.I").query("row == 'cap'")
+    assert set(ranges["column"]) == set(theirs["column"])
+    assert ranges.groupby("metric")["mean"].agg(set).to_dict() == {"low": {1.5}, "high": {2.0}}
+
+
 def test_an_empty_protocol_is_no_error():
     assert overview.protocol_ranges(pd.DataFrame({"finding": ["cap"]})).empty
 

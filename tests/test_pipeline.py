@@ -116,10 +116,11 @@ def test_a_test_split_without_a_class_is_told(p, root):
         pipeline._check_splits(
             table[(table["split"] != "test") | (table["finding"] != "covid")],
             pd.DataFrame(columns=["exam_id", "problem"]),
+            p.cohort.classes,
         )
     left_out = pd.DataFrame([{"exam_id": "P7", "problem": "a slice is missing"}])
     with pytest.raises(CohortError, match="train split.*\n- exam P7 was left out: a slice is missing"):
-        pipeline._check_splits(table[table["finding"] != "covid"], left_out)
+        pipeline._check_splits(table[table["finding"] != "covid"], left_out, p.cohort.classes)
 
 
 def test_wrong_device_and_wrong_path_are_told(root):

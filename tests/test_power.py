@@ -179,30 +179,6 @@ def test_what_was_simulated_is_kept(root):
     assert set(unknown.curves["case"]) == {power.UNLIKE} and set(unknown.curves["test"]) == {"paper"}
 
 
-def scores(tp, fp, positives=50):
-    return {"precision": tp / (tp + fp), "recall": tp / positives, "f1": 2 * tp / (tp + fp + positives)}
-
-
-def test_marks_tell_small_from_large_differences():
-    on = verdicts.Scored(50, 468)
-    pairs = [
-        ("t", "far", "low", "56%", scores(46, 4), scores(25, 25)),
-        ("t", "near", "low", "56%", scores(41, 9), scores(40, 9)),
-        ("t", "no precision", "low", "56%", {"precision": np.nan, "recall": 0, "f1": 0}, scores(40, 9)),
-        ("t", "elsewhere", "low", "28%", scores(46, 4), scores(25, 25)),
-    ]
-    found = verdicts.marks(pairs, on, {"56%": TRAINED, "28%": None}, n=500).set_index("row")
-    assert found["mark"].to_dict() == {
-        "far": power.APART,
-        "near": power.CHANCE,
-        "no precision": power.UNKNOWN,
-        "elsewhere": power.UNKNOWN,
-    }
-    assert (found["of_all"] > found["of_test"])[["far", "near"]].all()
-    fewer = verdicts.marks(pairs[1:2], verdicts.Scored(50, 468, seeds=9), TRAINED, n=500)["of_all"].item()
-    assert fewer == pytest.approx(found.loc["near", "of_all"] / 3, rel=0.2)
-
-
 def test_every_published_difference_is_marked_once():
     marked = verdicts.of_published(TRAINED, n=100)
     rows = marked[~marked["table"].str.endswith("claims")]
@@ -216,19 +192,6 @@ def test_every_published_difference_is_marked_once():
     found = chosen["A.VI, online", "All 1,785 negatives", "All 1,785 negatives, no strategy", "ohem"]
     assert found == pytest.approx(0.875 - 0.846)
     assert (verdicts.of_published(None)["mark"] == power.UNKNOWN).all()
-
-
-def test_our_rows_are_compared_with_the_row_above():
-    joined = pd.DataFrame(
-        {"row": row, "label": row.upper(), "column": column, "metric": m, "mean": value, "in_paper": True}
-        for row, counts in {"a": (25, 25), "b": (46, 4), "c": None}.items()
-        for column in ("14%", "28%")
-        for m, value in (scores(*counts) if counts else dict.fromkeys(verdicts.SCORES, np.nan)).items()
-    )
-    found = verdicts.of_results(joined, verdicts.Scored(50, 468), {"14%": FIXED, "28%": None}, n=200)
-    assert found[["row", "above", "column"]].values.tolist() == [["B", "A", "14%"], ["B", "A", "28%"]]
-    assert found["mark"].tolist() == [power.APART, power.UNKNOWN]
-    assert found["difference"].iloc[0] == pytest.approx(scores(46, 4)["f1"] - 0.5)
 
 
 def test_the_spread_table_adds_up():

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from covid_study import pretext as module
+from covid_study import training
 from covid_study.networks import encoder
 from covid_study.pretext import Probe, features, load_encoder, probe_auc, train_pretext
 
@@ -87,6 +88,7 @@ def test_files_and_history(tmp_path):
 
 @pytest.mark.parametrize("killed_in", ["epoch 0", "epoch 2", "at the end"])
 def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     expected = run(tmp_path / "whole")
 
     class Killing(CountingProbe):

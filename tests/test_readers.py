@@ -43,7 +43,29 @@ def test_series_is_sorted_and_spaced_by_position_not_by_name_or_thickness(tmp_pa
     assert volume.spacing_mm == pytest.approx(SPACING)
     assert volume.protocol == {
         "kvp": 120.0, "slice_thickness_mm": 1.0, "manufacturer": "ACME", "n_slices": 16, "matrix": 40, "pixel_spacing_mm": 4.0,
+        "collimation_rows": None, "collimation_mm": None, "pitch": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "tags, rows, width, pitch",
+    [
+        (
+            {"TotalCollimationWidth": 19.2, "SingleCollimationWidth": 0.6, "SpiralPitchFactor": 1.3},
+            32,
+            0.6,
+            1.3,
+        ),
+        ({"SingleCollimationWidth": 0.6}, None, 0.6, None),
+        ({"TotalCollimationWidth": 19.2, "SingleCollimationWidth": 0.0, "KVP": ""}, None, None, None),
+    ],
+)
+def test_collimation_and_pitch_are_those_of_the_header(tmp_path, tags, rows, width, pitch):
+    write_series(tmp_path, **tags)
+    protocol = read_volume(tmp_path).protocol
+    found = [protocol[fact] for fact in ("collimation_rows", "collimation_mm", "pitch")]
+    assert found == [rows, width, pitch]
+    assert protocol["kvp"] == (None if "KVP" in tags else 120)
 
 
 @pytest.mark.parametrize("flips", [(0,), (1,), (2,), (0, 1, 2)])

@@ -125,6 +125,17 @@ def test_index_shows_what_notebooks_said_and_which_failed(ran):
     assert "1 of 3 notebooks are up to date" in index
 
 
+def test_processes_are_asked_for_as_the_executor_is(project):
+    def planned(**asked):
+        return study.plan("toy", root=project, **asked).profile["study"]["processes"]
+
+    assert planned() == 1 and planned(processes=2) == 2
+    with pytest.raises(ParameterError, match="study.processes.*EXECUTOR, here dask"):
+        planned(processes=2, executor="dask")
+    with pytest.raises(ParameterError, match="study.processes.*greater than or equal to 1"):
+        planned(processes=0)
+
+
 def test_a_second_call_does_nothing_and_starts_nothing(ran, monkeypatch, capsys):
     monkeypatch.setattr(execution, "execute", lambda *a: pytest.fail("a notebook was run"))
     assert study.reproduce(study.plan("toy", root=ran), "01") is True

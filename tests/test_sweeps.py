@@ -88,6 +88,25 @@ def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(
     assert set(sweep(runs, volumes, tmp_path)) == set(runs)  # nothing but the failed one is left to do
 
 
+def test_a_run_has_several_processes_or_a_cluster(tmp_path, run, volumes):
+    with pytest.raises(ValueError, match="by several processes here, or as a whole on a cluster"):
+        sweep({"a": run}, volumes, tmp_path, "dask", processes=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_processes_reach_the_training(tmp_path, run, volumes, monkeypatch):
+    seen = []
+
+    def spread(function, folder, run, volumes, title, *, processes, device):
+        seen.append((processes, device.type, len(volumes.data), title))
+        function(folder, run, volumes, title)
+
+    monkeypatch.setattr(experiments, "spread", spread)
+    sweep({"a": run}, volumes, tmp_path, processes=3)
+    needed = {*run.positives, *run.negatives, *run.validation, *run.test}  # and no other exam of the cohort
+    assert seen == [(3, "cpu", len(needed), "a")] and len(needed) < len(volumes.data)
+
+
 def test_a_person_who_interrupts_is_obeyed(tmp_path, run, volumes, monkeypatch):
     def fit(*_, **__):
         raise KeyboardInterrupt

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from covid_study import training
 from covid_study.errors import ParameterError
 from covid_study.networks import Classifier, encoder
 from covid_study.training import (
@@ -25,6 +26,12 @@ SHAPE = (16, 24, 32)
 
 class Killed(Exception):
     pass
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    """A checkpoint after each epoch, however short."""
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
 
 
 def small_model(seed: int = 0) -> nn.Module:
@@ -58,7 +65,7 @@ def measures(epoch, model):
 
 
 @pytest.mark.parametrize("killed_in", [1, 3, 4])
-def test_killed_and_resumed_is_bit_for_bit_the_uninterrupted_run(tmp_path, killed_in):
+def test_killed_and_resumed_is_bit_for_bit_the_uninterrupted_run(tmp_path, killed_in, every_epoch):
     whole, reference = tmp_path / "whole", small_model()
     whole.mkdir()
     expected = train(whole, reference, after_epoch=measures)
@@ -90,6 +97,31 @@ def test_killed_and_resumed_is_bit_for_bit_the_uninterrupted_run(tmp_path, kille
         history.drop(columns="seconds"), expected.drop(columns="seconds"), check_exact=True
     )
     assert history["epoch"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "pause, kept", [(0.0, [1, 2, 3, 4, 5]), (25.0, [3, 5]), (15.0, [2, 4, 5]), (1000.0, [5])]
+)
+def test_a_checkpoint_is_written_when_the_last_is_old_enough_and_after_the_last_epoch(
+    tmp_path, monkeypatch, pause, kept
+):
+    """An epoch takes ten seconds of a clock that only `after_epoch` moves."""
+    now, written = [0.0], []
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", pause)
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+    write = training.write_atomically
+
+    def noted(path, fill):
+        write(path, fill)
+        written.append(len(torch.load(path, weights_only=True)["history"]))
+
+    def tick(epoch, model):
+        now[0] += 10
+        return {}
+
+    monkeypatch.setattr(training, "write_atomically", noted)
+    train(tmp_path, small_model(), epochs=5, after_epoch=tick)
+    assert written == kept
 
 
 def test_a_finished_run_asked_again_trains_nothing(tmp_path):
@@ -198,7 +230,7 @@ def test_it_learns_what_can_be_learnt(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path, value):
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path, value, every_epoch):
     def loss_of(model, index, generator):
         poison = value if len(calls) >= 2 else 0.0
         calls.append(1)
