@@ -38,11 +38,17 @@ def as_table(table: pd.DataFrame) -> HTML:
 
 
 def sentence(table: pd.DataFrame) -> str:
-    """How much of the papers is in place, in words.
+    """How much of the papers is in place, in words, one sentence a paper.
 
     >>> sentence(pd.DataFrame({"notebook": ["01_preprocessing", "not yet"]}, index=[("A", "Table I"), ("A", "Table IV")]))
     '1 of 2 tables, figures and sections of paper A are in place; not yet: Table IV.'
     """
-    missing = [item for _, item in table.index[table["notebook"] == NOT_YET]]
-    text = f"{len(table) - len(missing)} of {len(table)} tables, figures and sections of paper A are in place"
-    return f"{text}; not yet: {', '.join(missing)}." if missing else f"{text}."
+    said, here = [], list(zip(table.index, table["notebook"] == NOT_YET, strict=True))
+    for paper in dict.fromkeys(paper for (paper, _), _ in here):
+        missing = [item for (of, item), absent in here if of == paper and absent]
+        number = sum(of == paper for (of, _), _ in here)
+        text = (
+            f"{number - len(missing)} of {number} tables, figures and sections of paper {paper} are in place"
+        )
+        said.append(f"{text}; not yet: {', '.join(missing)}." if missing else f"{text}.")
+    return " ".join(said)

@@ -1,0 +1,237 @@
+"""A run of paper B: one classifier of slices, trained once for its configuration (paper B, 3.4 and 4.3)."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from covid_study import backbones, chexnet, contrastive, pretrained
+from covid_study.cache import artefact, artefact_path, write_atomically
+from covid_study.classes import POSITIVE, numbers, outputs
+from covid_study.experiments import device_name
+from covid_study.losses import SelfAdaptiveAuxiliaryLoss, slice_loss
+from covid_study.meta_weights import MetaWeighted, meta_weighted_loss
+from covid_study.pretrained import Weights
+from covid_study.slices import Slices
+from covid_study.supervision import DeepSupervision
+from covid_study.training import LossOf, counted_flops, fit, in_batches, to_input
+
+STAGES = 6  # losses of a deeply supervised network: five auxiliary ones and the final one
+
+
+@dataclass(frozen=True)
+class SliceRun:
+    """What one classifier of slices is trained on and how. Its key is made of this and of the source of the code."""
+
+    slices: str  # key of the slice store
+    classes: tuple[str, ...]  # COVID-19 first
+    training_slices: tuple[str, ...]
+    test_slices: tuple[str, ...]
+    backbone: str
+    supervised: bool
+    loss: str  # ce, focal, class_balanced, sce, saal
+    losses: dict  # section slice_losses of the parameters
+    training: dict  # section slice_training, without its seeds
+    precision: str
+    seed: int
+    weights: Weights | None = None  # that it starts from; None: random ones
+    encoder: str | None = None  # folder with encoder.safetensors of a contrastive pre-training; None: none
+    meta_slices: tuple[str, ...] = ()  # balanced, that Meta-Weight-Net weighs the others by
+    # What was spent before it on pre-training; no part of the key.
+    before: float = 0.0  # seconds
+    exams_before: int = 0  # slices seen
+    flops_before: float = 0.0
+
+    def config(self) -> dict:
+        """What the cache key is made of; of files their content or key, not their place."""
+        spent = {"before", "exams_before", "flops_before"}
+        config = {name: value for name, value in vars(self).items() if name not in spent}
+        config["weights"] = self.weights.sha256 if self.weights else None
+        config["encoder"] = Path(self.encoder).name if self.encoder else None
+        return config | {"training_slices": sorted(self.training_slices)}
+
+    def folder(self, runs: Path) -> Path:
+        """Where its results lie, or will lie."""
+        return artefact_path(runs, "slices", self.config(), ["slice_experiments"])
+
+    def train(self, slices: Slices, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
+        """Train it, or find it where it was trained before.
+
+        Choice: in one process, whatever `processes` says: a network for slices keeps one GPU busy, and the parameters of
+        SAAL belong to no process's part of a batch.
+
+        Returns:
+            The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
+        """
+        return artefact(
+            runs,
+            "slices",
+            self.config(),
+            ["slice_experiments"],
+            lambda folder: _train(folder, self, slices, title),
+        )
+
+    @property
+    def seen(self) -> int:
+        """Slices that pass through the network while it trains."""
+        return len(self.training_slices) * self.training["epochs"]
+
+    @property
+    def kind(self) -> str:
+        """What runs have in common that take equally long a slice."""
+        return json.dumps(
+            [self.slices, self.backbone, self.supervised, self.precision, bool(self.meta_slices)]
+        )
+
+
+class SliceClassifier(nn.Module):
+    """A network and its loss, whose own parameters are trained with it (paper B, Algorithm 1).
+
+    (B, 1, y, x) to a list of logits (B, classes), one a stage, the final ones last.
+    """
+
+    def __init__(self, network: nn.Module, loss: nn.Module):
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        logits = self.network(inputs)
+        return logits if isinstance(logits, list) else [logits]
+
+
+class Final(nn.Module):
+    """The final logits alone (B, classes): what a trained network says."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits = self.network(inputs)
+        return logits[-1] if isinstance(logits, list) else logits
+
+
+def network_of(run: SliceRun) -> nn.Module:
+    """The network of a run as its training starts: a backbone, or `DeepSupervision` around one.
+
+    What is random is drawn from torch's own random numbers.
+    """
+    network = backbones.build(run.backbone, len(run.classes))
+    if run.weights:
+        (chexnet.load if run.weights.origin == "chexnet" else pretrained.load)(network, run.weights)
+    if run.encoder:
+        contrastive.load_encoder(network, Path(run.encoder))
+    return DeepSupervision(network) if run.supervised else network
+
+
+def load(run: SliceRun, folder: Path) -> nn.Module:
+    """The trained network of a run, on the CPU, in evaluation mode."""
+    network = backbones.build(run.backbone, len(run.classes))
+    network = DeepSupervision(network) if run.supervised else network
+    network.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
+    return network.eval()
+
+
+def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
+    device, settings = slices.data.device, run.training
+    torch.manual_seed(run.seed)
+    network = network_of(run)
+    started = time.perf_counter()
+    data, labels = _of(slices, sorted(run.training_slices), run.classes)
+    load_seconds = time.perf_counter() - started
+    if run.meta_slices:
+        meta = _of(slices, sorted(run.meta_slices), run.classes)
+        model = MetaWeighted(network)
+        loss_of = meta_weighted_loss(data, labels, *meta, step=settings["learning_rate"])
+    else:
+        counts = torch.bincount(labels, minlength=len(run.classes)).tolist()
+        model = SliceClassifier(
+            network, slice_loss(run.loss, run.losses, counts, STAGES if run.supervised else 1)
+        )
+        loss_of = slices_loss(data, labels)
+    history = fit(
+        model,
+        len(data),
+        loss_of,
+        epochs=settings["epochs"],
+        batch_size=settings["batch_size"],
+        learning_rate=settings["learning_rate"],
+        optimiser=settings["optimiser"],
+        weight_decay=settings["weight_decay"],
+        seed=run.seed,
+        device=device,
+        folder=folder,
+        precision=run.precision,
+        after_epoch=_factors,
+        title=title,
+    )
+    history.to_csv(folder / "history.csv", index=False)
+    _predict(network, run, slices).to_parquet(folder / "predictions.parquet", index=False)
+    save_file(
+        {k: v.contiguous().cpu() for k, v in network.state_dict().items()}, folder / "weights.safetensors"
+    )
+    two, generator = torch.arange(2, device=device), torch.Generator(device).manual_seed(0)
+    timing = {
+        "kind": run.kind,
+        "train_seconds": float(history["seconds"].sum()),
+        "load_seconds": load_seconds,
+        "exams_seen": run.seen,
+        "flops": run.seen * counted_flops(model, lambda: loss_of(model, two, generator)[0]) / len(two),
+        "device": device_name(device),
+    }
+    write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _of(slices: Slices, slice_ids: list[str], classes: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Slices uint8 (n, y, x) and the numbers of their classes int64 (n,)."""
+    data = slices.of(slice_ids)
+    return data, torch.from_numpy(numbers(slices.table.loc[slice_ids, "finding"], classes)).to(data.device)
+
+
+def slices_loss(data: torch.Tensor, labels: torch.Tensor) -> LossOf:
+    """The loss of a batch, summed over stages (paper B, eq. 2). The paper augments nothing (its section 7).
+
+    Args:
+        data: uint8 (n, y, x) on the device. labels: int64 (n,).
+    """
+
+    def loss_of(model: SliceClassifier, index: torch.Tensor, generator: torch.Generator):
+        return model.loss(model(to_input(data[index])), labels[index]), {}
+
+    return loss_of
+
+
+def _factors(epoch: int, model: nn.Module) -> dict[str, float]:
+    """What alpha and the betas of SAAL are after an epoch; nothing for other losses."""
+    loss = getattr(model, "loss", None)
+    if not isinstance(loss, SelfAdaptiveAuxiliaryLoss):
+        return {}
+    betas = {f"beta_{i}": float(beta) for i, beta in enumerate(loss.betas, start=1)}
+    return {"alpha": float(loss.alpha), "raw_alpha": float(loss.raw_alpha), **betas}
+
+
+def _predict(network: nn.Module, run: SliceRun, slices: Slices) -> pd.DataFrame:
+    logits = torch.from_numpy(in_batches(Final(network), slices.of(run.test_slices), 64))
+    p = dict(zip(outputs(run.classes), logits.softmax(1).numpy().T, strict=True))
+    known = ["exam_id", "patient_id", "finding", "split"]
+    table = slices.table.loc[list(run.test_slices), known].rename_axis("slice_id").reset_index()
+    table = table.assign(probability=p[outputs(run.classes)[POSITIVE]])
+    table = table.assign(**{f"p_{name}": p[name] for name in run.classes})
+    return table.assign(label=(table["finding"] == "covid").astype(np.int8))
+
+
+def classes_of(findings: Sequence[str]) -> tuple[str, ...]:
+    """COVID-19 first, the other classes by name.
+
+    >>> classes_of(["non_pneumonia", "covid", "cap", "covid"])
+    ('covid', 'cap', 'non_pneumonia')
+    """
+    return ("covid", *sorted(set(findings) - {"covid"}))

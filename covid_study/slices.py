@@ -1,0 +1,251 @@
+"""Slices: the table of what is classified one by one, which slices of an exam are taken, and their split by patient."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from covid_study.errors import CohortError, StudyError
+from covid_study.splits import allocate
+
+if (
+    TYPE_CHECKING
+):  # the processes that cut slices out of exams have no need of torch, which takes seconds to load
+    import torch
+
+COLUMNS = (
+    "slice_id",
+    "exam_id",
+    "patient_id",
+    "finding",
+    "split",
+    "path",
+    "position_mm",  # above the exam's lowest slice
+    "lesion_area_mm2",
+    "lesion_share",  # of the lung on the slice
+    "lung_area_mm2",
+)  # the last four are NaN where they are not known
+SPLITS = ("train", "test")  # paper B has no validation split
+ENOUGH = 0.2  # of the lung on the exam's fullest slice
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Preprocessed slices in memory, once for all runs of a sweep.
+
+    `table` is a slice table indexed by slice_id; `data` is uint8 (n, size, size) in its order, on the device where it is
+    used; `key` names the store it comes from, which is `folder`; `notes` are sentences on how the slices came about.
+    """
+
+    table: pd.DataFrame
+    data: torch.Tensor
+    key: str
+    folder: Path
+    notes: tuple[str, ...] = ()
+
+    def rows(self, slice_ids: Sequence[str]) -> torch.Tensor:
+        """Where these slices lie in `data`.
+
+        Raises:
+            StudyError: names a slice that is not there.
+        """
+        import torch
+
+        return torch.from_numpy(self._places(slice_ids)).to(self.data.device)
+
+    def of(self, slice_ids: Sequence[str]) -> torch.Tensor:
+        """These slices: uint8 (n, size, size)."""
+        return self.data[self.rows(slice_ids)]
+
+    def masks(self, slice_ids: Sequence[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Lungs and lesions of these slices, bool (n, size, size); None where those of any of them are not known.
+
+        Lungs are the phantom's own, or a mask of the whole exam (`lungs.lung_mask`); lesions are the phantom's only.
+        """
+        places, size = self._places(slice_ids), self.data.shape[-1]
+        found = []
+        for name, column in (("lungs", "lung_area_mm2"), ("lesions", "lesion_area_mm2")):
+            if self.table[column].iloc[places].isna().any():
+                found.append(None)
+                continue
+            packed = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+            bits = np.unpackbits(packed[places], axis=1, count=size * size)
+            found.append(bits.reshape(-1, size, size).astype(bool))
+        return tuple(found)
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """name, path, problem and remedy of the exams or images that could not be used."""
+        return pd.read_csv(self.folder / "left_out.csv", dtype=str)
+
+    def _places(self, slice_ids: Sequence[str]) -> np.ndarray:
+        places = self.table.index.get_indexer(pd.Index(slice_ids))
+        if (places < 0).any():  # -1 would silently be the last slice
+            unknown = [name for name, place in zip(slice_ids, places, strict=True) if place < 0]
+            raise StudyError(f"{len(unknown)} slices are not in the store, the first is '{unknown[0]}'")
+        return places
+
+
+@cache
+def schema():
+    """The pandera schema of a slice table."""
+    import pandera.pandas as pa
+
+    filled = pa.Check(lambda s: s.str.strip() != "", name="empty")
+    amount = pa.Column(float, pa.Check.ge(0), nullable=True, coerce=True)
+    return pa.DataFrameSchema(
+        {
+            "slice_id": pa.Column(str, filled, unique=True, coerce=True),
+            **{name: pa.Column(str, filled, coerce=True) for name in ("exam_id", "patient_id", "finding")},
+            "split": pa.Column(str, pa.Check.isin(SPLITS), coerce=True),
+            "path": pa.Column(str, filled, coerce=True),
+            "position_mm": amount,
+            "lesion_area_mm2": amount,
+            "lesion_share": pa.Column(float, pa.Check.in_range(0, 1), nullable=True, coerce=True),
+            "lung_area_mm2": amount,
+        }
+    )
+
+
+def check_slices(table: pd.DataFrame, left_out: Sequence[str] = ()) -> pd.DataFrame:
+    """The slice table with its columns in order, fit to train on and to test with (paper B, 4.1).
+
+    Args:
+        left_out: sentences on what could not be used, for the error.
+
+    Raises:
+        CohortError: a column is wrong, a patient is on both sides, a finding lacks on one side, there is one finding only.
+    """
+    import pandera.errors
+
+    try:
+        table = schema().validate(table.reindex(columns=list(COLUMNS)), lazy=True).reset_index(drop=True)
+    except pandera.errors.SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        raise CohortError(
+            f"the slice table cannot be used: column '{first.column}' has the value {first.failure_case} ({first.check})"
+        ) from error
+    sides = table.groupby("patient_id")["split"].nunique()
+    if (sides > 1).any():
+        raise CohortError(
+            f"patient {sides.idxmax()} is on both sides of the split: put all slices of a patient on one side"
+        )
+    findings = list(dict.fromkeys(table["finding"]))
+    problems = [
+        f"the {split} split holds no slice with the finding {finding}"
+        for split in SPLITS
+        for finding in dict.fromkeys(["covid", *findings])
+        if not ((table["split"] == split) & (table["finding"] == finding)).any()
+    ]
+    if len(findings) == 1:
+        problems.append(f"all slices have the finding {findings[0]}: another one is needed to tell it from")
+    if problems:
+        reasons = "".join(f"\n- {sentence}" for sentence in left_out[:5])
+        more = f" {len(left_out)} were left out:{reasons}" if reasons else ""
+        raise CohortError(
+            f"{'; '.join(problems)}. What to do: add such exams or images (at least two patients of each finding).{more}"
+        )
+    return table
+
+
+def choose(lung_areas: np.ndarray, count: int | None) -> np.ndarray:
+    """Which slices of an exam are taken: numbers of slices, ascending (paper B, 4.1: 2 to 54 a scan).
+
+    Choice: a slice shows enough lung with a fifth of what the fullest slice shows. `count` of them lie in the middle of
+    `count` equal parts of the lungs' height, so that neighbours, which are all but alike, are not taken.
+
+    Choice: lesions have no say, for on real exams nobody knows them: a slice of an ill patient may show none and still has
+    the finding of its exam. The paper selects its slices without saying how.
+
+    Args:
+        lung_areas: of each slice, in any unit: (z,).
+        count: how many; None: all that show enough lung. Fewer where the lungs have fewer.
+
+    >>> choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), 2), choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), None)
+    (array([3, 5]), array([2, 3, 4, 5, 6]))
+    """
+    enough = np.flatnonzero((lung_areas > 0) & (lung_areas >= ENOUGH * np.max(lung_areas, initial=0)))
+    if count is None or count >= len(enough):
+        return enough
+    return enough[((np.arange(count) + 0.5) * len(enough) / count).astype(int)]
+
+
+def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.DataFrame:
+    """The table with `split` filled with train and test: by patient, stratified by finding (paper B, 4.1: 7 to 3).
+
+    Choice: a split that the table brings along is kept, and its validation part trains, for paper B has none.
+
+    Args:
+        table: exams or images, with patient_id, finding and split ("" where there is none).
+
+    Raises:
+        CohortError: COVID-19, or all else, has fewer than two patients.
+
+    >>> table = pd.DataFrame({"patient_id": list("abcdef"), "finding": ["covid"] * 3 + ["cap"] * 3, "split": ""})
+    >>> split_patients(table, 0.7, 0).groupby("finding")["split"].value_counts().to_dict()
+    {('cap', 'train'): 2, ('cap', 'test'): 1, ('covid', 'train'): 2, ('covid', 'test'): 1}
+    """
+    if (table["split"] != "").all():
+        return table.assign(split=table["split"].replace("validation", "train"))
+    for name, rows in (
+        ("the finding covid", table["finding"] == "covid"),
+        ("another finding", table["finding"] != "covid"),
+    ):
+        patients = table.loc[rows, "patient_id"].nunique()
+        if patients < 2:
+            raise CohortError(
+                f"only {patients} patient{' has' if patients == 1 else 's have'} {name}: at least two are needed, one to "
+                "train and one to test. What to do: add exams or images of another patient."
+            )
+    order = ["covid", *sorted(set(table["finding"]) - {"covid"})]
+    sides = allocate(
+        table["patient_id"], table["finding"].map(order.index), (train_share, 0.0, 1 - train_share), str(seed)
+    )
+    return table.assign(split=table["patient_id"].map(sides))
+
+
+def at_most(table: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
+    """At most so many rows of each finding, drawn by patient, with the shares of train and test as they are.
+
+    Patients come in an order drawn from their names, which those of others cannot change. Each side keeps one at least.
+
+    >>> table = pd.DataFrame({"patient_id": list("aabcdef"), "finding": "covid", "split": ["train"] * 5 + ["test"] * 2})
+    >>> at_most(table, 3, 0)["split"].value_counts().to_dict()
+    {'train': 2, 'test': 1}
+    """
+    if count is None:
+        return table
+    drawn = table["patient_id"].map(lambda patient: hashlib.blake2b(f"{seed}/{patient}".encode()).hexdigest())
+    ordered = table.loc[drawn.sort_values(kind="stable").index]
+    of_finding = table["finding"].value_counts()
+    kept = []
+    for (finding, _), rows in ordered.groupby(["finding", "split"], sort=True):
+        share = len(rows) / of_finding[finding]
+        kept += list(rows.index[: max(1, round(min(count, of_finding[finding]) * share))])
+    return table.loc[sorted(kept)].reset_index(drop=True)
+
+
+def counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Patients, exams and slices of each finding and split (paper B, Table 2), COVID-19 first.
+
+    >>> table = pd.DataFrame({"finding": ["cap", "covid"], "split": "train", "patient_id": ["a", "b"],
+    ...                       "exam_id": ["a", "b"]})
+    >>> counts(table).to_dict("records")[0]
+    {'finding': 'covid', 'split': 'train', 'patients': 1, 'exams': 1, 'slices': 1}
+    """
+    grouped = table.groupby(["finding", "split"])
+    numbers = grouped.agg(
+        patients=("patient_id", "nunique"), exams=("exam_id", "nunique"), slices=("exam_id", "size")
+    )
+    findings = ["covid", *sorted(set(table["finding"]) - {"covid"})]
+    order = [
+        (finding, split) for finding in findings for split in SPLITS if (finding, split) in numbers.index
+    ]
+    return numbers.loc[order].reset_index()
