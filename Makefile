@@ -5,6 +5,7 @@ LAB ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
 EXAMS ?=
+DATA ?=
 DEVICE ?=
 EXECUTOR ?=
 PROCESSES ?=
@@ -31,7 +32,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
 STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
-	$(call option,exams,EXAMS) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,processes,PROCESSES) \
+	$(call option,exams,EXAMS) $(call option,data,DATA) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,processes,PROCESSES) \
 	$(call option,kernel,KERNEL) $(call option,name,NAME) $(call option,notebooks,NOTEBOOKS)
 
 SHELL := /bin/sh
@@ -69,6 +70,9 @@ help: # the text below, between the two marks
 #   EXAMS      your exams: a CSV exam table, a folder in the COVID-CT-MD layout, or a folder of folders named by
 #              finding (covid, cap, non_pneumonia). Without it: a synthetic cohort
 #                      make reproduce PROFILE=smoke EXAMS=data/my-exams
+#   DATA       slice images for paper B (notebooks 09 to 12): a folder with a folder for each class, or a CSV with the
+#              columns path, finding[, patient_id, split]. Without it: slices of the exams
+#                      make reproduce DATA=data/images NAME=my-images NOTEBOOKS=09,10,11,12
 #   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
 #                      make reproduce DEVICE=cuda:1
 #   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of

@@ -95,23 +95,24 @@ def in_points(x: float, sign: bool = True) -> str:
     return "0.0" if text in ("-0.0", "0.0") else text.replace("-", "−")
 
 
-def _badge(word: str) -> str:
+def badge(word: str) -> str:
+    """A verdict in its colour."""
     kind = "holds" if word.startswith("holds") else "fails" if word == "does not hold" else "open"
     return f"<span class='verdict {kind}'>{word}</span>"
 
 
-def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes") -> HTML:
+def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes", of: str = "exams") -> HTML:
     """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict.
 
     checked: with `mark` and `published_mark` of `power_marks.mark_claims` differences that can be told from chance have a
-    sign. over: what the columns are, in words.
+    sign. over: what the columns are, in words. of: what was classified, in words.
     """
     if checked.empty:
         return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
     columns = sorted((c for c in dict.fromkeys(checked["column"]) if c != MEAN), key=_share)
     columns += [MEAN] * (MEAN in set(checked["column"]))
     heads = [f"mean over {over}" if c == MEAN else tables.column_head(c) for c in columns]
-    head = "".join(f"<th>{escape(h)}</th>" for h in ["", "", *heads, "On these exams the claim"])
+    head = "".join(f"<th class='wrap'>{escape(h)}</th>" for h in ["", "", *heads, f"On these {of} the claim"])
     body = ""
     for _, claim in checked.groupby("claim", sort=False):
         text, where = claim["text"].iloc[0], claim["where"].iloc[0]
@@ -121,14 +122,15 @@ def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes") -> HTML
             by_column = {r["column"]: r for r in lines.to_dict("records")}
             paper = bool(lines["published"].notna().any())
             key = "<br>".join(["ours", "95 %", *["<span class='paper'>paper</span>"] * paper])
-            cells = "".join(_difference(by_column.get(c), paper) for c in columns)
+            cells = "".join(difference_cell(by_column.get(c), paper) for c in columns)
             name = NAMES.get(metric, metric)
             body += f"<tr><th class='row'>{name}</th><td class='key'>{key}</td>{cells}"
-            body += f"<td>{_badge(overall(lines))}</td></tr>"
+            body += f"<td>{badge(overall(lines))}</td></tr>"
+    starred = checked["metric"].str.endswith("_validation").any()
+    starred = " * at the threshold chosen on the validation split." if starred else ""
     caption = (
         f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
-        f"{escape(seeds_sentence(checked))} * at the threshold chosen on the validation split."
-        f"{_marks_legend(checked)}"
+        f"{escape(seeds_sentence(checked))}{starred}{_marks_legend(checked)}"
     )
     return HTML(
         f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
@@ -141,7 +143,8 @@ def _share(column: str) -> float:
     return float(column.rstrip("%")) if column.endswith("%") else 100.0
 
 
-def _difference(line: dict | None, paper: bool) -> str:
+def difference_cell(line: dict | None, paper: bool) -> str:
+    """A difference, its interval and, where there is one, the paper's, as a cell of a table of claims."""
     if line is None:
         return "<td></td>"
     known = pd.notna(line["low"])
@@ -187,7 +190,7 @@ def claim_sentence(checked: pd.DataFrame, claim: str, metric: str, over: str = "
     if lines.empty:
         return f"The rows of the claim '{claim}' were not run."
     line, seeds = lines.iloc[-1], int(lines["seeds"].max())
-    where = "with all negatives" if line["column"] == "all" else f"at {line['column'].replace('%', ' %')}"
+    where = "with all negatives" if line["column"] == "all" else f"at {tables.column_head(line['column'])}"
     where = f"on average over {over}" if line["column"] == MEAN else where
     text, word, name = f"“{line['text']}”", overall(lines), NAMES.get(metric, metric)
     if pd.isna(line["difference"]):

@@ -37,7 +37,7 @@ def losses(history: pd.DataFrame, labels: Mapping[str, str], sharey: bool = True
             ax.plot(
                 run["epoch"],
                 run["loss"],
-                color=CYCLE[rows.index(row) % len(CYCLE)],
+                **_look(rows.index(row)),
                 lw=1.1,
                 marker="o" if len(run) < 3 else "",
             )
@@ -47,12 +47,18 @@ def losses(history: pd.DataFrame, labels: Mapping[str, str], sharey: bool = True
     axes[0, 0].set_xlim(0, 1.05 * history["epoch"].max())
     axes[0, 0].set_ylabel("training loss")
     for ax in axes[0]:
-        ax.set_ylim(bottom=0)
-    handles = [
-        Line2D([], [], color=CYCLE[i % len(CYCLE)], label=labels.get(r, r)) for i, r in enumerate(rows)
-    ]
+        ax.set_ylim(0, 1.05 * max(other.dataLim.y1 for other in (axes[0] if sharey else [ax])))
+    handles = [Line2D([], [], **_look(i), label=labels.get(r, r)) for i, r in enumerate(rows)]
     fig.legend(handles=handles, loc="outside lower left", ncols=3)
     return fig
+
+
+def _look(i: int) -> dict:
+    """Colours, then the same colours dashed, hollow where they are dots."""
+    again = i >= len(CYCLE)
+    return {"color": CYCLE[i % len(CYCLE)], "ls": "--" if again else "-"} | (
+        {"mfc": "white"} if again else {}
+    )
 
 
 @styled

@@ -15,13 +15,20 @@ DARK = 0.6  # share from which white figures are read more easily
 
 
 @styled
-def confusion_matrices(counts: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
+def confusion_matrices(
+    counts: Mapping[str, pd.DataFrame], title: str = "", columns: int | None = None
+) -> Figure:
     """Confusion matrices, a panel a classifier: exams and their share of the true class; the diagonal is what is right.
 
     counts: label -> exams, true classes in rows, what they are called in columns; means over seeds may be fractions.
+    columns: most panels beside each other; None: all.
     """
-    fig, axes = plt.subplots(1, len(counts), figsize=(0.7 + 3.3 * len(counts), 3.2), squeeze=False)
-    for i, (ax, (label, matrix)) in enumerate(zip(axes[0], counts.items(), strict=True)):
+    wide = min(columns or len(counts), len(counts))
+    high = -(-len(counts) // wide)
+    fig, axes = plt.subplots(high, wide, figsize=(0.7 + 3.3 * wide, 0.2 + 3.0 * high), squeeze=False)
+    for ax in axes.flat[len(counts) :]:
+        ax.set_visible(False)
+    for i, (ax, (label, matrix)) in enumerate(zip(axes.flat, counts.items(), strict=False)):
         shares, exams = row_shares(matrix).to_numpy(), matrix.to_numpy()
         ax.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (true, called), share in np.ndenumerate(shares):
@@ -32,8 +39,8 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], title: str = "") -> F
         names = [FINDINGS.get(name, name) for name in matrix.columns]
         ax.set_xticks(range(len(names)), names)
         true = [FINDINGS.get(name, name) for name in matrix.index]
-        ax.set_yticks(range(len(true)), true if i == 0 else [""] * len(true))
-        ax.set(title=column_head(label), xlabel="called", ylabel="in truth" if i == 0 else "")
+        ax.set_yticks(range(len(true)), true if i % wide == 0 else [""] * len(true))
+        ax.set(title=column_head(label), xlabel="called", ylabel="in truth" if i % wide == 0 else "")
         ax.grid(False)
         ax.tick_params(length=0)
     if title:

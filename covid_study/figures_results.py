@@ -19,6 +19,11 @@ SHORT = {
     "auc": "AUC",
     "average_precision": "average precision",
     "f1_validation": "F1, threshold from validation",
+    "acc": "ACC",
+    "gmean": "G-mean",
+    "sen": "SEN",
+    "spe": "SPE",
+    "pre": "PRE",
 }
 
 

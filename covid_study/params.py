@@ -285,6 +285,10 @@ NOTEBOOKS: dict[str, type[Section]] = {
     "06_backbone_transfer": BackboneTransfer,
     "07_online_selection": OnlineSelection,
     "08_pretext_weights": PretextWeights,
+    "09_deep_supervision": DeepSupervision,
+    "10_losses": SliceNotebook,
+    "11_imbalance_sweep": ImbalanceSweep,
+    "12_explanations": ExplanationsNotebook,
 }
 
 

@@ -26,6 +26,7 @@ class Slices(Section):
 
     images: str | None  # a folder of images, a folder a class, or a CSV; null: axial slices of the exams
     size: Annotated[int, Field(ge=32, le=512)]  # pixels a side
+    crop: bool  # to the square around the lungs, exams only; the paper does not
     per_exam: AtLeastOne | None  # slices taken of an exam; null: all that show enough lung
     exams: AtLeastOne | None  # most exams of a finding; null: all
     train_share: Annotated[float, Field(gt=0, lt=1)]  # by patient
@@ -67,7 +68,8 @@ class Comparison(Section):
 
     backbones: list[Backbone]  # plain ones, beside the backbone of slice_network
     supervised: list[Backbone]  # those that are also trained with deep supervision
-    epochs: AtLeastOne  # of every row that starts from random weights
+    epochs: AtLeastOne  # of every backbone but that of slice_network
+    slices: AtLeastOne | None  # most training slices of those; null: all
     contrastive_epochs: Count  # Self-Trans; 0 leaves the row out
     chexnet: str | None  # a file with ChestX-ray weights of DenseNet-121
     meta_share: Annotated[float, Field(ge=0, lt=1)]  # of the rarest class; 0 leaves the row out

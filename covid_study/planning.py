@@ -57,6 +57,16 @@ class Notebook:
         return "done" if whole and not self.changes() else "stale"
 
 
+EXAMS = (
+    "EXAMS={}: there is no such file or folder. Name a CSV exam table, a folder in the COVID-CT-MD layout, or a folder "
+    "with a folder for each finding (covid, cap, non_pneumonia)."
+)
+DATA = (
+    "DATA={}: there is no such file or folder. Name a folder with a folder of images for each class, or a CSV with the "
+    "columns path, finding and, where known, patient_id and split."
+)
+
+
 @dataclass
 class Run:
     """A profile, the exams and the folders they are worked in."""
@@ -79,6 +89,10 @@ class Run:
     def exams(self) -> str | None:
         return self.profile["cohort"]["exams"]
 
+    @property
+    def images(self) -> str | None:
+        return self.profile["slices"]["images"]
+
 
 def plan(
     profile: str,
@@ -89,6 +103,7 @@ def plan(
     root: Path | None = None,
     executor: str | None = None,
     processes: int | None = None,
+    images: str | None = None,
 ) -> Run:
     """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
 
@@ -107,7 +122,9 @@ def plan(
         **{key: value for key, value in asked.items() if value not in (None, "")},
     )
     if exams or values["cohort"]["exams"]:
-        values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root))
+        values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root, EXAMS))
+    if images or values["slices"]["images"]:
+        values["slices"]["images"] = str(_existing(images or values["slices"]["images"], root, DATA))
     params.check(params.Profile, values, str(file))
 
     files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -120,6 +137,7 @@ def plan(
         "exams": dependencies.exams_key(values["cohort"]["exams"]),
         "environment": dependencies.environment_key(root),
     }
+    of_slices = {"the images": dependencies.exams_key(values["slices"]["images"])} if run.images else {}
     of_all["kernel"] = kernel or ""
     before: set[str] = set()
     for path in files:
@@ -135,6 +153,7 @@ def plan(
             "its parameters": cache.fingerprint(given),
             "the code": dependencies.text_key(root) if guide else dependencies.code_key(before | modules),
             **{k: v for k, v in of_all.items() if not (guide and k == "exams")},
+            **(of_slices if "slices" in given else {}),
         }
         folder = run.build / "notebooks"
         notebook = Notebook(path.stem, path, content, given, parts, folder, run.reports / f"{path.stem}.html")
@@ -162,16 +181,13 @@ def choose(notebooks: list[Notebook], wanted: str | None) -> list[Notebook]:
     return [n for n in notebooks if n in chosen]
 
 
-def _existing(exams: str, root: Path) -> Path:
-    path = Path(exams).expanduser()
+def _existing(given: str, root: Path, wanted: str) -> Path:
+    path = Path(given).expanduser()
     path = (
         path if path.is_absolute() else (Path.cwd() / path if (Path.cwd() / path).exists() else root / path)
     )
     if not path.exists():
-        raise StudyError(
-            f"EXAMS={exams}: there is no such file or folder. Name a CSV exam table, a folder in the COVID-CT-MD "
-            "layout, or a folder with a folder for each finding (covid, cap, non_pneumonia)."
-        )
+        raise StudyError(wanted.format(given))
     return path.resolve()
 
 

@@ -16,15 +16,16 @@ Pair = tuple[tuple[str, str], tuple[str, str]]  # (row, column) that is said to 
 WHOLE, BASELINE, OURS, COLUMN = "100%", "baseline", "dsn_saal", "slices"
 TABLES = ("B.3", "B.4", "B.5", "B.6")
 MAIN = ("gmean", "f1", "acc", "auc")  # the paper's main scores (4.2), the first judged by; the AUC is ours
+ALL = ("gmean", "f1", "acc", "sen", "spe")  # the "indicators" of Table 6
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One line of a claim: the mean difference of its pairs, or their sum where it compares two differences."""
+    """One line of a claim: the mean difference of its pairs, times `added`."""
 
     name: str
     pairs: tuple[Pair, ...]
-    summed: bool = False
+    added: int = 1  # 2 where a line compares two differences, each with a pair of its own
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,19 @@ CLAIMS = {
             "5.3",
             (*MAIN, "sen", "spe"),
         ),
-        Claim("fall", "With fewer COVID-19 slices its sensitivity falls less", "5.3", ("sen",)),
+        Claim(
+            "fall",
+            "With fewer COVID-19 slices the sensitivity of DSN-SAAL falls less than the baseline's",
+            "5.3",
+            ("sen",),
+        ),
+        Claim(
+            "spe", "With fewer COVID-19 slices the specificity of DSN-SAAL rises slightly", "5.3", ("spe",)
+        ),
+        Claim("decline", "With fewer COVID-19 slices all scores of DSN-SAAL decline", "5.3", ALL),
+        Claim(
+            "decline_baseline", "With fewer COVID-19 slices all scores of the baseline decline", "5.3", ALL
+        ),
     ),
 }
 
@@ -102,7 +115,7 @@ def comparisons(name: str, claim: str, ran: Sequence[tuple[str, str]]) -> list[C
 
     >>> ran = [("dsn_saal", "slices"), ("resnet50", "slices")]
     >>> comparisons("B.3", "all", ran)
-    [Comparison(name='resnet50', pairs=((('dsn_saal', 'slices'), ('resnet50', 'slices')),), summed=False)]
+    [Comparison(name='resnet50', pairs=((('dsn_saal', 'slices'), ('resnet50', 'slices')),), added=1)]
     """
     rows = list(dict.fromkeys(row for row, _ in ran))
     others = [row for row in rows if (row, COLUMN) in ran]
@@ -117,6 +130,13 @@ def comparisons(name: str, claim: str, ran: Sequence[tuple[str, str]]) -> list[C
         return against("saal", [row for row in others if row not in ("dsn", OURS)])
     if (name, claim) == ("B.5", "both"):
         return against(OURS, [row for row in ("dsn", "saal") if row in others])
+    if claim in ("spe", "decline", "decline_baseline"):
+        method = BASELINE if claim == "decline_baseline" else OURS
+        fewer = {
+            row: ((row, method), (WHOLE, method)) for row in rows if row != WHOLE and (row, method) in ran
+        }
+        turn = 1 if claim == "spe" else -1  # what declines is higher with all slices
+        return [Comparison(row, (pair[::turn],)) for row, pair in fewer.items() if pair[1] in ran]
     both = {"B.4": ("dsn", BASELINE), "B.6": (OURS, BASELINE)}[name]
     pairs = {
         row: tuple((row, column) for column in both) for row in rows if all((row, c) in ran for c in both)
@@ -128,15 +148,14 @@ def comparisons(name: str, claim: str, ran: Sequence[tuple[str, str]]) -> list[C
         return []
     rest = {row: pair for row, pair in pairs.items() if row != first}
     if claim == "shallow":  # what VGG-16 gains less what the other gains
-        return [Comparison(row, (pairs[first], pair[::-1]), summed=True) for row, pair in rest.items()]
-    return [Comparison(row, (pair, pairs[first][::-1]), summed=True) for row, pair in rest.items()]
+        return [Comparison(row, (pairs[first], pair[::-1]), added=2) for row, pair in rest.items()]
+    return [Comparison(row, (pair, pairs[first][::-1]), added=2) for row, pair in rest.items()]
 
 
 def difference(resampled: claims.Resampled, line: Comparison, metric: str) -> dict:
     """`claims.paired_difference` of a line: difference, low, high, seeds."""
     found = claims.paired_difference(resampled, line.pairs, metric)
-    times = len(line.pairs) if line.summed else 1
-    return found | {key: times * found[key] for key in ("difference", "low", "high")}
+    return found | {key: line.added * found[key] for key in ("difference", "low", "high")}
 
 
 def check(resampled: claims.Resampled, name: str) -> pd.DataFrame:
@@ -151,14 +170,22 @@ def check(resampled: claims.Resampled, name: str) -> pd.DataFrame:
         "mean" over them), the two cells, difference, low, high, seeds, published (the paper's difference), verdict. No
         rows where nothing that a claim is about was run.
     """
-    paper, rows = _published(), []
     ran = list(dict.fromkeys(cell[:2] for cell in resampled.values))
-    for claim in CLAIMS[name]:
-        lines = comparisons(name, claim.key, ran)
-        if len(lines) > 1 and not lines[0].summed:
-            lines.append(Comparison(claims.MEAN, tuple(pair for line in lines for pair in line.pairs)))
+    lines = {claim: comparisons(name, claim.key, ran) for claim in CLAIMS[name]}
+    return judged(resampled, name, lines)
+
+
+def judged(
+    resampled: claims.Resampled, name: str, lines: Mapping[Claim, Sequence[Comparison]]
+) -> pd.DataFrame:
+    """The lines of some claims, each with its verdict, and the mean over them; returns what `check` does."""
+    paper, rows = _published(), []
+    for claim, several in lines.items():
+        if len(several) > 1:
+            every = tuple(pair for line in several for pair in line.pairs)
+            several = [*several, Comparison(claims.MEAN, every, several[0].added)]
         for metric in claim.metrics:
-            for line in lines:
+            for line in several:
                 found = difference(resampled, line, metric)
                 theirs = [
                     paper.get((*a, metric), np.nan) - paper.get((*b, metric), np.nan) for a, b in line.pairs
@@ -166,7 +193,7 @@ def check(resampled: claims.Resampled, name: str) -> pd.DataFrame:
                 rows.append(
                     {"table": name, "claim": claim.key, "text": claim.text, "where": claim.where}
                     | {"metric": metric, "column": line.name, **claims.cells(line.pairs), **found}
-                    | {"published": np.sum(theirs) if line.summed else np.mean(theirs)}
+                    | {"published": line.added * np.mean(theirs)}
                     | {"verdict": claims.verdict(found["low"], found["high"], resampled.fewest)}
                 )  # fmt: skip
     return pd.DataFrame(rows)

@@ -31,6 +31,7 @@ class SliceRun:
     """What one classifier of slices is trained on and how. Its key is made of this and of the source of the code."""
 
     slices: str  # key of the slice store
+    labels: str  # fingerprint of the finding of each slice, which that key does not hold
     classes: tuple[str, ...]  # COVID-19 first
     training_slices: tuple[str, ...]
     test_slices: tuple[str, ...]
@@ -214,8 +215,8 @@ def _factors(epoch: int, model: nn.Module) -> dict[str, float]:
     loss = getattr(model, "loss", None)
     if not isinstance(loss, SelfAdaptiveAuxiliaryLoss):
         return {}
-    betas = {f"beta_{i}": float(beta) for i, beta in enumerate(loss.betas, start=1)}
-    return {"alpha": float(loss.alpha), "raw_alpha": float(loss.raw_alpha), **betas}
+    betas = {f"beta_{i}": beta for i, beta in enumerate(loss.betas.tolist(), start=1)}
+    return {"alpha": loss.alpha.item(), "raw_alpha": loss.raw_alpha.item(), **betas}
 
 
 def _predict(network: nn.Module, run: SliceRun, slices: Slices) -> pd.DataFrame:

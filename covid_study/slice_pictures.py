@@ -48,6 +48,6 @@ def step_by_step(p, s: Slices, slice_id: str) -> dict:
         return {"steps": {"the image": grey, "the network's input": resize(grey, size)}, "title": slice_id}
     volume, truth = loader(p)(row)
     z = int(slice_id.rpartition("/")[2])
-    done = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], size, steps=True)
+    done = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], size, p.slices.crop, steps=True)
     outline = None if truth is None else truth["lesions"][z]
     return {"steps": done.steps, "outline": outline, "title": f"Slice {slice_id}"}

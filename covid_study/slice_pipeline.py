@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.model_selection import train_test_split
 
 from covid_study import chexnet, meta_weights, paths, pretrained
-from covid_study.cache import artefact
+from covid_study.cache import artefact, fingerprint
 from covid_study.classes import numbers
 from covid_study.contrastive import train_contrastive
 from covid_study.slice_experiments import SliceRun, classes_of, network_of
@@ -39,6 +40,14 @@ def fewer_positives(s: Slices, share: float, seed: int) -> list[str]:
     return sorted([*train.index[train["finding"] != "covid"], *kept])
 
 
+def at_most(s: Slices, slice_ids: list[str], most: int | None, seed: int) -> list[str]:
+    """At most so many of these slices, drawn at random within their classes; None: all of them."""
+    if most is None or len(slice_ids) <= most:
+        return slice_ids
+    findings = s.table.loc[slice_ids, "finding"]
+    return sorted(train_test_split(slice_ids, train_size=most, stratify=findings, random_state=seed)[0])
+
+
 def run(
     p,
     s: Slices,
@@ -51,7 +60,8 @@ def run(
 ) -> SliceRun:
     """A classifier of slices (paper B, 3.4 and 4.3).
 
-    Choice: a backbone other than that of `slice_network` is trained for `comparison.epochs`, where the parameters have it.
+    Choice: a backbone other than that of `slice_network` is trained for `comparison.epochs`, on at most `comparison.slices`
+    training slices with the same share of each class: a small profile has no time for more.
 
     Args:
         backbone: None: that of `slice_network`. loss: of Table 5. training_slices: None: all of the training split.
@@ -61,8 +71,10 @@ def run(
     settings = p.slice_training.model_dump(exclude={"seeds"})
     if not own:
         settings["epochs"] = p.comparison.epochs
+        training_slices = at_most(s, training_slices or ids(s, "train"), p.comparison.slices, seed)
     return SliceRun(
         slices=s.key,
+        labels=fingerprint(s.table["finding"].sort_index().to_dict()),
         classes=classes_of(s.table["finding"]),
         training_slices=tuple(training_slices or ids(s, "train")),
         test_slices=tuple(ids(s, "test")),
@@ -85,7 +97,7 @@ def dsn_saal(p, s: Slices, seed: int, training_slices: list[str] | None = None) 
 def self_trans(p, s: Slices, seed: int) -> SliceRun:
     """Self-Trans (He et al. 2020; paper B, Table 3): DenseNet-169 after contrastive pre-training on the training slices."""
     started = run(p, s, seed, backbone="densenet169")
-    train = ids(s, "train")
+    train = list(started.training_slices)
     settings = {
         "epochs": p.comparison.contrastive_epochs,
         "batch_size": p.slice_training.batch_size,

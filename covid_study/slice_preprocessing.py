@@ -26,11 +26,13 @@ SMALLEST_SHARE = 0.05  # of the largest part
 class PreparedSlice:
     """One slice ready for the network: image uint8 and lungs bool, both (size, size).
 
-    `steps` holds what every step made, caption -> array (y, x), when asked for.
+    `frame` is what of the slice the image shows, rows and columns; `steps` holds what every step made, caption -> array
+    (y, x), when asked for.
     """
 
     image: np.ndarray
     lungs: np.ndarray
+    frame: tuple[slice, slice]
     steps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -71,7 +73,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def preprocess_slice(
-    hu: np.ndarray, spacing_mm: tuple[float, float], size: int = 224, steps: bool = False
+    hu: np.ndarray, spacing_mm: tuple[float, float], size: int = 224, crop: bool = False, steps: bool = False
 ) -> PreparedSlice:
     """Window, threshold, morphology, flood fill, largest parts, convex hull, multiply, resize (paper B, 3.1).
 
@@ -81,6 +83,8 @@ def preprocess_slice(
     Args:
         hu: (y, x) HU, anterior first. spacing_mm: (y, x).
         size: pixels a side of the result.
+        crop: to the square around the lungs. Deviation: the paper keeps the whole slice, of which the lungs fill two thirds
+            of the width; an image of 64 pixels has none to spare.
         steps: keep what every step made, for a figure.
 
     Returns:
@@ -99,7 +103,8 @@ def preprocess_slice(
     parts = _largest(inside, spacing_mm)
     lungs = _hulls(parts)
     cut = grey * lungs
-    image = resize(cut, size)
+    frame = _square(lungs) if crop else (slice(None), slice(None))
+    image = resize(_framed(cut, frame), size)
     shown = {}
     if steps:
         shown = {
@@ -111,7 +116,23 @@ def preprocess_slice(
             "multiplied": cut,
             "the network's input": image,
         }
-    return PreparedSlice(image, resize(lungs, size), shown)
+    return PreparedSlice(image, resize(_framed(lungs, frame), size), frame, shown)
+
+
+def _square(mask: np.ndarray) -> tuple[slice, slice]:
+    """The least square around a mask; it may reach beyond the slice. The whole slice where the mask is empty."""
+    ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)] if mask.any() else []
+    side = max((last - first + 1 for first, last in ends), default=0)
+    starts = [(first + last + 1 - side) // 2 for first, last in ends]
+    return tuple(slice(int(a), int(a + side)) for a in starts) if ends else (slice(None), slice(None))
+
+
+def _framed(image: np.ndarray, frame: tuple[slice, slice]) -> np.ndarray:
+    """What a frame shows of an image, black where it reaches beyond it."""
+    if frame[0].start is None:
+        return image
+    side = frame[0].stop - frame[0].start
+    return np.pad(image, side)[tuple(slice(f.start + side, f.stop + side) for f in frame)]
 
 
 def _without_room(dark: np.ndarray, spacing_mm) -> np.ndarray:
@@ -163,6 +184,7 @@ def exam_slices(
     exam_id: str,
     per_exam: int | None,
     size: int,
+    crop: bool = False,
 ) -> ExamSlices:
     """The slices of one exam that are classified, and what is known about each (paper B, 3.1 and 4.1).
 
@@ -171,7 +193,7 @@ def exam_slices(
 
     Args:
         truth: bool masks "lungs" and "lesions" (z, y, x) of the phantom; None for a real exam.
-        per_exam: slices to take, see `slices.choose`. size: pixels a side.
+        per_exam: slices to take, see `slices.choose`. size: pixels a side. crop: see `preprocess_slice`.
 
     Returns:
         Rows with slice_id, position_mm (above the lowest slice), lesion_area_mm2, lesion_share, lung_area_mm2.
@@ -181,15 +203,16 @@ def exam_slices(
     """
     lungs = lung_mask(volume.hu, volume.spacing_mm, exam_id) if truth is None else truth["lungs"]
     dz, *pixel = volume.spacing_mm
-    taken, rows, images = [], [], []
+    taken, rows, images, frames = [], [], [], []
     for z in choose(lungs.sum((1, 2)), per_exam):
-        done = preprocess_slice(volume.hu[z], tuple(pixel), size)
+        done = preprocess_slice(volume.hu[z], tuple(pixel), size, crop)
         if not done.lungs.any():  # dense all over: nothing is left of it
             continue
         area = float(lungs[z].sum() * pixel[0] * pixel[1])
         ill = np.nan if truth is None else float(truth["lesions"][z].sum() * pixel[0] * pixel[1])
         taken.append(z)
         images.append(done.image)
+        frames.append(done.frame)
         rows.append((f"{exam_id}/{z:04d}", z * dz, ill, ill / area, area))
     if not rows:
         raise ExamError(
@@ -201,6 +224,10 @@ def exam_slices(
     return ExamSlices(
         pd.DataFrame(rows, columns=columns),
         np.stack(images),
-        np.stack([resize(lungs[z], size) for z in taken]),
-        None if truth is None else np.stack([resize(truth["lesions"][z], size) for z in taken]),
+        _masks(lungs, taken, frames, size),
+        None if truth is None else _masks(truth["lesions"], taken, frames, size),
     )
+
+
+def _masks(volume: np.ndarray, taken: list[int], frames: list, size: int) -> np.ndarray:
+    return np.stack([resize(_framed(volume[z], frame), size) for z, frame in zip(taken, frames, strict=True)])

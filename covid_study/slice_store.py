@@ -89,7 +89,7 @@ def _images(p) -> tuple[pd.DataFrame, list[str]]:
 
 def _build(p, table: pd.DataFrame, images: bool) -> Path:
     """The artefact that holds the slices of these exams or images. Neither finding nor split is part of its key."""
-    size, per_exam, bad = p.slices.size, p.slices.per_exam, p.cohort.on_bad_exam
+    size, per_exam, crop, bad = p.slices.size, p.slices.per_exam, p.slices.crop, p.cohort.on_bad_exam
     name = "slice_id" if images else "exam_id"
     synthetic = not images and p.cohort.exams is None
     config = {
@@ -99,6 +99,7 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
         if synthetic
         else None,
         "size": size,
+        "crop": None if images else crop,
         "per_exam": None if images else per_exam,
         "on_bad_exam": bad,
     }
@@ -107,7 +108,7 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
         parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
     else:
         load = loader(p)
-        parts = [partial(of_exam, row, load, per_exam, size, bad) for row in table.itertuples()]
+        parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
     makers = ["slice_images"] if images else ["phantom"] if synthetic else ["readers"]
     return artefact(
         paths.build(p.study.name) / "slices",
@@ -118,11 +119,11 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
     )
 
 
-def of_exam(row, load: Callable, per_exam: int | None, size: int, on_bad_exam: str) -> dict:
+def of_exam(row, load: Callable, per_exam: int | None, size: int, crop: bool, on_bad_exam: str) -> dict:
     """The slices of one exam, in a worker process: images uint8 (n, size, size), rows, left_out, and packed masks."""
     try:
         volume, truth = load(row)
-        done = exam_slices(volume, truth, row.exam_id, per_exam, size)
+        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop)
     except ExamError as error:
         return _nothing(error, row.path, size, on_bad_exam)
     lesions = np.zeros_like(done.lungs) if done.lesions is None else done.lesions

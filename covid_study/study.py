@@ -118,6 +118,8 @@ def _write_page(run: Run, notebook: Notebook, executed: Path) -> None:
     ends = [run.notebooks[i] if 0 <= i < len(run.notebooks) else None for i in (place - 1, place + 1)]
     record = notebook.record or {}
     exams = f"exams: {run.exams}" if run.exams else "synthetic cohort"
+    if run.images and "slices" in notebook.parameters:
+        exams = f"images: {run.images}"
     device = ((record["said"] or {}).get("headline") or {}).get("device") or record["facts"]["processor"]
     page = {
         "title": notebook.title,
@@ -200,6 +202,7 @@ def write_index(run: Run, running: Notebook | None = None) -> None:
         facts=[
             ("profile", run.profile["study"]["profile"]),
             ("exams", run.exams or "synthetic cohort"),
+            ("slices of paper B", run.images or "of the exams"),
             ("device asked for", run.profile["study"]["device"]),
             *facts.items(),
         ],
@@ -230,6 +233,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--exams", help="a CSV exam table or a folder of exams (default: the synthetic cohort)"
     )
+    parser.add_argument(
+        "--data", help="a folder or a CSV of slice images for paper B (default: slices of the exams)"
+    )
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--executor", help="in_process, dask, or the address of a Dask scheduler")
     parser.add_argument(
@@ -244,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run = plan(
             given.profile, given.exams, given.device, given.kernel, given.name,
-            executor=given.executor, processes=given.processes,
+            executor=given.executor, processes=given.processes, images=given.data,
         )  # fmt: skip
         if given.list:
             for notebook in choose(run.notebooks, given.notebooks):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from covid_study.cache import write_atomically
 from covid_study.errors import ParameterError
@@ -204,10 +204,19 @@ def training_flops(model: nn.Module, volume: torch.Tensor) -> float:
     return counted_flops(model, lambda: model(to_input(volume)).sum())
 
 
+def _convolution_backward(gradient, inputs, weight, *rest, **_) -> int:
+    """Each of the two gradients costs what the forward pass does; torch 2.13 counts those of grouped convolutions too often."""
+    *_, transposed, _, _, wanted = rest  # which of the gradients: of the inputs, the weight, the bias
+    return sum(wanted[:2]) * conv_flop_count(inputs, weight, gradient, transposed)
+
+
+CONVOLUTIONS = {torch.ops.aten.convolution_backward: _convolution_backward}
+
+
 def counted_flops(model: nn.Module, loss: Callable[[], torch.Tensor]) -> float:
     """Floating-point operations of `loss()` and its backward pass; `model` is left in evaluation mode, without gradients."""
     model.eval()  # batch normalisation cannot train on one exam; it is not counted
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=CONVOLUTIONS) as counter:
         loss().backward()
     model.zero_grad(set_to_none=True)
     return float(counter.get_total_flops())

@@ -123,12 +123,21 @@ def test_the_fall_of_sensitivity():
     assert fallen.loc[("1%", "baseline"), "high"] < 0 and fallen["sd"].isna().all()
     found = slice_claims.check(r, "B.6")
     slower = found[found["claim"] == "fall"].set_index("column")
-    assert slower.index.tolist() == ["25%", "1%"] and slower.loc["1%", "verdict"] == claims.HOLDS
+    assert slower.index.tolist() == ["25%", "1%", "mean"] and slower.loc["1%", "verdict"] == claims.HOLDS
+    assert slower.loc["mean", ["difference", "published"]].tolist() == pytest.approx(
+        slower.loc[["25%", "1%"], ["difference", "published"]].mean().tolist()
+    )
     gain = fallen["mean"]["1%", "dsn_saal"] - fallen["mean"]["1%", "baseline"]
     assert slower.loc["1%", "difference"] == pytest.approx(gain)
     assert slower.loc["25%", "published"] == pytest.approx(-0.097 + 0.120)
     shares = found.query("claim == 'scores' and metric == 'spe'")["column"].tolist()
     assert shares == ["100%", "25%", "1%", "mean"]
+    lost = found.query("metric == 'sen' and column == '1%'").set_index("claim")["difference"]
+    assert lost["decline"] == pytest.approx(-fallen["mean"]["1%", "dsn_saal"])
+    assert lost["decline_baseline"] == pytest.approx(-fallen["mean"]["1%", "baseline"])
+    rises = found.query("column == '1%' and metric == 'spe'").set_index("claim")
+    assert rises.loc["spe", "difference"] == pytest.approx(-rises.loc["decline", "difference"])
+    assert rises.loc["spe", "published"] == pytest.approx(0.997 - 0.944)
 
 
 def test_the_papers_own_differences_are_those_it_prints():

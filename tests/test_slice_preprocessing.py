@@ -152,3 +152,33 @@ def test_real_exams(real_data):
             lungs = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], 512).lungs
             assert (lungs & mask[z]).sum() / mask[z].sum() > 0.98
             assert (lungs & ~mask[z]).sum() / mask[z].sum() < 0.5
+
+
+def test_the_crop_is_the_square_around_the_lungs():
+    """A box of lung 20 wide and 10 high, at 1 pixel a pixel: the crop is 20 x 20, black above and below what there is."""
+    body = np.full((64, 64), -1000)
+    body[2:62, 2:62] = 40
+    body[10:20, 20:29] = body[10:20, 31:40] = -850
+    whole, done = preprocess_slice(body, (5, 5), 64), preprocess_slice(body, (5, 5), 20, crop=True)
+    rows, columns = done.frame
+    assert (rows.stop - rows.start, columns.start, columns.stop) == (20, 20, 40)
+    padded = np.pad(whole.image, 20)[20 + rows.start : 20 + rows.stop, 40:60]
+    np.testing.assert_array_equal(done.image, padded)
+    assert done.lungs.sum() == whole.lungs.sum()
+
+
+def test_a_crop_may_reach_beyond_the_slice():
+    body = np.full((64, 64), 40)
+    body[2:8, 4:30] = body[2:8, 34:60] = -850
+    whole = preprocess_slice(body, (5, 5), 64)
+    columns = np.flatnonzero(whole.lungs.any(0))
+    done = preprocess_slice(body, (5, 5), columns[-1] - columns[0] + 1, crop=True)
+    assert done.frame[0].start < 0 and done.lungs.sum() == whole.lungs.sum() > 0
+
+
+def test_the_masks_of_a_cropped_exam_lie_where_its_image_does():
+    exam = phantom.make_exam("covid-0000-a", 2020, 96, (10, 10))
+    truth = {"lungs": exam.lungs, "lesions": exam.lesions}
+    cut = exam_slices(exam.volume, truth, "x", 2, 64, crop=True)
+    assert (cut.images[cut.lungs] > 0).mean() > 0.97
+    assert cut.lungs.mean() > exam_slices(exam.volume, truth, "x", 2, 64).lungs.mean()

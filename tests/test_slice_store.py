@@ -14,7 +14,7 @@ from covid_study.errors import CohortError, ExamError, StudyError
 from covid_study.slice_images import read_image
 from covid_study.slice_preprocessing import exam_slices, resize
 
-SLICES = {"images": None, "size": 32, "per_exam": 2, "exams": 3, "train_share": 0.7}
+SLICES = {"images": None, "size": 32, "crop": False, "per_exam": 2, "exams": 3, "train_share": 0.7}
 
 
 class Killed(BaseException):

@@ -136,6 +136,22 @@ def test_processes_are_asked_for_as_the_executor_is(project):
         planned(processes=0)
 
 
+def test_images_are_a_matter_of_the_notebooks_of_slices_alone(project, tmp_path, monkeypatch):
+    monkeypatch.setitem(params.NOTEBOOKS, "03_after", params.SliceNotebook)
+    (tmp_path / "covid").mkdir()
+    (tmp_path / "covid" / "1.png").write_bytes(b"1")
+    run = study.plan("toy", images=str(tmp_path), root=project)
+    assert run.profile["slices"]["images"] == run.images == str(tmp_path.resolve())
+    with_images = {n.stem: n.parts for n in run.notebooks}
+    (tmp_path / "covid" / "1.png").write_bytes(b"12")
+    changed = {n.stem: n.parts for n in study.plan("toy", images=str(tmp_path), root=project).notebooks}
+    assert changed["01_good"] == with_images["01_good"]
+    assert changed["03_after"].pop("the images") != with_images["03_after"].pop("the images")
+    assert changed["03_after"] == with_images["03_after"]
+    with pytest.raises(StudyError, match="DATA=nowhere: there is no such file or folder"):
+        study.plan("toy", images="nowhere", root=project)
+
+
 def test_a_second_call_does_nothing_and_starts_nothing(ran, monkeypatch, capsys):
     monkeypatch.setattr(execution, "execute", lambda *a: pytest.fail("a notebook was run"))
     assert study.reproduce(study.plan("toy", root=ran), "01") is True

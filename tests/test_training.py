@@ -13,6 +13,7 @@ from covid_study.networks import Classifier, encoder
 from covid_study.training import (
     augment,
     classifier_loss,
+    counted_flops,
     find_device,
     fit,
     in_batches,
@@ -346,3 +347,15 @@ def test_an_epoch_may_draw_exams_again(tmp_path):
     fit(small_model(), 3, loss_of, epochs=2, batch_size=2, learning_rate=1e-3, seed=0, device=CPU, folder=tmp_path,
         order_of=lambda generator: torch.tensor([7, 7, 1]))  # fmt: skip
     assert seen == [7, 7, 1, 7, 7, 1]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_flops_of_a_grouped_convolution(groups):
+    """Forward, and a backward pass for the weight and for the inputs, which are another convolution's: 3 times forward."""
+    first, second = torch.nn.Conv2d(1, 8, 1), torch.nn.Conv2d(8, 8, 3, padding=1, groups=groups)
+    model = torch.nn.Sequential(first, second)
+    pixels = 6 * 7
+    expected = (
+        2 * pixels * 8 * 2 + 3 * 2 * pixels * 8 * (8 // groups) * 9
+    )  # the first has no gradient of its inputs
+    assert counted_flops(model, lambda: model(torch.zeros(1, 1, 6, 7)).sum()) == expected

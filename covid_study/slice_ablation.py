@@ -1,0 +1,81 @@
+"""What the tables of paper B have in common: runs scored and put beside the paper, the same test patients compared."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from covid_study import published as papers
+from covid_study import slice_claims, slice_metrics, tables
+from covid_study.ablation import Cell
+from covid_study.claims import Resampled
+from covid_study.experiments import timing
+from covid_study.slice_experiments import SliceRun
+from covid_study.slices import Slices
+
+METRICS = ("acc", "f1", "gmean")  # what the paper's tables show
+
+
+def labels(name: str) -> dict[str, str]:
+    """The rows of a published table in words, and those that may be added to it.
+
+    >>> labels("B.3")["vgg16_bn"], labels("B.3")["efficientnet_lite0"]
+    ('VGG-16', 'EfficientNet-Lite0')
+    """
+    known = papers.table(name).drop_duplicates("row").set_index("row")["label"]
+    return tables.COLUMN_HEADS | known.to_dict()
+
+
+def predictions_of(s: Slices, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
+    """What every run said of its test slices, with today's patients, not those of when it was trained."""
+    found = {}
+    for cell, folder in folders.items():
+        table = pd.read_parquet(Path(folder) / "predictions.parquet")
+        found[cell] = table.assign(patient_id=s.table.loc[table["slice_id"], "patient_id"].to_numpy())
+    return found
+
+
+def results(
+    p, s: Slices, runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], published: str | None = None
+) -> pd.DataFrame:
+    """Scores of every cell of a table, per slice and per patient, and its training period in hours, joined to the paper's.
+
+    Choice: the training period counts contrastive pre-training where a row needs it, and the classifier.
+
+    Args:
+        runs, folders: (row, column, seed) -> run, its result folder. published: the paper's table, e.g. "B.3".
+
+    Returns:
+        What `tables.join_published` returns; metrics of patients have the ending `_patient`.
+    """
+    scored = {}
+    for cell, predictions in predictions_of(s, folders).items():
+        scores = slice_metrics.run_scores(predictions, p.study.bootstrap)
+        hours = (timing(folders[cell])["train_seconds"] + runs[cell].before) / 3600
+        period = {"metric": "hours", "value": hours, "low": np.nan, "high": np.nan, "note": ""}
+        scored[cell] = pd.concat([scores, pd.DataFrame([period])], ignore_index=True)
+    return joined(slice_metrics.over_repeats(scored), published)
+
+
+def joined(tidy: pd.DataFrame, published: str | None) -> pd.DataFrame:
+    """`tables.join_published`, rows that the paper lacks under their names."""
+    names = labels(published) if published else tables.COLUMN_HEADS
+    return tables.join_published(tidy.assign(label=tidy["row"].map(names)), published)
+
+
+def resampled(p, s: Slices, folders: Mapping[Cell, Path], patients: bool = False) -> Resampled:
+    """Every run on the same resamples of the test patients: for `slice_claims.check`, which see."""
+    return slice_claims.resample(predictions_of(s, folders), p.study.bootstrap, patients=patients)
+
+
+def shown(joined: pd.DataFrame, name: str | None, title: str, patients: bool = False, **more):
+    """A table of ours beside the paper's: its three scores per slice, or ours per patient, which the paper lacks.
+
+    joined: of `results`. more: for `tables.side_by_side`; `metrics` without the ending of patients.
+    """
+    end = slice_metrics.PATIENT if patients else ""
+    metrics = [metric + end for metric in more.pop("metrics", METRICS)]
+    return tables.side_by_side(
+        joined, name, title=title, metrics=metrics, decimals=3, over="test patients", **more
+    )
