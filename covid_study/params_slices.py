@@ -73,6 +73,7 @@ class Comparison(Section):
     contrastive_epochs: Count  # Self-Trans; 0 leaves the row out
     chexnet: str | None  # a file with ChestX-ray weights of DenseNet-121
     meta_share: Annotated[float, Field(ge=0, lt=1)]  # of the rarest class; 0 leaves the row out
+    meta_every: AtLeastOne  # steps of Meta-Weight-Net's classifier to one of its weighing network
 
 
 class Imbalance(Section):

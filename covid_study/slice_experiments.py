@@ -45,6 +45,7 @@ class SliceRun:
     weights: Weights | None = None  # that it starts from; None: random ones
     encoder: str | None = None  # folder with encoder.safetensors of a contrastive pre-training; None: none
     meta_slices: tuple[str, ...] = ()  # balanced, that Meta-Weight-Net weighs the others by
+    meta_every: int = 1  # steps of the classifier to one of the network that weighs
     # What was spent before it on pre-training; no part of the key.
     before: float = 0.0  # seconds
     exams_before: int = 0  # slices seen
@@ -150,7 +151,9 @@ def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
     if run.meta_slices:
         meta = _of(slices, sorted(run.meta_slices), run.classes)
         model = MetaWeighted(network)
-        loss_of = meta_weighted_loss(data, labels, *meta, step=settings["learning_rate"])
+        loss_of = meta_weighted_loss(
+            data, labels, *meta, step=settings["learning_rate"], every=run.meta_every
+        )
     else:
         counts = torch.bincount(labels, minlength=len(run.classes)).tolist()
         model = SliceClassifier(
@@ -179,12 +182,14 @@ def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
         {k: v.contiguous().cpu() for k, v in network.state_dict().items()}, folder / "weights.safetensors"
     )
     two, generator = torch.arange(2, device=device), torch.Generator(device).manual_seed(0)
+    turns = range(run.meta_every)  # one of which is a step of the network that weighs
+    flops = counted_flops(model, lambda: sum(loss_of(model, two, generator)[0] for _ in turns))
     timing = {
         "kind": run.kind,
         "train_seconds": float(history["seconds"].sum()),
         "load_seconds": load_seconds,
         "exams_seen": run.seen,
-        "flops": run.seen * counted_flops(model, lambda: loss_of(model, two, generator)[0]) / len(two),
+        "flops": run.seen * flops / len(two) / len(turns),
         "device": device_name(device),
     }
     write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))

@@ -147,7 +147,8 @@ def meta_weight_net(p, s: Slices, seed: int) -> SliceRun:
     kept, meta = meta_weights.meta_set(
         labels, s.table.loc[train, "patient_id"], p.comparison.meta_share, seed
     )
-    return replace(run(p, s, seed, training_slices=list(train[kept])), meta_slices=tuple(train[meta]))
+    weighted = run(p, s, seed, training_slices=list(train[kept]))
+    return replace(weighted, meta_slices=tuple(train[meta]), meta_every=p.comparison.meta_every)
 
 
 def weights(p, backbone: str) -> pretrained.Weights | None:

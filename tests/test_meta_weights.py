@@ -192,3 +192,20 @@ def test_the_meta_set_leaves_a_slice_of_every_class_to_train_on(share, taken):
 def test_a_class_with_one_slice_is_an_error_for_people():
     with pytest.raises(StudyError, match="two training slices.*comparison.meta_share: 0"):
         meta_set(np.array([0, 0, 1]), ["a", "b", "c"], share=0.1, seed=0)
+
+
+def test_the_weighing_network_may_learn_at_every_third_step_alone(monkeypatch):
+    model, stepped = MetaWeighted(small_network()), []
+    slices, labels, _ = problem(24)
+    meta_slices, meta_labels, _ = problem(40, seed=1)
+    learn = MetaWeighted.learn_weights
+
+    def counted(self, *batches, step):
+        stepped.append(int(self.steps))
+        return learn(self, *batches, step=step)
+
+    monkeypatch.setattr(MetaWeighted, "learn_weights", counted)
+    loss_of = meta_weighted_loss(slices, labels, meta_slices, meta_labels, step=1e-2, every=3)
+    logged = [loss_of(model, torch.arange(8), torch.Generator())[1]["meta_loss"].item() for _ in range(7)]
+    assert stepped == [0, 3, 6] and int(model.steps) == 7
+    assert logged[0] == logged[1] == logged[2] != logged[3] == logged[5] != logged[6]
