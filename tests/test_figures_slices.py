@@ -67,7 +67,7 @@ def test_the_steps_are_those_of_the_slice(p, s):
     exam = s.table.loc[name, "exam_id"]
     volume, truth = cohorts.loader(p)(s.table.loc[name])
     z = int(name.removeprefix(f"{exam}/"))
-    expected = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], 32, steps=True).steps
+    expected = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], 32, p.slices.crop, steps=True).steps
     np.testing.assert_array_equal(given["outline"], truth["lesions"][z])
     np.testing.assert_array_equal(given["steps"]["the network's input"], s.of([name])[0].numpy())
     drawn = visible(figures_slices.slice_steps(**given))
