@@ -132,10 +132,7 @@ def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes", of: str
         f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
         f"{escape(seeds_sentence(checked))}{starred}{_marks_legend(checked)}"
     )
-    return HTML(
-        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body, STYLE)
 
 
 def _share(column: str) -> float:

@@ -12,6 +12,7 @@ import torch
 from scipy.optimize import brentq
 
 from covid_study import published
+from covid_study.classes import classes_of
 from covid_study.figures_slices import name_of
 from covid_study.losses import effective_number
 from covid_study.slices import Slices
@@ -23,7 +24,7 @@ START = (-1.96, 1.96)  # of raw alpha: 95 in 100 standard normal variates, what 
 def of_study(s: Slices) -> dict[str, int]:
     """Training slices of each class here, COVID-19 first."""
     found = s.table.loc[s.table["split"] == "train", "finding"].value_counts()
-    return {name: int(found[name]) for name in ["covid", *sorted(set(found.index) - {"covid"})]}
+    return {name: int(found[name]) for name in classes_of(found.index)}
 
 
 def of_paper() -> dict[str, int]:

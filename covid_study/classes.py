@@ -79,3 +79,12 @@ def studied(exams: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
             "What to do: add such exams, or set cohort.classes to [covid, negative]."
         )
     return exams[belongs(exams["finding"], classes)].reset_index(drop=True)
+
+
+def classes_of(findings: Sequence[str]) -> tuple[str, ...]:
+    """COVID-19 first, the other classes by name.
+
+    >>> classes_of(["non_pneumonia", "covid", "cap", "covid"])
+    ('covid', 'cap', 'non_pneumonia')
+    """
+    return ("covid", *sorted(set(findings) - {"covid"}))

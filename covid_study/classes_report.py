@@ -12,7 +12,7 @@ from covid_study import multiclass, tables
 from covid_study.ablation_report import in_points
 from covid_study.experiments import Volumes, predictions
 from covid_study.figures import FINDINGS
-from covid_study.metrics import over_seeds, resample_weights
+from covid_study.metrics import over_seeds, patient_means
 
 HOW = (
     "The classifiers of this run tell two classes apart. For three set `classes: [covid, cap, non_pneumonia]` in the section "
@@ -60,12 +60,9 @@ def called_covid(
             of = (frames[0]["finding"] == finding).to_numpy()
             if not of.any():
                 continue
-            _, patient = np.unique(frames[0].loc[of, "patient_id"], return_inverse=True)
-            draws, ends = None, (np.nan, np.nan)
-            if (patients := patient.max() + 1) > 1:
-                weights = resample_weights(patient, [np.arange(patients)], n, rng)
-                draws = weights @ hit[of] / weights.sum(axis=1)
-                ends = np.percentile(draws, [2.5, 97.5])
+            draws = patient_means(hit[of], frames[0].loc[of, "patient_id"], n, rng)
+            draws = draws if len(draws) else None
+            ends = (np.nan, np.nan) if draws is None else np.percentile(draws, [2.5, 97.5])
             rows.append(
                 (label, finding, int(of.sum()), hit[of].sum(), hit[of].mean(), *ends, len(frames), draws)
             )
@@ -93,10 +90,7 @@ def called_table(found: pd.DataFrame) -> HTML:
         "<b>What the test exams of each finding are called</b><br>Called COVID-19 at a threshold of 0.5; its share of the "
         f"finding in per cent, with a 95 % interval over patients where some are called so and some are not.{means}"
     )
-    return HTML(
-        f"{tables.STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr><th></th>"
-        f"<th>called</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr><th></th><th>called</th>{head}</tr>", body)
 
 
 def _count(x: float) -> str:
@@ -157,7 +151,7 @@ def _truth(frame: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndar
 def confusions(tested: Mapping[str, list[pd.DataFrame]], classes: list[str]) -> dict[str, pd.DataFrame]:
     """The confusion matrix of each classifier of three classes, a mean over seeds."""
     return {
-        label: sum(multiclass.confusion(*_truth(frame, classes), classes) for frame in frames) / len(frames)
+        label: multiclass.mean_confusion((*_truth(frame, classes), classes) for frame in frames)
         for label, frames in tested.items()
     }
 

@@ -153,10 +153,7 @@ def costs_table(frame: pd.DataFrame, title: str = "What each row cost here") -> 
         "its epochs: counted, not measured, and the same on every machine."
     )
     head = "".join(f"<th>{h}</th>" for h in heads)
-    return HTML(
-        f"{tables.STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body)
 
 
 def front_sentence(frame: pd.DataFrame, cost: str = "flops", whole: str = "all") -> str:

@@ -121,7 +121,4 @@ def networks_table(checked: pd.DataFrame, title: str) -> HTML:
         f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
         f"{escape(report.seeds_sentence(checked))}"
     )
-    return HTML(
-        f"{tables.STYLE}{report.STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body, report.STYLE)

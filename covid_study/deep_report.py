@@ -167,10 +167,7 @@ def spent_table(found: pd.DataFrame) -> HTML:
         "without pre-training: counted, not measured, and the same on every machine."
     )
     head = "".join(f"<th>{h}</th>" for h in heads)
-    return HTML(
-        f"{tables.STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body)
 
 
 def backbone_note(p) -> str:

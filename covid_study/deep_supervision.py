@@ -9,10 +9,10 @@ from covid_study import chexnet, slice_pipeline, supervision
 from covid_study.ablation import Cell, learning_curves
 from covid_study.published import table as published
 from covid_study.slice_ablation import joined, labels
+from covid_study.slice_claims import COLUMN
 from covid_study.slice_experiments import SliceRun
 from covid_study.slices import Slices
 
-COLUMN = "slices"  # the one column of Table 3
 LOSSES = {False: "cross-entropy", True: "six cross-entropies"}  # by whether a network is supervised
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from covid_study.cache import artefact, artefact_path, write_atomically
 from covid_study.classes import POSITIVE, numbers, outputs
@@ -109,8 +110,25 @@ class Run:
         return artefact_path(runs, "run", self.config(), ["experiments"])
 
     def train(self, volumes: Volumes, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
-        """See `train`."""
-        return train(self, volumes, runs, title, processes)
+        """Train the classifier, or find it where it was trained before.
+
+        Args:
+            runs: `build/P/runs`.
+            processes: that train it together, see `processes`; no part of the key, because the result is the same.
+
+        Returns:
+            The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
+        """
+
+        def compute(folder: Path) -> None:
+            if processes == 1:
+                _train(folder, self, volumes, title)
+                return
+            needed = volumes.only([*self.positives, *self.negatives, *self.validation, *self.test])
+            device = volumes.data.device
+            spread(_train, folder, self, needed, title, processes=processes, device=device)
+
+        return artefact(runs, "run", self.config(), ["experiments"], compute)
 
     @property
     def seen(self) -> int:
@@ -124,28 +142,6 @@ class Run:
     def kind(self) -> str:
         """What runs have in common that take equally long an exam."""
         return json.dumps([self.volumes, self.network], sort_keys=True)
-
-
-def train(run: Run, volumes: Volumes, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
-    """Train the classifier of a run, or find it where it was trained before.
-
-    Args:
-        runs: `build/P/runs`.
-        processes: that train it together, see `processes`; no part of the key, because the result is the same.
-
-    Returns:
-        The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
-    """
-
-    def compute(folder: Path) -> None:
-        if processes == 1:
-            _train(folder, run, volumes, title)
-            return
-        needed = volumes.only([*run.positives, *run.negatives, *run.validation, *run.test])
-        device = volumes.data.device
-        spread(_train, folder, run, needed, title, processes=processes, device=device)
-
-    return artefact(runs, "run", run.config(), ["experiments"], compute)
 
 
 def _train(folder: Path, run: Run, volumes: Volumes, title: str, fabric: Fabric | None = None) -> None:
@@ -181,11 +177,6 @@ def _train(folder: Path, run: Run, volumes: Volumes, title: str, fabric: Fabric 
     )
     if fabric and not fabric.is_global_zero:
         return
-    history.to_csv(folder / "history.csv", index=False)
-    _predict(model, run, volumes).to_parquet(folder / "predictions.parquet", index=False)
-    save_file(
-        {k: v.contiguous().cpu() for k, v in model.state_dict().items()}, folder / "weights.safetensors"
-    )
     timing = {
         "kind": run.kind,
         "train_seconds": float(history["seconds"].sum()),
@@ -194,6 +185,17 @@ def _train(folder: Path, run: Run, volumes: Volumes, title: str, fabric: Fabric 
         "flops": n * settings["epochs"] * training_flops(model, data[:1]),
         "device": device_name(device, fabric.world_size if fabric else 1),
     }
+    write_results(folder, history, _predict(model, run, volumes), model, timing)
+
+
+def write_results(
+    folder: Path, history: pd.DataFrame, predictions: pd.DataFrame, network: nn.Module, timing: dict
+) -> None:
+    """What every run leaves in its folder; with it the training's checkpoint has done its work."""
+    history.to_csv(folder / "history.csv", index=False)
+    predictions.to_parquet(folder / "predictions.parquet", index=False)
+    weights = {name: values.contiguous().cpu() for name, values in network.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")
     write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 

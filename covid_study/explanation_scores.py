@@ -13,7 +13,7 @@ from covid_study.ablation_report import in_points
 from covid_study.deep_report import PAPER_EPOCHS, PAPER_SIZE, start_of, weights_sentences
 from covid_study.explanations import LAYERS, METRICS, REFERENCES
 from covid_study.figures_slices import name_of
-from covid_study.metrics import over_seeds, resample_weights
+from covid_study.metrics import over_seeds, patient_means
 from covid_study.slice_ablation import labels
 from covid_study.slice_experiments import SliceRun
 
@@ -62,18 +62,14 @@ def resample(found: pd.DataFrame, n: int = 1000) -> claims.Resampled:
     Returns:
         Cells (method, finding, seed); no draws with fewer than two patients.
     """
-    values, draws, weights = {}, {}, np.empty((0, 0))
+    values, draws = {}, {}
     for (row, finding, seed), part in found.groupby(["row", "finding", "seed"], sort=False):
-        part = part.sort_values("slice_id")
-        if not values:  # the slices are the same for all
-            _, patient = np.unique(part["patient_id"], return_inverse=True)
-            patients = patient.max() + 1
-            drawn = n if patients > 1 else 0
-            weights = resample_weights(patient, [np.arange(patients)], drawn, np.random.default_rng(0))
+        part = part.sort_values("slice_id")  # the same slices for all, and the same resamples
+        means = patient_means(part[list(METRICS)], part["patient_id"], n, np.random.default_rng(0))
         cell = (row, finding, seed)
         values[cell] = {metric: float(part[metric].mean()) for metric in METRICS}
-        draws[cell] = {metric: weights @ part[metric].to_numpy() / weights.sum(1) for metric in METRICS}
-    return claims.Resampled(values, draws, int(patients))
+        draws[cell] = dict(zip(METRICS, means.T, strict=True))
+    return claims.Resampled(values, draws, found["patient_id"].nunique())
 
 
 def scores(found: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
@@ -165,10 +161,7 @@ def differences_table(found: pd.DataFrame) -> HTML:
         f"the whole interval lies on one side of zero and there are {claims.FEWEST} patients or more."
     )
     head = "".join(f"<th>{head}</th>" for head in ["", *heads])
-    return HTML(
-        f"{tables.STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body)
 
 
 def _difference(line: Mapping) -> str:

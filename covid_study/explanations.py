@@ -238,14 +238,14 @@ def pictures(
     """
     ids, seed = shown(s, p.explanations.slices), p.slice_training.seeds[0]
     raw = [next(iter(step_by_step(p, s, name)["steps"].values())) for name in ids]
+    cells = {method: (method, "slices", seed) for method in labels}
+    networks = {m: load(runs[cell], folders[cell]).to(s.data.device) for m, cell in cells.items()}
+    logits = {m: torch.from_numpy(in_batches(Final(one), s.of(ids))) for m, one in networks.items()}
     maps, captions = {}, {}
     for layer, where in LAYERS.items():
         for method, name in labels.items():
-            cell = (method, "slices", seed)
-            network = load(runs[cell], folders[cell]).to(s.data.device)
-            drawn = activation_maps(network, s.of(ids), POSITIVE, layer)
-            logits = torch.from_numpy(in_batches(Final(network), s.of(ids)))
-            label, said = f"{name},\n{where}", logits.softmax(1)[:, POSITIVE].tolist()
+            drawn = activation_maps(networks[method], s.of(ids), POSITIVE, layer)
+            label, said = f"{name},\n{where}", logits[method].softmax(1)[:, POSITIVE].tolist()
             maps[label] = drawn
             captions[label] = [
                 f"COVID-19: {chance:.2f}" + ("" if one.any() else ", map 0 everywhere")

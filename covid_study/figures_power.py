@@ -125,10 +125,7 @@ def marks_table(marked: pd.DataFrame, title: str) -> HTML:
         "difference in 19 of 20 tests: with other test exams · and other trainings. <span class='mark holds'>Told "
         "apart</span>: it is larger than both."
     )
-    return HTML(
-        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
-        f"<table><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, "", body, STYLE)
 
 
 def _cell(record: dict | None) -> str:
@@ -173,10 +170,7 @@ def above_table(found: pd.DataFrame, title: str) -> HTML:
         )
     elif found["published"].notna().any():
         caption += " In each cell last <span class='paper'>the paper's difference</span>."
-    return HTML(
-        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
-        f"<table><thead><tr><th></th><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr><th></th><th></th>{head}</tr>", body, STYLE)
 
 
 def _above(record: dict | None, marked: bool) -> str:

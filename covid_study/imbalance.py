@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from covid_study import claims, multiclass, slice_ablation, slice_claims, slice_metrics, slice_pipeline
+from covid_study import claims, slice_ablation, slice_claims, slice_pipeline
 from covid_study import published as papers
 from covid_study.ablation import Cell
 from covid_study.ablation import column as share_name
@@ -168,6 +168,5 @@ def confusions(predictions: Mapping[Cell, pd.DataFrame], method: str = OURS) -> 
     found: dict[str, list[pd.DataFrame]] = {}
     for (row, of, _), table in predictions.items():
         if of == method and row != WHOLE:
-            called = slice_metrics.read(table[table["split"] == "test"])
-            found.setdefault(row, []).append(multiclass.confusion(*called[:3]))
-    return {row: sum(matrices) / len(matrices) for row, matrices in found.items()}
+            found.setdefault(row, []).append(table)
+    return {row: slice_ablation.mean_confusion(tables) for row, tables in found.items()}

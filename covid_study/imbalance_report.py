@@ -162,10 +162,7 @@ def line_table(changed: pd.DataFrame) -> HTML:
         "<b>What is lost against all COVID-19 slices</b><br>Each cell: the score, its change in percentage points, and the "
         "95 % interval of the change over the same resampled test patients."
     )
-    return HTML(
-        f"{tables.STYLE}{STYLE}<div class='study-table'><div class='caption'>{caption}</div>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr>{head}</tr>", body, STYLE)
 
 
 def _change(line: pd.Series) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from covid_study import multiclass, slice_metrics, slice_pipeline
 from covid_study import published as papers
+from covid_study import slice_pipeline
 from covid_study.ablation import Cell
 from covid_study.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
-from covid_study.slice_ablation import labels
+from covid_study.slice_ablation import labels, mean_confusion
 from covid_study.slice_claims import COLUMN, OURS
 from covid_study.slice_experiments import SliceRun
 from covid_study.slices import Slices
@@ -70,14 +70,8 @@ def confusions(predictions: Mapping[Cell, pd.DataFrame], rows: tuple[str, ...]) 
 
     predictions: of `slice_ablation.predictions_of`.
     """
-    found = {}
-    for row in rows:
-        tables = [table for cell, table in predictions.items() if cell[0] == row]
-        if tables:
-            read = [slice_metrics.read(table[table["split"] == "test"]) for table in tables]
-            matrices = [multiclass.confusion(*called[:3]) for called in read]
-            found[row] = sum(matrices) / len(matrices)
-    return found
+    of = {row: [table for cell, table in predictions.items() if cell[0] == row] for row in rows}
+    return {row: mean_confusion(tables) for row, tables in of.items() if tables}
 
 
 def best(joined: pd.DataFrame, metrics: tuple[str, ...] = ("acc", "f1", "gmean")) -> str:

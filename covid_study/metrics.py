@@ -156,6 +156,27 @@ def resample_weights(patient, strata, n: int, rng) -> np.ndarray:
     return counts[:, patient]
 
 
+def patient_means(values, patients, n: int, rng) -> np.ndarray:
+    """The mean of exams or slices in each of n resamples of their patients: float (n,) or, of several values, (n, k).
+
+    Args:
+        values: (exams,) or (exams, k). patients: (exams,). rng: what patients are drawn with.
+
+    Returns:
+        No resamples (length 0) with fewer than two patients: nothing is known about the spread.
+
+    >>> patient_means([0.0, 1.0], ["a", "a"], 5, np.random.default_rng(0)).shape
+    (0,)
+    >>> bool(abs(patient_means([0.0, 1.0], ["a", "b"], 4000, np.random.default_rng(0)).mean() - 0.5) < 0.02)
+    True
+    """
+    names, patient = np.unique(np.asarray(patients), return_inverse=True)
+    drawn = n if len(names) > 1 else 0
+    weights = resample_weights(patient, [np.arange(len(names))], drawn, rng)
+    means = weights @ np.asarray(values, float)
+    return (means.T / weights.sum(axis=1)).T
+
+
 def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The five scores under each row of exam weights (resamples, exams): scikit-learn's, all rows at once.
 

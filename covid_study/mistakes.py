@@ -9,7 +9,7 @@ from IPython.display import HTML
 from covid_study import phantom, tables
 from covid_study.ablation import Cell
 from covid_study.figures_slices import name_of
-from covid_study.metrics import over_seeds, resample_weights
+from covid_study.metrics import over_seeds, patient_means
 from covid_study.slice_metrics import by_patient, read
 from covid_study.slices import Slices
 
@@ -213,12 +213,9 @@ def by_lesions(s: Slices, predictions: Mapping[Cell, pd.DataFrame], n: int = 100
             part = told[(shares > above) & (shares <= up_to)]
             if part.empty:
                 continue
-            _, patient = np.unique(part["patient_id"], return_inverse=True)
             right = (~part["wrong"]).to_numpy(float)
-            ends = (np.nan, np.nan)
-            if (patients := patient.max() + 1) > 1:
-                weights = resample_weights(patient, [np.arange(patients)], n, np.random.default_rng(0))
-                ends = np.percentile(weights @ right / weights.sum(1), [2.5, 97.5])
+            draws = patient_means(right, part["patient_id"], n, np.random.default_rng(0))
+            ends = np.percentile(draws, [2.5, 97.5]) if len(draws) else (np.nan, np.nan)
             slices = f"{label} ({len(part)} slice{'s' * (len(part) != 1)})"
             known = {"row": label, "label": slices, "column": method, "metric": "sen", "seed": seed}
             rows.append({**known, "value": right.mean(), "low": ends[0], "high": ends[1]})

@@ -4,7 +4,7 @@ For paper A's future work (VI-4: COVID-19, CAP and non-pneumonia) and for paper 
 An exam is called what the network finds most likely. Scores are fractions, not per cent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,16 @@ def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Dat
     return pd.DataFrame(
         counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="called")
     )
+
+
+def mean_confusion(runs: Iterable[tuple[Sequence[int], np.ndarray, Sequence[str]]]) -> pd.DataFrame:
+    """The mean of several runs' confusion matrices. runs: of each what `confusion` takes, y, p and classes; one at least.
+
+    >>> mean_confusion([([0, 1], np.eye(2), "ab"), ([0, 0], np.eye(2), "ab")]).to_numpy().tolist()
+    [[1.0, 0.5], [0.0, 0.5]]
+    """
+    matrices = [confusion(*run) for run in runs]
+    return sum(matrices) / len(matrices)
 
 
 def row_shares(counts: pd.DataFrame) -> pd.DataFrame:

@@ -56,10 +56,7 @@ def periods_table(frame: pd.DataFrame, name: str, sizes: Mapping[str, int]) -> H
         "<b>Training periods here</b><br>From preprocessed volumes on: pre-training and ranking where the row needs them "
         "(“before”), and the classifier; exams seen by the classifier over all its epochs."
     )
-    return HTML(
-        f"{tables.STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr><th></th>{heads}"
-        f"</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return tables.framed(caption, f"<tr><th></th>{heads}</tr>", body)
 
 
 def proportion_sentence(frame: pd.DataFrame, sizes: Mapping[str, int], row: str = "both") -> str:

@@ -1,13 +1,13 @@
 """What the tables of paper B have in common: runs scored and put beside the paper, the same test patients compared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from covid_study import multiclass, slice_claims, slice_metrics, tables
 from covid_study import published as papers
-from covid_study import slice_claims, slice_metrics, tables
 from covid_study.ablation import Cell
 from covid_study.claims import Resampled
 from covid_study.experiments import timing
@@ -67,6 +67,15 @@ def joined(tidy: pd.DataFrame, published: str | None) -> pd.DataFrame:
 def resampled(p, s: Slices, folders: Mapping[Cell, Path], patients: bool = False) -> Resampled:
     """Every run on the same resamples of the test patients: for `slice_claims.check`, which see."""
     return slice_claims.resample(predictions_of(s, folders), p.study.bootstrap, patients=patients)
+
+
+def mean_confusion(predictions: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """What the test slices of each class (rows) are called (columns): the mean over the runs of a cell.
+
+    predictions: of `predictions_of`, one a seed.
+    """
+    called = (slice_metrics.read(table[table["split"] == "test"]) for table in predictions)
+    return multiclass.mean_confusion(one[:3] for one in called)
 
 
 def shown(joined: pd.DataFrame, name: str | None, title: str, patients: bool = False, **more):

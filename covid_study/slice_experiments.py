@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from covid_study import backbones, chexnet, contrastive, pretrained
-from covid_study.cache import artefact, artefact_path, write_atomically
+from covid_study.cache import artefact, artefact_path
 from covid_study.classes import POSITIVE, numbers, outputs
-from covid_study.experiments import device_name
+from covid_study.experiments import device_name, write_results
 from covid_study.losses import SelfAdaptiveAuxiliaryLoss, slice_loss
 from covid_study.meta_weights import MetaWeighted, meta_weighted_loss
 from covid_study.pretrained import Weights
@@ -176,11 +176,6 @@ def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
         after_epoch=_factors,
         title=title,
     )
-    history.to_csv(folder / "history.csv", index=False)
-    _predict(network, run, slices).to_parquet(folder / "predictions.parquet", index=False)
-    save_file(
-        {k: v.contiguous().cpu() for k, v in network.state_dict().items()}, folder / "weights.safetensors"
-    )
     two, generator = torch.arange(2, device=device), torch.Generator(device).manual_seed(0)
     turns = range(run.meta_every)  # one of which is a step of the network that weighs
     flops = counted_flops(model, lambda: sum(loss_of(model, two, generator)[0] for _ in turns))
@@ -192,8 +187,7 @@ def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
         "flops": run.seen * flops / len(two) / len(turns),
         "device": device_name(device),
     }
-    write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    write_results(folder, history, _predict(network, run, slices), network, timing)
 
 
 def _of(slices: Slices, slice_ids: list[str], classes: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -232,12 +226,3 @@ def _predict(network: nn.Module, run: SliceRun, slices: Slices) -> pd.DataFrame:
     table = table.assign(probability=p[outputs(run.classes)[POSITIVE]])
     table = table.assign(**{f"p_{name}": p[name] for name in run.classes})
     return table.assign(label=(table["finding"] == "covid").astype(np.int8))
-
-
-def classes_of(findings: Sequence[str]) -> tuple[str, ...]:
-    """COVID-19 first, the other classes by name.
-
-    >>> classes_of(["non_pneumonia", "covid", "cap", "covid"])
-    ('covid', 'cap', 'non_pneumonia')
-    """
-    return ("covid", *sorted(set(findings) - {"covid"}))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from covid_study.classes import classes_of
 from covid_study.cohorts import loader
 from covid_study.slice_images import read_image
 from covid_study.slice_preprocessing import preprocess_slice, resize
@@ -18,7 +19,7 @@ def examples(s: Slices, each: int = 6, split: str = "train") -> dict[str, list[s
     """
     found = {}
     table = s.table[s.table["split"] == split].sort_index()
-    for finding in ["covid", *sorted(set(table["finding"]) - {"covid"})]:
+    for finding in classes_of(table["finding"]):
         of = table[table["finding"] == finding]
         grouped = of.groupby("patient_id")
         one = of[grouped.cumcount() == grouped.ngroup() % grouped["split"].transform("size")]

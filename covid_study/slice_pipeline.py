@@ -9,10 +9,10 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from covid_study import chexnet, meta_weights, paths, pretrained
-from covid_study.cache import artefact, fingerprint
-from covid_study.classes import numbers
+from covid_study.cache import artefact
+from covid_study.classes import classes_of, numbers
 from covid_study.contrastive import train_contrastive
-from covid_study.slice_experiments import SliceRun, classes_of, network_of
+from covid_study.slice_experiments import SliceRun, network_of
 from covid_study.slices import Slices
 from covid_study.training import training_flops
 
@@ -74,7 +74,7 @@ def run(
         training_slices = at_most(s, training_slices or ids(s, "train"), p.comparison.slices, seed)
     return SliceRun(
         slices=s.key,
-        labels=fingerprint(s.table["finding"].sort_index().to_dict()),
+        labels=s.labels,
         classes=classes_of(s.table["finding"]),
         training_slices=tuple(training_slices or ids(s, "train")),
         test_slices=tuple(ids(s, "test")),

@@ -1,11 +1,9 @@
 """The store of slices: cut out of exams or read from images over all cores, resumed where it stopped."""
 
-import errno
 import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from covid_study import paths
 from covid_study.cache import artefact, write_atomically
 from covid_study.classes import studied
 from covid_study.cohorts import all_exams, files_of, loader
-from covid_study.errors import ExamError, StudyError
+from covid_study.errors import ExamError
+from covid_study.failures import told
 from covid_study.progress import progress
 from covid_study.slice_images import find_images, read_image
 from covid_study.slice_preprocessing import exam_slices, resize
@@ -196,22 +195,11 @@ def build_slices(
         backend="threading" if threads else "loky",
     )
     jobs = (delayed(_make)(parts[n], made, n) for n in missing)
-    try:
+    with told("cut slices", "the slices", folder, workers):
         for _ in progress(parallel(jobs), "cutting slices", len(missing)):
             pass
         _gather(made, folder, len(parts), size)
         shutil.rmtree(made)
-    except BrokenProcessPool:
-        raise StudyError(
-            f"a process that cut slices died, most often because the memory was used up ({workers} worked at once). "
-            "Set study.workers to a smaller number in the profile and call again; what was done so far is kept."
-        ) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StudyError(
-            f"the disk is full: {folder}. Free some space and call again; the slices done so far are kept."
-        ) from None
 
 
 def _done(facts: Path) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from covid_study.cache import fingerprint
+from covid_study.classes import classes_of
 from covid_study.errors import CohortError, StudyError
 from covid_study.splits import allocate
 
@@ -49,6 +51,11 @@ class Slices:
     key: str
     folder: Path
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def labels(self) -> str:
+        """Fingerprint of the finding of each slice, which `key` does not hold."""
+        return fingerprint(self.table["finding"].sort_index().to_dict())
 
     def rows(self, slice_ids: Sequence[str]) -> torch.Tensor:
         """Where these slices lie in `data`.
@@ -204,7 +211,7 @@ def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.Dat
                 f"only {patients} patient{' has' if patients == 1 else 's have'} {name}: at least two are needed, one to "
                 "train and one to test. What to do: add exams or images of another patient."
             )
-    order = ["covid", *sorted(set(table["finding"]) - {"covid"})]
+    order = classes_of(table["finding"])
     sides = allocate(
         table["patient_id"], table["finding"].map(order.index), (train_share, 0.0, 1 - train_share), str(seed)
     )
@@ -244,7 +251,7 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
     numbers = grouped.agg(
         patients=("patient_id", "nunique"), exams=("exam_id", "nunique"), slices=("exam_id", "size")
     )
-    findings = ["covid", *sorted(set(table["finding"]) - {"covid"})]
+    findings = classes_of(table["finding"])
     order = [
         (finding, split) for finding in findings for split in SPLITS if (finding, split) in numbers.index
     ]

@@ -1,10 +1,8 @@
 """The store of preprocessed volumes: zarr, one chunk an exam, built over all cores and resumed where it stopped."""
 
-import errno
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +14,9 @@ from joblib import Parallel, delayed
 
 from covid_study import phantom, preprocess, readers
 from covid_study.cache import write_atomically
-from covid_study.errors import CohortError, ExamError, StudyError
+from covid_study.errors import CohortError, ExamError
 from covid_study.exams import PHANTOM, Volume
+from covid_study.failures import told
 from covid_study.progress import progress
 
 Loaded = tuple[Volume, dict[str, np.ndarray] | None]
@@ -123,21 +122,10 @@ def build_store(
     parallel = Parallel(
         n_jobs=min(workers, max(len(missing), 1)), return_as="generator_unordered", batch_size="auto"
     )
-    try:
+    needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
+    with told("preprocessed exams", "the exams", folder, workers, needs):
         for _ in progress(parallel(jobs), "preprocessing exams", len(missing)):
             pass
-    except BrokenProcessPool:  # joblib's TerminatedWorkerError is one
-        raise StudyError(
-            f"a process that preprocessed exams died, most often because the memory was used up ({workers} worked at once). "
-            "Set study.workers to a smaller number in the profile and call again; the exams done so far are kept."
-        ) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StudyError(
-            f"the disk is full: {folder} needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB. "
-            "Free some space and call again; the exams done so far are kept."
-        ) from None
     _finish(exams, folder)
 
 

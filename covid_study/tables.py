@@ -300,9 +300,20 @@ def side_by_side(
     said = _legend(relevant, over) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
     caption = "<br>".join(filter(None, [f"<b>{escape(title)}</b>" if title else "", said]))
     below = "".join(f"<div class='small'>{escape(note)}</div>" for note in notes)
+    return framed(caption, head, body, below=below)
+
+
+def framed(caption: str, head: str, body: str, style: str = "", below: str = "") -> HTML:
+    """A table as all of them look: its caption above, a frame that scrolls where it is wider than the page.
+
+    Args:
+        caption, body, below: HTML; `body` the rows. head: the rows of the head, "" for none.
+        style: a <style> of its own, which goes before.
+    """
+    top = f"<thead>{head}</thead>" if head else ""
     return HTML(
-        f"{STYLE}<div class='study-table'><div class='caption'>{caption}</div><table>"
-        f"<thead>{head}</thead><tbody>{body}</tbody></table>{below}</div>"
+        f"{STYLE}{style}<div class='study-table'><div class='caption'>{caption}</div><table>{top}<tbody>{body}</tbody></table>"
+        f"{below}</div>"
     )
 
 

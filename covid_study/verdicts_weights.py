@@ -12,7 +12,7 @@ from covid_study import published as papers
 from covid_study.ablation_report import in_points
 from covid_study.experiments import Volumes
 from covid_study.probes import TARGETS
-from covid_study.tables import STYLE, duration
+from covid_study.tables import duration, framed
 from covid_study.verdicts import listed, percent, side
 from covid_study.weights import Contrast, pretrained
 
@@ -95,10 +95,7 @@ def changes_table(changes: pd.DataFrame, title: str) -> HTML:
         f"({seeds} seed{'s' * (seeds != 1)}), bold where the interval excludes zero. Shares of right answers on validation "
         "exams with COVID-19; AUC of a linear probe on exams that no pre-training has seen."
     )
-    return HTML(
-        f"{STYLE}<div class='study-table'><div class='caption'>{caption}</div><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return framed(caption, f"<tr>{head}</tr>", body)
 
 
 def learnt_table(tests: pd.DataFrame) -> pd.DataFrame:

@@ -136,7 +136,7 @@ def test_the_key_of_two_classes_is_as_before_and_that_of_three_another(p, v, thr
 
 def test_predictions_of_three_classes_are_those_of_the_weights(v, three, tmp_path):
     run = a_run(three, v)
-    folder = experiments.train(run, v, tmp_path)
+    folder = run.train(v, tmp_path)
     table, weights = experiments.predictions(folder), load_file(folder / "weights.safetensors")
     named = [f"p_{name}" for name in THREE]
     assert list(table.columns)[4:] == ["probability", "label", *named]
@@ -171,7 +171,7 @@ def test_online_strategies_see_three_classes(v, three, tmp_path, monkeypatch, st
     online = {"strategy": strategy, "ohem_share": 0.5, "focal_gamma": 2.0, "focal_alpha": 0.25}
     run = a_run(three, v, online=online)
     with pytest.raises(Stopped):
-        experiments.train(run, v, tmp_path)
+        run.train(v, tmp_path)
     trained = sorted(run.positives) + sorted(run.negatives)
     assert seen["labels"].tolist() == numbers(v.table.loc[trained, "finding"], THREE).tolist()
     assert seen["n"] == exams_an_epoch

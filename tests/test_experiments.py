@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from covid_study import experiments
 from covid_study.errors import StudyError
-from covid_study.experiments import Run, Volumes, predictions, timing, train
+from covid_study.experiments import Run, Volumes, predictions, timing
 from covid_study.networks import Classifier, encoder
 from covid_study.training import in_batches
 
@@ -72,15 +72,14 @@ def trainings(monkeypatch) -> list:
 
 
 def test_trained_once_then_loaded(tmp_path, run, volumes, trainings):
-    first = train(run, volumes, tmp_path)
+    first = run.train(volumes, tmp_path)
     before = {p.name: p.read_bytes() for p in first.iterdir()}
     assert set(before) == {
         "config.json", "history.csv", "predictions.parquet", "timing.json", "weights.safetensors",
     }  # fmt: skip
     assert trainings == ["classifier"]
-    again = train(
-        dataclasses.replace(run, negatives=("non-2", "cap-0", "non-1")), volumes, tmp_path, "other title"
-    )
+    again = dataclasses.replace(run, negatives=("non-2", "cap-0", "non-1"))
+    again = again.train(volumes, tmp_path, "other title")
     assert again == first == run.folder(tmp_path) and trainings == ["classifier"]
     assert {p.name: p.read_bytes() for p in first.iterdir()} == before
 
@@ -119,7 +118,7 @@ def test_another_source_is_another_run(tmp_path, run, monkeypatch):
 
 
 def test_predictions_are_those_of_the_weights(tmp_path, run, volumes):
-    folder = train(run, volumes, tmp_path)
+    folder = run.train(volumes, tmp_path)
     table = predictions(folder)
     assert list(table.columns) == ["exam_id", "patient_id", "finding", "split", "probability", "label"]
     assert table["exam_id"].tolist() == [*run.validation, *run.test]
@@ -144,8 +143,8 @@ def test_predictions_are_those_of_the_weights(tmp_path, run, volumes):
 
 
 def test_the_order_of_negatives_does_not_change_the_weights(tmp_path, run, volumes):
-    a = train(run, volumes, tmp_path / "a")
-    b = train(dataclasses.replace(run, negatives=run.negatives[::-1]), volumes, tmp_path / "b")
+    a = run.train(volumes, tmp_path / "a")
+    b = dataclasses.replace(run, negatives=run.negatives[::-1]).train(volumes, tmp_path / "b")
     for name, values in load_file(a / "weights.safetensors").items():
         assert torch.equal(values, load_file(b / "weights.safetensors")[name])
 
@@ -155,8 +154,8 @@ def test_the_order_of_negatives_does_not_change_the_weights(tmp_path, run, volum
 )
 def test_an_online_strategy_trains_another_network(tmp_path, run, volumes, online, seen):
     run = dataclasses.replace(run, positives=run.positives[:1], negatives=(*run.negatives, "non-0"))
-    plain = train(run, volumes, tmp_path)
-    other = train(dataclasses.replace(run, online=online), volumes, tmp_path)
+    plain = run.train(volumes, tmp_path)
+    other = dataclasses.replace(run, online=online).train(volumes, tmp_path)
     assert timing(other)["exams_seen"] == seen and timing(plain)["exams_seen"] == 5
     a, b = (load_file(folder / "weights.safetensors")["head.weight"] for folder in (plain, other))
     assert not torch.equal(a, b)
@@ -164,9 +163,9 @@ def test_an_online_strategy_trains_another_network(tmp_path, run, volumes, onlin
 
 def test_a_deeper_network_is_another_run_and_costs_more(tmp_path, run, volumes):
     deep = dataclasses.replace(run, network=NETWORK | {"depth": 50})
-    folder = train(deep, volumes, tmp_path)
+    folder = deep.train(volumes, tmp_path)
     assert load_file(folder / "weights.safetensors")["head.weight"].shape == (2, 128)
-    assert timing(folder)["flops"] > timing(train(run, volumes, tmp_path))["flops"]
+    assert timing(folder)["flops"] > timing(run.train(volumes, tmp_path))["flops"]
 
 
 def test_positives_are_labelled_one(tmp_path, run, volumes, monkeypatch):
@@ -178,7 +177,7 @@ def test_positives_are_labelled_one(tmp_path, run, volumes, monkeypatch):
 
     monkeypatch.setattr(experiments, "classifier_loss", loss)
     with pytest.raises(Killed):
-        train(run, volumes, tmp_path)
+        run.train(volumes, tmp_path)
     assert seen["labels"].tolist() == [1, 1, 1, 0, 0, 0]
     names = list(volumes.table.index)
     for place, exam in enumerate(["covid-0", "covid-1", "covid-2", "cap-0", "non-1", "non-2"]):
@@ -199,7 +198,7 @@ def test_starts_from_the_encoder_it_is_given(tmp_path, run, volumes, monkeypatch
     monkeypatch.setattr(experiments, "fit", fit)
     for start in (str(tmp_path / "pretext-abc"), None):
         with pytest.raises(Killed):
-            train(dataclasses.replace(run, encoder=start), volumes, tmp_path / "runs")
+            dataclasses.replace(run, encoder=start).train(volumes, tmp_path / "runs")
     weights = pretrained.state_dict()
     assert all(torch.equal(started[0][k], weights[k]) for k in weights)
     assert not torch.equal(started[1]["conv1.weight"], weights["conv1.weight"])
@@ -207,7 +206,7 @@ def test_starts_from_the_encoder_it_is_given(tmp_path, run, volumes, monkeypatch
 
 @pytest.mark.parametrize("killed_at", ["to_parquet", "save_file", "write_atomically"])
 def test_killed_while_writing_leaves_no_result_and_goes_on(tmp_path, run, volumes, monkeypatch, killed_at):
-    expected = train(run, volumes, tmp_path / "whole")
+    expected = run.train(volumes, tmp_path / "whole")
 
     def kill(*_, **__):
         raise Killed
@@ -218,10 +217,10 @@ def test_killed_while_writing_leaves_no_result_and_goes_on(tmp_path, run, volume
         else:
             patch.setattr(experiments, killed_at, kill)
         with pytest.raises(Killed):
-            train(run, volumes, tmp_path / "runs")
+            run.train(volumes, tmp_path / "runs")
     assert not run.folder(tmp_path / "runs").exists()
     torch.manual_seed(4321)
-    folder = train(run, volumes, tmp_path / "runs")
+    folder = run.train(volumes, tmp_path / "runs")
     assert "checkpoint.pt" not in {p.name for p in folder.iterdir()}
     pd.testing.assert_frame_equal(predictions(folder), predictions(expected), check_exact=True)
     ours, theirs = (load_file(f / "weights.safetensors") for f in (folder, expected))
@@ -234,7 +233,7 @@ def test_a_half_written_folder_is_never_a_result(tmp_path, run, volumes, trainin
     partial.mkdir(parents=True)
     for name in ("predictions.parquet", "weights.safetensors", "timing.json", "history.csv", "config.json"):
         (partial / name).write_bytes(b"half of ")
-    assert train(run, volumes, tmp_path) == final and trainings == ["classifier"]
+    assert run.train(volumes, tmp_path) == final and trainings == ["classifier"]
     assert len(predictions(final)) == 6 and timing(final)["exams_seen"] == 6
     assert not partial.exists()
 

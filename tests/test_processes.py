@@ -16,7 +16,7 @@ from torch import nn
 
 from covid_study import experiments, processes, training
 from covid_study.errors import ParameterError, StudyError
-from covid_study.experiments import predictions, timing, train
+from covid_study.experiments import predictions, timing
 from covid_study.networks import Classifier, encoder
 from covid_study.pretext import train_pretext
 from covid_study.processes import spread
@@ -130,8 +130,8 @@ def test_killed_it_goes_on_and_the_result_is_that_of_one_process(tmp_path):
         spread(killed_after_an_epoch, partial, run, volumes, "killed", processes=2, device=CPU)
     (first,) = torch.load(partial / "checkpoint.pt", weights_only=True)["history"]
 
-    two = train(run, volumes, tmp_path / "two", processes=2)
-    one = train(run, volumes, tmp_path / "one")
+    two = run.train(volumes, tmp_path / "two", processes=2)
+    one = run.train(volumes, tmp_path / "one")
     assert two == final and one.name == two.name  # the same key, whatever the number of processes
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
     ours, theirs = (pd.read_csv(folder / "history.csv") for folder in (two, one))

@@ -1,0 +1,192 @@
+"""The parameters of the study itself, of its exams, and of paper A's notebooks."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from covid_study.executors import is_executor
+from covid_study.params_base import AtLeastOne, Count, Positive, Section, Share
+
+Finding = Literal["covid", "cap", "non_pneumonia"]
+
+
+class Study(Section):
+    """What run this is."""
+
+    profile: str
+    name: str  # the folder below build/ and reports/
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    workers: AtLeastOne | None = None  # processes for preprocessing; null: one a core
+    executor: str = (
+        "in_process"  # of long computations: in_process, dask (a local cluster), or a scheduler's address
+    )
+    processes: AtLeastOne = 1  # a training is spread over: one a GPU
+    seeds: Annotated[list[Count], Field(min_length=1)]
+    bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each interval
+
+    @field_validator("executor")
+    @classmethod
+    def _executor_is_known(cls, executor: str) -> str:
+        if not is_executor(executor):
+            raise ValueError(
+                "EXECUTOR is in_process, dask, or the address of a Dask scheduler (tcp://host:8786)"
+            )
+        return executor
+
+    @field_validator("device")
+    @classmethod
+    def _device_has_a_name(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+            raise ValueError("DEVICE is auto, cpu, cuda, cuda:1 (2, 3, ...) or mps")
+        return device
+
+    @field_validator("processes")
+    @classmethod
+    def _processes_or_a_cluster(cls, processes: int, info: ValidationInfo) -> int:
+        executor = info.data.get("executor", "in_process")
+        if processes > 1 and executor != "in_process":
+            raise ValueError(
+                "either several processes train each network (PROCESSES) or a Dask cluster trains several networks at once "
+                f"(EXECUTOR, here {executor}): set processes: 1 or executor: in_process"
+            )
+        return processes
+
+
+class SplitCounts(Section):
+    """Exams of each finding in one side of the phantom cohort."""
+
+    covid: AtLeastOne
+    cap: Count
+    non_pneumonia: Count
+
+
+class Phantom(Section):
+    """The synthetic cohort; unused when `exams` names real ones."""
+
+    seed: Count
+    matrix: Annotated[int, Field(ge=64, le=512)]
+    thickness_mm: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    train: SplitCounts
+    validation: SplitCounts
+    test: SplitCounts
+
+
+class Cohort(Section):
+    """Which exams are studied and how they are split by patient (paper A, V-A)."""
+
+    exams: str | None
+    on_bad_exam: Literal["leave_out", "stop"]
+    classes: Annotated[
+        list[Literal["covid", "cap", "non_pneumonia", "negative"]], Field(min_length=2, max_length=3)
+    ]
+    split: Annotated[list[Share], Field(min_length=3, max_length=3)]
+    split_seed: Count
+    phantom: Phantom
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_apart(cls, classes: list[str]) -> list[str]:
+        both = "negative" in classes and len(classes) > 2
+        if classes[0] != "covid" or len(set(classes)) < len(classes) or both:
+            raise ValueError(
+                "covid first, then either negative (every other finding) or findings of their own: "
+                "[covid, negative], [covid, cap, non_pneumonia], [covid, cap] or [covid, non_pneumonia]"
+            )
+        return classes
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        if abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"split: the three shares must sum to 1, these sum to {sum(self.split):g}")
+        return self
+
+
+class Preprocessing(Section):
+    """From HU to the network's input (paper A, IV-F2); x, y, z as the paper writes them."""
+
+    shape: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=3, max_length=3)]
+    working_spacing_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+
+
+class Network(Section):
+    """The 3-D ResNet (paper A, IV-F) and the precision it is trained in."""
+
+    depth: Literal[18, 50]  # 18 as in the paper; Table IV has 50
+
+    width: Positive  # 1.0: 512 features; 0.25: 128
+    stem_stride: Literal[1, 2]
+    precision: Literal["float32", "bf16"]
+
+
+class Pretext(Section):
+    """Rubik's cube and Rubik's cube Pro (paper A, IV-B)."""
+
+    permutations: Annotated[int, Field(ge=2, le=336)]
+    epochs: AtLeastOne
+    batch_size: AtLeastOne
+    learning_rate: Positive
+    gap: Annotated[list[Count], Field(min_length=3, max_length=3)]  # largest gap between cubes, voxels, x y z
+    heads: Literal["siamese", "whole"]
+    probe_every: AtLeastOne  # epochs between two linear probes
+    all_samples_epochs: AtLeastOne  # pre-training on positives and negatives (Table V, last row)
+
+
+class Ranking(Section):
+    """Soft labels, difficulty, diversity and joint rank (paper A, IV-C and D)."""
+
+    features: Literal["pretext", "hu_histogram"]
+    mass: Literal["partial", "normalised"]
+    order_free: Literal[
+        "none", "channels", "positives", "both"
+    ]  # whose listed order plays no role; not "none" is slow
+    alpha: Share
+    beta: Share
+    orders: (
+        AtLeastOne  # random orders of channels and of positives, to see how much the ranking depends on them
+    )
+    ground_pairs: AtLeastOne  # most linear programmes an equation for an order-free variant
+
+
+class Sampling(Section):
+    """How a selection is drawn from the ranking (paper A, IV-E, V-E)."""
+
+    shares: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
+    ]  # of the training negatives
+    long_tail_exponent: Positive
+    normal_width: Positive  # of the half normal, as a share of the archive
+
+
+class Training(Section):
+    """The COVID-19 classifier (paper A, IV-F2)."""
+
+    epochs: AtLeastOne
+    batch_size: AtLeastOne
+    learning_rate: Positive
+    intensity: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    flips: bool
+
+
+class Transfer(Section):
+    """Another network trained on what the ranking's network selected (paper A, V-D2, Table IV)."""
+
+    depth: Literal[18, 50]
+    shares: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
+    ]  # of the training negatives
+
+
+class Online(Section):
+    """Strategies against imbalance while training (paper A, V-F, Table VI)."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]  # of the negatives: the selection beside ALL
+    ohem_share: Annotated[float, Field(gt=0, le=1)]  # of a batch that online hard example mining keeps
+    focal_gamma: Annotated[float, Field(ge=0)]
+    focal_alpha: Share
+
+
+class PretextAblation(Section):
+    """What masking and the set of permutations change (paper A, IV-B; Noroozi and Favaro 2016)."""
+
+    epochs: AtLeastOne  # of each variant, on the positives
