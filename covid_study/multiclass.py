@@ -68,7 +68,7 @@ def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Dat
 def mean_confusion(runs: Iterable[tuple[Sequence[int], np.ndarray, Sequence[str]]]) -> pd.DataFrame:
     """The mean of several runs' confusion matrices. runs: of each what `confusion` takes, y, p and classes; one at least.
 
-    >>> mean_confusion([([0, 1], np.eye(2), "ab"), ([0, 0], np.eye(2), "ab")]).to_numpy().tolist()
+    >>> mean_confusion([([0, 1], np.eye(2), list("ab")), ([0, 0], np.eye(2), list("ab"))]).to_numpy().tolist()
     [[1.0, 0.5], [0.0, 0.5]]
     """
     matrices = [confusion(*run) for run in runs]
