@@ -47,7 +47,12 @@ class ContrastiveNet(nn.Module):
         return self.head(features(self.encoder, images))
 
 
-def view(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def view(
+    images: torch.Tensor,
+    generator: torch.Generator,
+    area: tuple[float, float] = AREA,
+    change: float = CHANGE,
+) -> torch.Tensor:
     """A random view of each slice: cropped and resized, flipped left-right, brighter or darker, of more or less contrast.
 
     Choice: of MoCo's augmentations those that mean something on a grey slice, with its strengths (paper B, 5.1: the settings
@@ -55,6 +60,7 @@ def view(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
     Args:
         images: float (B, 1, y, x) in [0, 1].
+        area: of the slice that a crop shows, from and to. change: of brightness and of contrast, at most.
 
     Returns:
         The same shape, in [0, 1].
@@ -64,9 +70,9 @@ def view(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     torch.Size([2, 1, 8, 8])
     """
     rand = torch.rand((7, len(images)), generator=generator, device=images.device)
-    area = AREA[0] + (AREA[1] - AREA[0]) * rand[0]
+    shown = area[0] + (area[1] - area[0]) * rand[0]
     aspect = torch.exp(log(ASPECT[0]) + log(ASPECT[1] / ASPECT[0]) * rand[1])
-    height, width = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)
+    height, width = (shown / aspect).sqrt().clamp(max=1), (shown * aspect).sqrt().clamp(max=1)
     top, left = (
         (1 - height) * (2 * rand[2] - 1),
         (1 - width) * (2 * rand[3] - 1),
@@ -75,7 +81,7 @@ def view(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     theta = torch.stack([mirrored, zero, left, zero, height, top], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     cropped = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    bright, contrast = (1 + CHANGE * (2 * rand[5:, :, None, None, None] - 1)).unbind()
+    bright, contrast = (1 + change * (2 * rand[5:, :, None, None, None] - 1)).unbind()
     bright = (cropped * bright).clamp(0, 1)
     mean = bright.mean((1, 2, 3), keepdim=True)
     return ((bright - mean) * contrast + mean).clamp(0, 1)

@@ -31,9 +31,11 @@ from covid_study.params_slices import (
     Comparison,
     Explanations,
     Imbalance,
+    Public,
     SliceLosses,
     SliceNetwork,
     Slices,
+    SliceSelection,
     SliceTraining,
 )
 
@@ -97,8 +99,24 @@ class ExplanationsNotebook(SliceNotebook):
     explanations: Explanations
 
 
+class PublicDatasets(DeepSupervision):
+    public: Public
+
+
+class SelectionAndSupervision(SliceNotebook):
+    ranking: Ranking
+    public: Public
+    slice_selection: SliceSelection
+
+
 class Profile(
-    BackboneTransfer, OnlineSelection, PretextWeights, DeepSupervision, ImbalanceSweep, ExplanationsNotebook
+    BackboneTransfer,
+    OnlineSelection,
+    PretextWeights,
+    PublicDatasets,
+    ImbalanceSweep,
+    ExplanationsNotebook,
+    SelectionAndSupervision,
 ):
     """The model with every section."""
 

@@ -49,6 +49,7 @@ class SliceTraining(Section):
     optimiser: Literal["sgd", "adamw"]
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
+    augment: bool  # crops, flips and brightness at random; the paper has none
     seeds: Annotated[list[Count], Field(min_length=1)]  # the paper's ten repeats
 
 
@@ -94,3 +95,24 @@ class Explanations(Section):
     """The figures on single slices (paper B, 5.4)."""
 
     slices: AtLeastOne  # in each figure
+
+
+class Public(Section):
+    """Tables 7 to 9, on pictures of a public data set (paper B, 5.5). Without `slices.images` nothing of it is used."""
+
+    size: Annotated[int, Field(ge=32, le=512)]  # pixels a side, in place of slices.size
+    training: SliceTraining  # in place of slice_training
+    more_seeds: list[Count]  # further trainings of DSN-SAAL, whose interval over repeats is asked for
+    backbones: list[Backbone]  # plain rows, beside the backbone of slice_network
+    epochs: AtLeastOne  # of those backbones and of Self-Trans
+    contrastive_epochs: Count  # of Self-Trans before its training; 0 leaves the row out
+    per_class: AtLeastOne | None  # training slices of each class in the second part of Table 7; null: all
+    folds: Annotated[int, Field(ge=2)]  # where the data set has no split of its own (Table 9)
+    near: Count  # bits of the perceptual hash in which near-duplicates may differ
+
+
+class SliceSelection(Section):
+    """Which negative slices train, and how scarce the positives are, where selection meets supervision."""
+
+    share: Part  # of the negative training slices that a selection keeps
+    positives: list[Part]  # shares of the COVID-19 training slices

@@ -15,6 +15,7 @@ from torch import nn
 from covid_study import backbones, chexnet, contrastive, pretrained
 from covid_study.cache import artefact, artefact_path
 from covid_study.classes import POSITIVE, numbers, outputs
+from covid_study.contrastive import view
 from covid_study.experiments import device_name, write_results
 from covid_study.losses import SelfAdaptiveAuxiliaryLoss, slice_loss
 from covid_study.meta_weights import MetaWeighted, meta_weighted_loss
@@ -24,6 +25,8 @@ from covid_study.supervision import DeepSupervision
 from covid_study.training import LossOf, counted_flops, fit, in_batches, to_input
 
 STAGES = 6  # losses of a deeply supervised network: five auxiliary ones and the final one
+AREA = (0.5, 1.0)  # of the slice that a crop shows
+CHANGE = 0.2  # of brightness and of contrast
 
 
 @dataclass(frozen=True)
@@ -152,14 +155,19 @@ def _train(folder: Path, run: SliceRun, slices: Slices, title: str) -> None:
         meta = _of(slices, sorted(run.meta_slices), run.classes)
         model = MetaWeighted(network)
         loss_of = meta_weighted_loss(
-            data, labels, *meta, step=settings["learning_rate"], every=run.meta_every
+            data,
+            labels,
+            *meta,
+            step=settings["learning_rate"],
+            every=run.meta_every,
+            prepare=augmented if settings["augment"] else None,
         )
     else:
         counts = torch.bincount(labels, minlength=len(run.classes)).tolist()
         model = SliceClassifier(
             network, slice_loss(run.loss, run.losses, counts, STAGES if run.supervised else 1)
         )
-        loss_of = slices_loss(data, labels)
+        loss_of = slices_loss(data, labels, settings["augment"])
     history = fit(
         model,
         len(data),
@@ -196,15 +204,25 @@ def _of(slices: Slices, slice_ids: list[str], classes: Sequence[str]) -> tuple[t
     return data, torch.from_numpy(numbers(slices.table.loc[slice_ids, "finding"], classes)).to(data.device)
 
 
-def slices_loss(data: torch.Tensor, labels: torch.Tensor) -> LossOf:
-    """The loss of a batch, summed over stages (paper B, eq. 2). The paper augments nothing (its section 7).
+def augmented(slices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Slices uint8 (B, y, x) as the network's input (B, 1, y, x), cropped, flipped, brighter or darker at random.
+
+    Deviation: the paper augments nothing (its section 7). On a few hundred pictures from many sources a pre-trained network
+    learns them by heart within some epochs; a profile may therefore ask for it (`augment`).
+    """
+    return view(to_input(slices), generator, AREA, CHANGE)
+
+
+def slices_loss(data: torch.Tensor, labels: torch.Tensor, augment: bool = False) -> LossOf:
+    """The loss of a batch, summed over stages (paper B, eq. 2).
 
     Args:
-        data: uint8 (n, y, x) on the device. labels: int64 (n,).
+        data: uint8 (n, y, x) on the device. labels: int64 (n,). augment: see `augmented`.
     """
 
     def loss_of(model: SliceClassifier, index: torch.Tensor, generator: torch.Generator):
-        return model.loss(model(to_input(data[index])), labels[index]), {}
+        inputs = augmented(data[index], generator) if augment else to_input(data[index])
+        return model.loss(model(inputs), labels[index]), {}
 
     return loss_of
 

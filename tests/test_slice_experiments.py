@@ -1,6 +1,7 @@
 """One classifier of slices from its configuration to its predictions (paper B, Algorithm 1)."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -112,3 +113,29 @@ def test_the_key_holds_the_weights_content_and_not_what_was_spent(runs, tmp_path
     folder = replace(run, weights=here).folder(tmp_path)
     assert folder == replace(run, weights=there, before=9.0, exams_before=3).folder(tmp_path)
     assert folder != run.folder(tmp_path)
+
+
+def test_augmented_slices_are_changed_and_the_plain_ones_are_not(s):
+    data, labels = s.data[:4], torch.tensor([0, 1, 0, 1])
+    seen = []
+
+    class Keeps(torch.nn.Module):
+        def forward(self, inputs):
+            seen.append(inputs)
+            return [torch.zeros(len(inputs), 2, requires_grad=True)]
+
+        loss = staticmethod(lambda logits, labels: logits[0].sum())
+
+    index, generator = torch.arange(4), torch.Generator().manual_seed(0)
+    for augment in (False, True, True):
+        slice_experiments.slices_loss(data, labels, augment)(Keeps(), index, generator)
+    plain, first, second = seen
+    torch.testing.assert_close(plain, data[:, None].float() / 255)
+    assert first.shape == plain.shape and first.min() >= 0 and first.max() <= 1
+    assert not torch.equal(first, plain) and not torch.equal(first, second)
+
+
+def test_a_run_that_augments_is_another_run(runs, tmp_path):
+    run = runs["ce"]
+    other = replace(run, training=run.training | {"augment": True})
+    assert run.folder(tmp_path) != other.folder(tmp_path)
