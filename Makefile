@@ -70,11 +70,11 @@ help: # the text below, between the two marks
 # Variables
 #   PROFILE    smoke, demo (the default), laptop, gpu, paper, or your own params/<profile>.yaml
 #                      make reproduce PROFILE=laptop
-#   EXAMS      your exams: a CSV exam table, a folder in the COVID-CT-MD layout, or a folder of folders named by
-#              finding (covid, cap, non_pneumonia). Without it: a synthetic cohort
+#   EXAMS      your exams: a CSV exam table, the folder of a public data set, or a folder of folders named by
+#              finding (covid, cap, non_pneumonia, other). Without it: a synthetic cohort
 #                      make reproduce PROFILE=smoke EXAMS=data/my-exams
-#   DATA       slice images for paper B (notebooks 09 to 12): a folder with a folder for each class, or a CSV with the
-#              columns path, finding[, patient_id, split]. Without it: slices of the exams
+#   DATA       slice images for paper B (notebooks 09 on): the folder of a public data set, a folder with a folder for each class,
+#              or a CSV with the columns path, finding[, patient_id, split]. Without it: slices of the exams
 #                      make reproduce DATA=data/images NAME=my-images NOTEBOOKS=09,10,11,12
 #   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
 #                      make reproduce DEVICE=cuda:1

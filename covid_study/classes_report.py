@@ -120,6 +120,9 @@ def source_sentence(found: pd.DataFrame) -> str:
         if wrong == 0:
             said.append(f"{name}: no negative exam is called COVID-19.")
             continue
+        if not {"cap", "non_pneumonia"} <= set(negatives.index):
+            said.append(f"{name}: {_count(wrong)} negative exams are called COVID-19.")
+            continue
         cap, other = negatives.loc["cap"], negatives.loc["non_pneumonia"]
         text = (
             f"{name}: of {_count(wrong)} false positive{'' if wrong == 1 else 's'} {_count(cap['called'])} "

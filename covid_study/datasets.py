@@ -1,228 +1,233 @@
-"""Layouts on disk -> exam table: a CSV, COVID-CT-MD as published, folders named by finding.
+"""The data sets from the command line: what there is, is it whole, where does it come from.
 
-A further public data set is one more `Layout` in LAYOUTS: a sentence for people and a function that returns
-the table, or None where the path does not look like it.
-
-    python -m covid_study.datasets list
-    python -m covid_study.datasets check PATH [--read]
+python -m covid_study.datasets list
+python -m covid_study.datasets check NAME|PATH [--at PATH] [--read]
+python -m covid_study.datasets fetch NAME [--to PATH] [--from ZIP ...] [--most N] [--sha256 HASH]
+python -m covid_study.datasets cards
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import textwrap
 from pathlib import Path
 
 import pandas as pd
 
-from . import dicom, exams, readers
-from .errors import CohortError, StudyError
+from covid_study import catalogue
+from covid_study.archives import unpack
+from covid_study.catalogue import DataSet
+from covid_study.dataset_checks import Checked, check, look
+from covid_study.downloads import fetch, sha256_of
+from covid_study.errors import StudyError
+from covid_study.progress import progress
 
-
-@dataclass(frozen=True)
-class Layout:
-    """One way exams may lie on disk."""
-
-    name: str
-    looks_like: str
-    find: Callable[[Path], pd.DataFrame | None]
-
-
-def find_exams(path: str | os.PathLike) -> pd.DataFrame:
-    """The checked exam table (exam_id, patient_id, path, finding, centre, split) of what lies at `path`.
-
-    Ids are stable: they come from names, not from counting, so an exam that is added renames no other.
-
-    Choice: the patient is the folder (or file) name, not the header's PatientID: de-identification leaves
-    that empty, shared or random often enough (in COVID-CT-MD it holds the patient's folder in some exams and
-    a file prefix in others). One name under two findings is taken for one patient: the worst that does is
-    keep two people on one side.
-
-    Raises: CohortError (no such path, none of the layouts, a folder or finding that is not known, see
-    check_exams).
-    """
-    path = Path(os.path.abspath(Path(path).expanduser()))
-    if not path.exists():
-        raise CohortError(
-            f"EXAMS={path} does not exist. What to do: correct the path (a CSV exam table or a folder)."
-        )
-    for layout in LAYOUTS:
-        table = layout.find(path)
-        if table is not None:
-            return exams.check_exams(table)
-    raise CohortError(_not_known(path))
-
-
-# ------------------------------------------------------------------------------------------------ layouts
-
-
-def _csv(path: Path) -> pd.DataFrame | None:
-    """A CSV exam table; its paths are relative to it."""
-    if not path.is_file() or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        return None
-    table = exams.read_table(path)
-    table["path"] = [
-        p and (p if p == exams.PHANTOM else str(path.parent / Path(p).expanduser())) for p in table.path
-    ]
-    return table
-
-
-def _covid_ct_md(path: Path) -> pd.DataFrame | None:
-    """COVID-CT-MD (Afshar et al. 2021): "COVID-19 subjects/P001/*.dcm", "Cap subjects/cap001" ..."""
-    folders = {
-        d: exams.parse_finding(d.name) for d in _folders(path) if re.search(r" subjects$", d.name, re.I)
-    }
-    if not folders or None in folders.values():
-        return None
-    rows = [
-        (p.name, p.name, str(p), finding, "COVID-CT-MD", "")
-        for d, finding in folders.items()
-        for p in _folders(d)
-    ]
-    return pd.DataFrame(rows, columns=list(exams.COLUMNS))
-
-
-def _by_finding(path: Path) -> pd.DataFrame | None:
-    """Folders named by finding: in each one folder or file an exam, or one folder a patient, exams below."""
-    folders = {d: exams.parse_finding(d.name) for d in _folders(path)}
-    if not any(folders.values()):
-        return None
-    for folder, finding in folders.items():
-        if finding is None and any(_is_scan(f) for f in folder.rglob("*")):
-            words = [w for spellings in exams.FINDING_SPELLINGS.values() for w in spellings.split()]
-            raise CohortError(
-                f"the folder {folder} holds exams, but its name is no"
-                f" finding{exams.nearest(folder.name, words)}. What to do: name it covid, cap or"
-                f" non_pneumonia, or move it out of {path}."
-            )
-    rows = []
-    for folder, finding in folders.items():
-        if finding is None:
-            continue
-        for entry in sorted(folder.iterdir()):
-            if readers.is_volume(entry):
-                rows.append((f"{finding}-{_stem(entry)}", _stem(entry), str(entry), finding))
-            elif entry.is_dir() and not entry.name.startswith("."):
-                rows += [
-                    (f"{finding}-{name}", entry.name, str(exam), finding) for name, exam in _exams_of(entry)
-                ]
-    return pd.DataFrame(rows, columns=list(exams.COLUMNS[:4])).assign(centre="", split="")
-
-
-LAYOUTS = (
-    Layout(
-        "csv", "a CSV exam table with the columns exam_id, patient_id, path, finding (centre, split)", _csv
-    ),
-    Layout(
-        "covid-ct-md",
-        'COVID-CT-MD: "COVID-19 subjects/P001/*.dcm", "Cap subjects/cap001", "Normal subjects/normal001"',
-        _covid_ct_md,
-    ),
-    Layout(
-        "by-finding",
-        "folders named covid, cap, non_pneumonia (or COVID-19, CAP, normal ...), in each one folder of DICOM"
-        " or one volume file (.nii.gz, .nrrd, .mha ...) an exam, or a folder a patient with such exams in it",
-        _by_finding,
-    ),
-)
-
-
-def _folders(path: Path) -> list[Path]:
-    return (
-        sorted(d for d in path.iterdir() if d.is_dir() and not d.name.startswith("."))
-        if path.is_dir()
-        else []
-    )
-
-
-def _is_scan(file: Path) -> bool:
-    return readers.is_volume(file) or dicom.is_dicom(file)
-
-
-def _stem(file: Path) -> str:
-    """A volume's name without its suffix, which may be double."""
-    return re.sub(r"\.(nii\.gz|[^.]+)$", "", file.name, flags=re.I)
-
-
-def _exams_of(patient: Path) -> list[tuple[str, Path]]:
-    """(name, path) of the exams of one folder: itself where slices lie in it, else each thing it holds."""
-    entries = [e for e in sorted(patient.iterdir()) if not e.name.startswith(".")]
-    if not any(e.is_file() and dicom.is_dicom(e) for e in entries):
-        nested = [e for e in entries if e.is_dir() or readers.is_volume(e)]
-        if nested:
-            return [(f"{patient.name}-{_stem(e) if e.is_file() else e.name}", e) for e in nested]
-    return [(patient.name, patient)]  # an empty folder stays an exam: its reader says what is wrong
-
-
-def _not_known(path: Path) -> str:
-    """What was found instead of a layout, and the layouts."""
-    if path.is_file():
-        found, hint = f"a file of type {path.suffix or 'unknown'}", ""
-    else:
-        entries = sorted(e.name + "/" * e.is_dir() for e in path.iterdir() if not e.name.startswith("."))
-        found = ", ".join(entries[:8]) or "nothing"
-        found += f" and {len(entries) - 8} more" if len(entries) > 8 else ""
-        tables = [e for e in entries if e.lower().endswith(".csv")]
-        named = [s for d in _folders(path) for s in _folders(d) if exams.parse_finding(s.name)]
-        inside = [s.parent for s in named if any(_is_scan(f) for f in s.rglob("*"))]
-        hint = f" It holds {tables[0]}: give EXAMS={path / tables[0]}." if tables else ""
-        hint = f" {inside[0]} looks like one: give EXAMS={inside[0]}." if inside else hint
-        if not hint and any(e.lower().endswith(readers.PICTURE_SUFFIXES) for e in entries):
-            hint = " Pictures are no volumes: exams are DICOM series or volume files in HU."
-    listing = "\n- ".join(layout.looks_like for layout in LAYOUTS)
-    return (
-        f"EXAMS={path} holds no exams in a layout that is known; found: {found}.{hint} What to do: give one"
-        f" of\n- {listing}"
-    )
-
-
-# ------------------------------------------------------------------------------------------------ command line
+WIDTH = 110
+AGAINST = {
+    "given": "its SHA-256 is the one given",
+    "kept": "its SHA-256 is that of the first fetch",
+    "nothing": "no SHA-256 is published; its own is kept beside it and checked from now on",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table at a path, or what is wrong with it; 0 where all is well."""
-    parser = argparse.ArgumentParser(
-        prog="python -m covid_study.datasets", description="Look for chest CT exams."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the layouts that are known")
-    check = commands.add_parser("check", help="print the exam table of a path, or what is wrong with it")
-    check.add_argument("path")
-    check.add_argument("--read", action="store_true", help="also read every exam")
-    options = parser.parse_args(arguments)
-    if options.command == "list":
-        print("\n".join(f"{layout.name:12} {layout.looks_like}" for layout in LAYOUTS))
-        return 0
+    """Run one command; 0 where all is well, 1 with everything that is wrong on stderr."""
+    options = _parser().parse_args(arguments)
     try:
-        table = find_exams(options.path)
+        return options.run(options)
     except StudyError as error:
         print(error, file=sys.stderr)
-        return 1
-    print(table.to_csv(index=False, sep="\t"), end="")
-    print(
-        f"{len(table)} exams of {table.patient_id.nunique()} patients: "
-        + ", ".join(f"{(table.finding == finding).sum()} {finding}" for finding in exams.FINDINGS)
+    except OSError as error:
+        print(f"{error.filename or 'a file'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Stopped. Run the same command again: what has been fetched is kept.", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m covid_study.datasets", description="The data sets that the study can read."
     )
-    problems = [f"exam {exam}: {path} does not exist" for exam, path in exams.missing_files(table).items()]
-    for row in table.itertuples() if options.read else ():
-        try:
-            if row.path != exams.PHANTOM and os.path.exists(row.path):
-                volume = readers.read_volume(row.path, row.exam_id)
-                print(
-                    row.exam_id,
-                    volume.hu.shape,
-                    "voxels of",
-                    " x ".join(f"{s:.3g}" for s in volume.spacing_mm),
-                    "mm (z, y, x)",
-                )
-        except StudyError as error:
-            problems.append(str(error))
-    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
-    return 1 if problems else 0
+    commands = parser.add_subparsers(required=True, metavar="list | check | fetch | cards")
+    one = commands.add_parser(
+        "list", help="what each is, its terms, how to get it, and whether it is there and whole"
+    )
+    one.set_defaults(run=_list)
+    one = commands.add_parser("check", help="count a data set, open and hash every file, say what is wrong")
+    one.add_argument(
+        "what", metavar="NAME|PATH", help="a name that `list` shows, or any folder, table or file"
+    )
+    one.add_argument("--at", help="where the data set of that name lies")
+    one.add_argument(
+        "--read", action="store_true", help="open every file of a PATH too (for a NAME that is done anyway)"
+    )
+    one.set_defaults(run=_check)
+    one = commands.add_parser(
+        "fetch", help="fetch a data set where its terms allow it; else say how to get it"
+    )
+    one.add_argument("name")
+    one.add_argument("--to", help="where to; the default is where it is expected")
+    one.add_argument(
+        "--from", dest="sources", nargs="+", metavar="ZIP", help="archives that you got: files or addresses"
+    )
+    one.add_argument("--most", type=int, help="fetch only so many exams")
+    one.add_argument("--sha256", help="the hash of the one archive given with --from")
+    one.set_defaults(run=_fetch)
+    one = commands.add_parser("cards", help="print docs/data.md")
+    one.set_defaults(run=_cards)
+    return parser
+
+
+# ------------------------------------------------------------------------------------------------ list, cards
+
+
+def _list(options: argparse.Namespace) -> int:
+    for dataset in catalogue.catalogue().values():
+        print(describe(dataset))
+    return 0
+
+
+def describe(dataset: DataSet) -> str:
+    """What `list` shows of one data set, its place on this machine looked at.
+
+    >>> print(describe(catalogue.find("csv")))
+    csv: Your own table
+      what    Exams: exam_id, patient_id, path, finding ... Slices: path, finding ...
+      for     every notebook (EXAMS=table.csv, DATA=table.csv)
+    """
+    facts = {"what": dataset.what, "for": dataset.used_for}
+    if dataset.kind != "own":
+        where = catalogue.place(dataset)
+        facts |= {"size": dataset.size, "terms": dataset.terms, "get it": "; ".join(dataset.obtain)}
+        facts |= {"home": dataset.home, "place": str(where), "now": look(where, dataset)}
+    lines = [f"{dataset.name}: {dataset.title}"]
+    for name, text in facts.items():
+        indent = {"initial_indent": f"  {name:8}", "subsequent_indent": " " * 10}
+        lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False, **indent)
+    return "\n".join(lines) + "\n"
+
+
+def _cards(options: argparse.Namespace) -> int:
+    print(catalogue.cards(), end="")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------ check
+
+
+def _check(options: argparse.Namespace) -> int:
+    named = options.what in catalogue.catalogue()
+    if named or not Path(options.what).expanduser().exists() and not re.search(r"[/\\.]", options.what):
+        dataset = catalogue.find(options.what)
+        if dataset.kind == "own":
+            raise StudyError(
+                f"{dataset.name} stands for data of your own: give their path, e.g. check ./my-data."
+            )
+        where = catalogue.place(dataset, options.at)
+        if not where.exists():
+            raise StudyError(
+                f"{dataset.name} is not at {where}. What to do: put it there, give its place with --at or name the folder"
+                f" that holds the sets in {catalogue.FOLDER}. How to get it:\n{_how(dataset)}"
+            )
+        found = check(where, dataset)
+    else:
+        found = check(options.what, read=options.read)
+        if found.kind == "exams" and found.table is not None:
+            print(found.table.to_csv(index=False, sep="\t"), end="")
+    print(summary(found))
+    print("\n".join(found.problems), file=sys.stderr, end="\n" if found.problems else "")
+    return 1 if found.problems else 0
+
+
+def summary(found: Checked) -> str:
+    """What a check prints on stdout: counts, what was opened, the digest, the remarks."""
+    lines = []
+    if found.table is not None:
+        counts = found.counts.rename(index={"": "no split"})
+        counts = counts.loc[[s for s in ("no split", "train", "validation", "test") if s in counts.index]]
+        totals = ", ".join(f"{n:,} {finding}" for finding, n in counts.sum().items())
+        patients = found.table["patient_id"]
+        alone = found.kind == "slices" and (patients == found.table["slice_id"]).all()
+        known = "patients that are not known" if alone else f"{patients.nunique():,} patients"
+        lines.append(f"{found.path}: {len(found.table):,} {found.kind} of {known}: {totals}")
+        if len(counts) > 1:
+            lines.append(counts.rename_axis(index=None, columns=None).to_string())
+    lines += found.opened
+    if found.digest:
+        lines.append(f"SHA-256 over names and contents: {found.digest}")
+    lines += [f"To know: {remark}" for remark in found.remarks]
+    count = len(found.problems)
+    lines.append(f"{count:,} problem{'s' * (count > 1)}:" if count else "Nothing wrong was found.")
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------ fetch
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    dataset = catalogue.find(options.name)
+    if dataset.kind == "own":
+        raise StudyError(f"{dataset.name} stands for data of your own: there is nothing to fetch.")
+    if options.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", options.sha256):
+        raise StudyError(f"--sha256 {options.sha256}: a SHA-256 has 64 hexadecimal digits.")
+    if options.sha256 and len(options.sources or ()) != 1:
+        raise StudyError("--sha256 is the hash of one archive: give exactly one with --from.")
+    if options.most is not None and options.most < 1:
+        raise StudyError(f"--most {options.most}: at least one exam.")
+    where = catalogue.place(dataset, options.to)
+    if options.sources:
+        unpack([_archive(source, where, options.sha256) for source in options.sources], where)
+    elif dataset.files:
+        _fetch_files(dataset, where, options.most)
+    else:
+        raise StudyError(
+            f"{dataset.name} is not fetched by this command. Terms: {dataset.terms}\nHow to get it:\n{_how(dataset)}\nThen put"
+            f" it at {where}, or let `fetch {dataset.name} --from ARCHIVE.zip` unpack it there."
+        )
+    print(f"{where}: {look(where, dataset)}")
+    return 0
+
+
+def _how(dataset: DataSet) -> str:
+    return "\n".join(f"- {step}" for step in (*dataset.obtain, f"home page: {dataset.home}"))
+
+
+def _archive(source: str, where: Path, sha256: str | None) -> Path:
+    """An archive on this machine: as it lies there, or fetched to the folder in which the data set will lie."""
+    if re.match(r"https?://", source):
+        name = re.sub(r"[?#].*", "", source).rstrip("/").rpartition("/")[2] or "archive.zip"
+        got = fetch(source, where.parent / name, sha256)
+        print(f"{got.file}: {AGAINST[got.against]}")
+        return got.file
+    file = Path(source).expanduser()
+    if not file.is_file():
+        raise StudyError(f"--from {source}: there is no such file.")
+    if sha256 and sha256_of(file) != sha256.lower():
+        raise StudyError(
+            f"--from {source}: its SHA-256 is {sha256_of(file)}, not the one given. What to do: get it again."
+        )
+    return file
+
+
+def _fetch_files(dataset: DataSet, where: Path, most: int | None) -> None:
+    """The files of a data set, then those that its table lists; what is whole already is not fetched again."""
+    for file in dataset.files:
+        got = fetch(file.url, where / file.name, file.sha256)
+        print(f"{file.name}: {AGAINST[got.against]}")
+    if listed := dataset.listed:
+        table = pd.read_csv(where / listed.table, dtype=str, keep_default_na=False)
+        names = table.get(listed.column, pd.Series(dtype=str))
+        bad = names[~names.str.fullmatch(r"[\w-]+")]
+        if names.empty or len(bad):
+            raise StudyError(
+                f"{where / listed.table} has no column {listed.column} with the names of files"
+                f"{f', but {bad.iloc[0]!r}' if len(bad) else ''}. What to do: delete it and fetch again."
+            )
+        for name in progress(list(names[:most]), f"fetching {dataset.name}"):
+            fetch(listed.url.format(name), where / listed.name.format(name))
 
 
 if __name__ == "__main__":

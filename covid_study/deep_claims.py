@@ -115,7 +115,8 @@ def networks_table(checked: pd.DataFrame, title: str) -> HTML:
             name = "Mean over networks" if column == MEAN else tables.column_head(column)
             cells = "".join(report.difference_cell(by.get(m), paper) for m in scores)
             body += f"<tr><th class='row'>{escape(name)}</th><td class='key'>{key}</td>{cells}</tr>"
-        verdicts = "".join(f"<td>{report.badge(overall(claim[claim['metric'] == m]))}</td>" for m in scores)
+        words = (overall(claim[claim["metric"] == m]).replace("sizes", "rows") for m in scores)
+        verdicts = "".join(f"<td>{report.badge(word)}</td>" for word in words)
         body += f"<tr><th class='row'>On these slices the claim</th><td></td>{verdicts}</tr>"
     caption = (
         f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from covid_study import phantom, phantom_lesions
-from covid_study.datasets import find_exams
 from covid_study.errors import ExamError
+from covid_study.exam_layouts import find_exams
 from covid_study.exams import COLUMNS, Volume
 from covid_study.lungs import lung_mask
 from covid_study.overview import NAMES

@@ -15,7 +15,7 @@ import pandas as pd
 from .errors import CohortError, ParameterError
 from .splits import SPLITS, allocate
 
-FINDINGS = ("covid", "cap", "non_pneumonia")
+FINDINGS = ("covid", "cap", "non_pneumonia", "other")  # other: not COVID-19, and no more is known
 COLUMNS = ("exam_id", "patient_id", "path", "finding", "centre", "split")
 HU_RANGE = (-1024, 3071)  # what a 12-bit scanner can store: air or padding up to metal
 PHANTOM = "phantom"  # the path of an exam that is computed, not read
@@ -49,6 +49,7 @@ FINDING_SPELLINGS = {
     "covid": "covid covid19 covid19pneumonia covidpneumonia coronavirus sarscov2 ncov",
     "cap": "cap communityacquiredpneumonia pneumonia otherpneumonia",
     "non_pneumonia": "nonpneumonia nopneumonia nonpneumonic normal healthy control controls",
+    "other": "other noncovid notcovid nocovid noncovid19 notcovid19 nocovid19 covidnegative covid19negative negative",
 }
 SPLIT_SPELLINGS = {
     "train": "train training",
@@ -170,11 +171,11 @@ def schema():
     )
 
 
-def check_exams(table: pd.DataFrame) -> pd.DataFrame:
+def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
     """The table with its columns in order, or one error that lists all that is wrong with the cohort.
 
     A file that is missing or damaged is the reader's business (ExamError, `on_bad_exam`), unless none is
-    there at all.
+    there at all. both: whether positives and negatives must be there; a background needs negatives only.
 
     Raises: CohortError (no exams, columns, unknown finding or split, an exam twice, a patient on two sides of
     a split, a split for some exams only, no positives, no negatives, no file found).
@@ -195,7 +196,7 @@ def check_exams(table: pd.DataFrame) -> pd.DataFrame:
     except pandera.errors.SchemaErrors as error:
         problems = [_sentence(row, table) for row in error.failure_cases.itertuples()]
         problems = list(dict.fromkeys(problems))
-    problems = problems or _cohort_problems(table)
+    problems = problems or _cohort_problems(table, both)
     if problems:
         more = f"\n- and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:8]) + more)
@@ -223,7 +224,7 @@ def _sentence(failure, table: pd.DataFrame) -> str:
     )
 
 
-def _cohort_problems(table: pd.DataFrame) -> list[str]:
+def _cohort_problems(table: pd.DataFrame, both: bool) -> list[str]:
     problems = []
     files = table[table.path != PHANTOM]
     places = files.path.map(os.path.realpath)
@@ -249,10 +250,12 @@ def _cohort_problems(table: pd.DataFrame) -> list[str]:
             " column, or none"
         )
     positive = table.finding == "covid"
-    if not positive.any():
+    if both and not positive.any():
         problems.append("there are no positives: at least two patients with the finding covid are needed")
-    if positive.all():
-        problems.append("there are no negatives: exams with the finding cap or non_pneumonia are needed")
+    if both and positive.all():
+        problems.append(
+            "there are no negatives: exams with the finding cap, non_pneumonia or other are needed"
+        )
     return problems
 
 
@@ -291,7 +294,7 @@ def split_exams(
     if (table.split != "").all():
         return table
     positive = table.finding == "covid"
-    for name, rows in (("positives (covid)", positive), ("negatives (cap, non_pneumonia)", ~positive)):
+    for name, rows in (("positives (covid)", positive), ("negatives (cap, non_pneumonia, other)", ~positive)):
         if table.patient_id[rows].nunique() < 2:
             raise CohortError(
                 f"only patient {table.patient_id[rows].iloc[0]} has {name}: at least two patients with {name}"

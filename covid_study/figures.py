@@ -15,9 +15,9 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-FINDINGS = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia"}
-COLOURS = {"covid": "#D55E00", "cap": "#0072B2", "non_pneumonia": "#6E6E6E"}
-MARKERS = {"covid": "D", "cap": "^", "non_pneumonia": "o"}
+FINDINGS = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia", "other": "Other or unknown"}
+COLOURS = {"covid": "#D55E00", "cap": "#0072B2", "non_pneumonia": "#6E6E6E", "other": "#009E73"}
+MARKERS = {"covid": "D", "cap": "^", "non_pneumonia": "o", "other": "s"}
 CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6E6E6E"]
 PAPER, REFERENCE = "#0072B2", "#8A8A8A"
 RC = {
@@ -118,11 +118,13 @@ def cohort_overview(table: pd.DataFrame) -> Figure:
     splits = [s for s in ("train", "validation", "test", "") if (table["split"] == s).any()]
     fig, ax = plt.subplots(figsize=(6.4, 0.5 + 0.72 * len(splits)))
     longest = table.groupby(["split", "finding"]).size().max()
+    findings = [f for f in FINDINGS if (table["finding"] == f).any()]
+    height = 0.78 / max(3, len(findings))
     for i, split in enumerate(splits):
-        for j, finding in enumerate(FINDINGS):
+        for j, finding in enumerate(findings):
             part = table[(table["split"] == split) & (table["finding"] == finding)]
-            y = i + 0.26 * (j - 1)
-            ax.barh(y, len(part), height=0.23, color=COLOURS[finding])
+            y = i + height * (j - (len(findings) - 1) / 2)
+            ax.barh(y, len(part), height=0.88 * height, color=COLOURS[finding])
             exams_, patients = len(part), part["patient_id"].nunique()
             text = (
                 f"{exams_:,} exam{'s' * (exams_ != 1)}, {patients:,} patient{'s' * (patients != 1)}"
@@ -136,7 +138,7 @@ def cohort_overview(table: pd.DataFrame) -> Figure:
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     ax.legend(
-        handles=[plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=FINDINGS[f]) for f in FINDINGS],
+        handles=[plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=FINDINGS[f]) for f in findings],
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),  # beside the bars: where they are all alike, no corner inside is free
     )

@@ -93,6 +93,46 @@ def _around(mask: np.ndarray, spacing_mm) -> tuple[slice, ...]:
 
 
 @styled
+def before_and_after(exams: Sequence[tuple]) -> Figure:
+    """Real lungs before and after the phantom's lesions were put in, and how dense they are before and after.
+
+    exams: (caption, finding, `phantom_background.RealBodied`); the slices with most of the lesions.
+    """
+    boxes = [(slice(None), *_around(exam.lungs, exam.volume.spacing_mm)[1:]) for _, _, exam in exams]
+    sizes = [
+        np.multiply(e.lungs[box].shape, e.volume.spacing_mm)
+        for (_, _, e), box in zip(exams, boxes, strict=True)
+    ]
+    side, tall = min(2.4, 11 / len(exams)), max(y / x for _, y, x in sizes)
+    fig, axes = plt.subplots(4, len(exams), figsize=(side * len(exams), side * (3 * tall + 0.75) + 0.9), squeeze=False,
+                             height_ratios=[tall, tall, tall, 0.75])  # fmt: skip
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    edges = np.arange(-1000, 101, 20)
+    for n, (caption, finding, exam) in enumerate(exams):
+        before, hu, lungs, ill = (
+            v[boxes[n]] for v in (exam.before, exam.volume.hu, exam.lungs, exam.lesions)
+        )
+        place, _ = fullest_slices(ill if ill.any() else lungs, lungs)
+        for ax, picture in zip(axes[:, n], (before, hu, hu), strict=False):
+            show_slice(ax, picture, exam.volume.spacing_mm, 0, place)
+        if ill[place].any():
+            axes[2, n].contour(ill[place], [0.5], colors=TRUTH, linewidths=1.1)
+        axes[0, n].set_title(caption, fontsize=8, fontweight="normal", loc="center", pad=3)
+        below = axes[3, n]
+        for values, colour in ((before, "black"), (hu, COLOURS[finding])):
+            shares = 100 * np.histogram(values[lungs], edges)[0] / lungs.sum()
+            below.stairs(np.maximum(shares, FLOOR), edges, color=colour, lw=1.3)
+        below.set(yscale="log", ylim=(FLOOR, 60), xlim=(-1000, 100), xticks=(-900, -500, -100), xlabel="HU")
+        below.tick_params(labelsize=7, labelleft=n == 0)
+    names = ("before", "after", "the truth", "% of the lung's\nvoxels per 20 HU")
+    for ax, name in zip(axes[:, 0], names, strict=True):
+        ax.set_ylabel(name, fontsize=8)
+    handles = [Line2D([], [], color="black", label="before"), *finding_handles([f for _, f, _ in exams])]
+    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    return fig
+
+
+@styled
 def lung_densities(histograms: pd.DataFrame, findings: pd.Series, hu_range: tuple[float, float]) -> Figure:
     """HU inside the lungs by finding: the median exam, and the middle half of the exams as a band.
 

@@ -98,6 +98,7 @@ def selections(
     size = (min(2.9, 10.4 / columns) * columns, 2.1 * rows + 0.4)
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     total = len(ranking)
+    negatives = [f for f in FINDINGS if f != "covid" and (findings.reindex(ranking.index) == f).any()]
     bins = max(1, min(bins, total // 2))
     edges = np.linspace(0.5, total + 0.5, bins + 1)
     archive = np.histogram(ranking["joint_rank"], edges)[0]
@@ -108,7 +109,7 @@ def selections(
         name, ids = list(chosen.items())[i]
         part = ranking.loc[list(ids), "joint_rank"]
         base = np.zeros(bins)
-        for finding in ("cap", "non_pneumonia"):
+        for finding in negatives:
             count = np.histogram(part[findings.reindex(part.index) == finding], edges)[0]
             ax.bar(edges[:-1], count, np.diff(edges), bottom=base, align="edge", color=COLOURS[finding], lw=0)
             base += count
@@ -123,8 +124,7 @@ def selections(
     ax = axes[0, 0]
     ax.set(xlim=(0.5, total + 0.5), ylim=(0, 1.08 * archive.max()))
     handles = [
-        plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=f"selected, {FINDINGS[f]}")
-        for f in ("cap", "non_pneumonia")
+        plt.Rectangle((0, 0), 1, 1, color=COLOURS[f], label=f"selected, {FINDINGS[f]}") for f in negatives
     ]
     handles.append(Line2D([], [], color="#999999", lw=0.8, label="in the archive"))
     fig.legend(handles=handles, loc="outside upper right", ncols=3)

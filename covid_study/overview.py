@@ -16,7 +16,7 @@ PROTOCOL = {  # column of Table I -> fact of an exam
     "collimation_width": "collimation_mm",
     "pitch": "pitch",
 }
-NAMES = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia"}
+NAMES = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia", "other": "Other or unknown"}
 CLEARLY = 0.005  # difference of two medians of Dice that is worth a word
 GOOD = 0.95  # Dice of a mask that needs no second look
 SHOWS = {  # kind of case -> what a reader sees in it
@@ -136,7 +136,11 @@ def classes_sentence(classes: Sequence[str], outside: pd.DataFrame) -> str:
     >>> classes_sentence(["covid", "negative"], pd.DataFrame({"finding": []}))
     'The classifiers tell 2 classes apart: COVID-19 and negative, which is every other finding. All exams take part.'
     """
-    words = NAMES | {"non_pneumonia": "non-pneumonia", "negative": "negative, which is every other finding"}
+    words = NAMES | {
+        "non_pneumonia": "non-pneumonia",
+        "other": "not COVID-19, no more is known",
+        "negative": "negative, which is every other finding",
+    }
     names = [words[name] for name in classes]
     listed = ", ".join(names[:-1]) + f" and {names[-1]}"
     text = f"The classifiers tell {len(classes)} classes apart: {listed}."

@@ -105,6 +105,7 @@ class PublicDatasets(DeepSupervision):
 
 class SelectionAndSupervision(SliceNotebook):
     ranking: Ranking
+    sampling: Sampling
     public: Public
     slice_selection: SliceSelection
 
@@ -135,6 +136,8 @@ NOTEBOOKS: dict[str, type[Section]] = {
     "10_losses": SliceNotebook,
     "11_imbalance_sweep": ImbalanceSweep,
     "12_explanations": ExplanationsNotebook,
+    "13_public_datasets": PublicDatasets,
+    "14_selection_and_supervision": SelectionAndSupervision,
 }
 
 

@@ -65,6 +65,7 @@ class Phantom(Section):
     """The synthetic cohort; unused when `exams` names real ones."""
 
     seed: Count
+    background: str | None  # real exams whose bodies the lesions are put into; null: synthetic bodies
     matrix: Annotated[int, Field(ge=64, le=512)]
     thickness_mm: Annotated[list[Positive], Field(min_length=2, max_length=2)]
     train: SplitCounts
@@ -94,6 +95,15 @@ class Cohort(Section):
                 "[covid, negative], [covid, cap, non_pneumonia], [covid, cap] or [covid, non_pneumonia]"
             )
         return classes
+
+    @model_validator(mode="after")
+    def _exams_or_background(self) -> Self:
+        if self.exams is not None and self.phantom.background is not None:
+            raise ValueError(
+                "either real exams are studied (EXAMS, cohort.exams) or lesions are put into real exams "
+                "(cohort.phantom.background), not both: set one of the two to null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:

@@ -26,7 +26,7 @@ class Slices(Section):
 
     images: str | None  # a folder of images, a folder a class, or a CSV; null: axial slices of the exams
     size: Annotated[int, Field(ge=32, le=512)]  # pixels a side
-    crop: bool  # to the square around the lungs, exams only; the paper does not
+    crop: bool  # to the square around the lungs, images to the box that their lists give; the paper does not
     per_exam: AtLeastOne | None  # slices taken of an exam; null: all that show enough lung
     exams: AtLeastOne | None  # most exams of a finding; null: all
     train_share: Annotated[float, Field(gt=0, lt=1)]  # by patient
@@ -114,5 +114,6 @@ class Public(Section):
 class SliceSelection(Section):
     """Which negative slices train, and how scarce the positives are, where selection meets supervision."""
 
+    features: Literal["grey_histogram", "backbone"]  # that slices are ranked by
     share: Part  # of the negative training slices that a selection keeps
     positives: list[Part]  # shares of the COVID-19 training slices

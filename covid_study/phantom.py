@@ -14,7 +14,7 @@ import pandas as pd
 
 from covid_study import phantom_anatomy, phantom_lesions, phantom_scanner
 from covid_study.errors import CohortError, StudyError
-from covid_study.exams import COLUMNS, FINDINGS, SPLITS, Volume
+from covid_study.exams import COLUMNS, SPLITS, Volume
 
 VISITS = {  # chance of a second, and of a third exam: paper A, III-A, 305/251, 872/869 and 1498/1475 exams a patient
     "covid": (0.165, 0.025),
@@ -36,7 +36,7 @@ class PhantomExam:
     centre: str
 
 
-def _rng(seed: int, *words: str) -> np.random.Generator:
+def generator(seed: int, *words: str) -> np.random.Generator:
     """A generator for these words, the same in every process (Python's own hash is not)."""
     digest = hashlib.sha256("/".join(words).encode()).digest()
     return np.random.default_rng(np.random.SeedSequence([int(seed), int.from_bytes(digest[:8], "little")]))
@@ -47,7 +47,7 @@ def _parse(exam_id: str) -> tuple[str, str]:
     if not match:
         raise StudyError(
             f"phantom exam {exam_id!r}: not an id of the synthetic cohort; expected FINDING-NUMBER-VISIT such as "
-            f"'covid-0007-a' with a finding of {', '.join(FINDINGS)}. Use the ids of phantom.cohort()."
+            f"'covid-0007-a' with a finding of {', '.join(phantom_lesions.KINDS)}. Use the ids of phantom.cohort()."
         )
     return match[1], f"{match[1]}-{match[2]}"
 
@@ -55,7 +55,7 @@ def _parse(exam_id: str) -> tuple[str, str]:
 def _centre(seed: int, patient_id: str) -> phantom_scanner.Centre:
     """The patient's hospital, drawn without looking at the finding (the patient number alone would do)."""
     return phantom_scanner.CENTRES[
-        int(_rng(seed, "centre", patient_id).integers(len(phantom_scanner.CENTRES)))
+        int(generator(seed, "centre", patient_id).integers(len(phantom_scanner.CENTRES)))
     ]
 
 
@@ -70,7 +70,7 @@ def kind_of(exam_id: str, seed: int) -> str:
     """
     finding, patient = _parse(exam_id)
     step = int(patient.rsplit("-", 1)[1]) + 0.5 * "abc".index(exam_id[-1])
-    return phantom_lesions.kind_of(finding, (_rng(seed, "kind", finding).random() + step * GOLDEN) % 1.0)
+    return phantom_lesions.kind_of(finding, (generator(seed, "kind", finding).random() + step * GOLDEN) % 1.0)
 
 
 def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
@@ -84,14 +84,14 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
     >>> table.groupby(["split", "finding"]).size().tolist()
     [1, 2, 3]
     """
-    rows, numbers = [], dict.fromkeys(FINDINGS, 0)
+    rows, numbers = [], dict.fromkeys(phantom_lesions.KINDS, 0)
     for split, wanted in counts.items():
         if split not in SPLITS:
             raise CohortError(f"phantom cohort: unknown split {split!r}; use {', '.join(SPLITS)}.")
         for finding, count in wanted.items():
-            if finding not in FINDINGS:
+            if finding not in phantom_lesions.KINDS:
                 raise CohortError(
-                    f"phantom cohort, split {split!r}: unknown finding {finding!r}; use {', '.join(FINDINGS)}."
+                    f"phantom cohort, split {split!r}: unknown finding {finding!r}; use {', '.join(phantom_lesions.KINDS)}."
                 )
             if isinstance(count, bool) or int(count) != count or count < 0:
                 raise CohortError(
@@ -102,7 +102,7 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
                 patient = f"{finding}-{numbers[finding]:04d}"
                 numbers[finding] += 1
                 second, third = VISITS[finding]
-                chance = _rng(seed, "visits", patient).random()
+                chance = generator(seed, "visits", patient).random()
                 visits = 3 if chance < third else 2 if chance < second + third else 1
                 for visit in "abc"[: min(visits, count - made)]:
                     rows.append(
@@ -144,13 +144,13 @@ def make_exam(
             f"phantom exam {exam_id}: matrix {matrix}; expected at least 16 pixels a side (512 as in Table I)."
         )
     centre = _centre(seed, patient_id)
-    anatomy = phantom_anatomy.build(_rng(seed, "anatomy", patient_id))
+    anatomy = phantom_anatomy.build(generator(seed, "anatomy", patient_id))
     kind = kind_of(exam_id, seed)
-    lesions = phantom_lesions.draw_lesions(anatomy, kind, _rng(seed, "lesions", exam_id))
+    lesions = phantom_lesions.draw_lesions(anatomy, kind, generator(seed, "lesions", exam_id))
     grid, protocol = phantom_scanner.place(
-        anatomy, centre, _rng(seed, "place", exam_id), int(matrix), (low, high)
+        anatomy, centre, generator(seed, "place", exam_id), int(matrix), (low, high)
     )
     hu, lungs, ill = phantom_scanner.scan(
-        anatomy, lesions, centre, grid, _rng(seed, "scan", exam_id), protocol["kvp"]
+        anatomy, lesions, centre, grid, generator(seed, "scan", exam_id), protocol["kvp"]
     )
     return PhantomExam(Volume(hu, grid.spacing, protocol), lungs, ill, kind, centre.name)

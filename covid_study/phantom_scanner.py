@@ -136,8 +136,8 @@ def _background(
     return out
 
 
-def _noise(rng, shape, sharp, pixel):
-    """Noise of unit SD, correlated within the slice as the kernel leaves it: float32 (z, y, x)."""
+def noise_of(rng: np.random.Generator, shape, sharp: float, pixel: float) -> tuple[np.ndarray, float]:
+    """Noise correlated within the slice as the kernel leaves it, float32 (z, y, x), and the factor that gives it unit SD."""
     out = rng.standard_normal(shape, dtype=np.float32)
     side = np.clip(0.25 - 0.17 * sharp - 0.12 * max(0.0, pixel - 0.8), 0.02, 0.25)
     raster.smooth_plane(out, np.float32(side))
@@ -266,7 +266,7 @@ def scan(
             _move(hu, planes[:, 0] / anatomy.height, motion / pixel)
         if pixel < 1:
             raster.smooth_plane(hu, np.float32(0.22 - 0.16 * centre.sharp))
-        noise, gain = _noise(rng, hu.shape, centre.sharp, pixel)
+        noise, gain = noise_of(rng, hu.shape, centre.sharp, pixel)
         loud = level * gain * (1 + 0.7 * np.clip((planes.mean(1) / anatomy.height - 0.8) / 0.2, 0, 1))
         noise *= loud.astype(np.float32)[:, None, None]
         hu += noise

@@ -58,12 +58,16 @@ class Notebook:
 
 
 EXAMS = (
-    "EXAMS={}: there is no such file or folder. Name a CSV exam table, a folder in the COVID-CT-MD layout, or a folder "
-    "with a folder for each finding (covid, cap, non_pneumonia)."
+    "EXAMS={}: there is no such file or folder. Name a CSV exam table, the folder of a public data set, or a folder "
+    "with a folder for each finding (covid, cap, non_pneumonia, other)."
+)
+BACKGROUND = (
+    "cohort.phantom.background is {}: there is no such file or folder. Name exams without pneumonia to put the phantom's "
+    "lesions into, in any layout that EXAMS may have, or null."
 )
 DATA = (
-    "DATA={}: there is no such file or folder. Name a folder with a folder of images for each class, or a CSV with the "
-    "columns path, finding and, where known, patient_id and split."
+    "DATA={}: there is no such file or folder. Name the folder of a public data set, a folder with a folder of images "
+    "for each class, or a CSV with the columns path, finding and, where known, patient_id and split."
 )
 
 
@@ -88,6 +92,12 @@ class Run:
     @property
     def exams(self) -> str | None:
         return self.profile["cohort"]["exams"]
+
+    @property
+    def cohort(self) -> str:
+        """Its exams in words: their path, or what the synthetic cohort is made of."""
+        background = self.profile["cohort"]["phantom"]["background"]
+        return self.exams or (f"synthetic lesions in {background}" if background else "synthetic cohort")
 
     @property
     def images(self) -> str | None:
@@ -123,6 +133,9 @@ def plan(
     )
     if exams or values["cohort"]["exams"]:
         values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root, EXAMS))
+    background = values["cohort"]["phantom"]["background"]
+    if background:
+        values["cohort"]["phantom"]["background"] = str(_existing(background, root, BACKGROUND))
     if images or values["slices"]["images"]:
         values["slices"]["images"] = str(_existing(images or values["slices"]["images"], root, DATA))
     params.check(params.Profile, values, str(file))
@@ -134,7 +147,9 @@ def plan(
         )
     run = Run(name, values, kernel, root, [])
     of_all = {
-        "exams": dependencies.exams_key(values["cohort"]["exams"]),
+        "exams": dependencies.exams_key(
+            values["cohort"]["exams"] or values["cohort"]["phantom"]["background"]
+        ),
         "environment": dependencies.environment_key(root),
     }
     of_slices = {"the images": dependencies.exams_key(values["slices"]["images"])} if run.images else {}

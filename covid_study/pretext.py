@@ -15,7 +15,7 @@ from torch import nn
 from covid_study import rubiks_cube
 from covid_study.cache import write_atomically
 from covid_study.networks import build
-from covid_study.probes import probe_scores
+from covid_study.probes import asked, probe_scores
 from covid_study.training import counted_flops, fit, in_batches, to_input
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Probe:
 
     Args:
         volumes: uint8 (n, z, y, x).
-        findings: (n,) covid, cap or non_pneumonia. patients: (n,).
+        findings: (n,) covid, cap, non_pneumonia or other. patients: (n,).
     """
 
     def __init__(self, volumes: torch.Tensor, findings: np.ndarray, patients: np.ndarray, folds: int = 5):
@@ -157,14 +157,11 @@ class Probe:
 
     def measure(self, backbone: nn.Module) -> dict[str, float]:
         """AUC of COVID-19 against all negatives and of CAP against non-pneumonia."""
-        values = features(backbone, self.volumes)
+        values, known = features(backbone, self.volumes), asked(self.findings, "cap")
         return {
             "probe_covid": probe_auc(values, self.findings == "covid", self.patients, self.folds),
             "probe_cap": probe_auc(
-                values[self.findings != "covid"],
-                self.findings[self.findings != "covid"] == "cap",
-                self.patients[self.findings != "covid"],
-                self.folds,
+                values[known], self.findings[known] == "cap", self.patients[known], self.folds
             ),
         }
 

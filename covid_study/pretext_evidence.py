@@ -10,7 +10,7 @@ from covid_study.comparisons import auc_difference
 from covid_study.experiments import Volumes
 from covid_study.metrics import auc_interval, over_seeds
 from covid_study.pretext import VALIDATION_DRAWS, features, load_encoder
-from covid_study.probes import TARGETS, probe_scores, untrained_encoder
+from covid_study.probes import TARGETS, asked, probe_scores, untrained_encoder
 from covid_study.rubiks_cube import CUBES
 from covid_study.tables import duration
 
@@ -131,16 +131,12 @@ def probes(p, v: Volumes, folders: dict) -> pd.DataFrame:
             values = features(model.to(v.data.device), v.of(exams))
             parts = []
             for target in TARGETS:
-                asked = (
-                    np.ones(len(table), bool)
-                    if target == "covid"
-                    else (table["finding"] != "covid").to_numpy()
-                )
-                part = table.loc[asked, ["patient_id"]].assign(
-                    target=target, truth=(table["finding"] == target)[asked]
+                about = asked(table["finding"], target)
+                part = table.loc[about, ["patient_id"]].assign(
+                    target=target, truth=(table["finding"] == target)[about]
                 )
                 arguments = part["truth"].to_numpy(), part["patient_id"].to_numpy()
-                parts.append(part.assign(score=probe_scores(values[asked], *arguments)))
+                parts.append(part.assign(score=probe_scores(values[about], *arguments)))
             pd.concat(parts).rename_axis("exam_id").reset_index().to_parquet(to / "scores.parquet")
 
         made = artefact(paths.build(p.study.name) / "probes", variant, config, ["probes", "pretext"], compute)
@@ -164,8 +160,8 @@ def probe_table(scores: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     """
     rows = []
     for target in TARGETS:
-        asked = scores[scores["target"] == target]
-        by_encoder = {key: part.set_index("exam_id") for key, part in asked.groupby(["variant", "seed"])}
+        answers = scores[scores["target"] == target]
+        by_encoder = {key: part.set_index("exam_id") for key, part in answers.groupby(["variant", "seed"])}
         for (variant, seed), part in by_encoder.items():
             known = part["score"].notna().all()
             arguments = part["truth"].astype(int), part["patient_id"]

@@ -17,6 +17,22 @@ from covid_study.networks import build
 TARGETS = {"covid": "COVID-19 against the rest", "cap": "CAP against non-pneumonia"}
 
 
+def asked(findings, target: str) -> np.ndarray:
+    """The exams that the question about `target` is put to: bool (n,).
+
+    Choice: whether an exam is CAP is asked of those only whose cause is known, for `other` may hold CAP; of all negatives
+    where none is known, which then have no answer.
+
+    >>> asked(["covid", "cap", "non_pneumonia", "other"], "cap").tolist(), asked(["covid", "other"], "cap").tolist()
+    ([False, True, True, False], [False, True])
+    """
+    findings = np.asarray(findings, dtype=object)
+    if target == "covid":
+        return np.ones(len(findings), bool)
+    known = np.isin(findings, ["cap", "non_pneumonia"])
+    return known if known.any() else findings != "covid"
+
+
 def untrained_encoder(network: dict, seed: int) -> nn.Module:
     """The encoder with the weights that `pretext.train_pretext` starts from at this seed: its epoch 0.
 

@@ -12,7 +12,7 @@ from covid_study.experiments import Volumes
 from covid_study.metrics import Interval, auc_interval, spearman_interval
 from covid_study.pretext import features as encoder_features
 from covid_study.pretext_evidence import tidy_over_seeds
-from covid_study.probes import untrained_encoder
+from covid_study.probes import asked, untrained_encoder
 
 SOURCES = {
     "pretext": "pretext features",
@@ -71,6 +71,7 @@ def cap_first(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> pd.DataFra
     """
     rows = []
     for (source, seed), ranking in found.items():
+        ranking = ranking[asked(exams.loc[ranking.index, "finding"], "cap")]
         here = exams.loc[ranking.index]
         cap, patients = (here["finding"] == "cap").astype(int), here["patient_id"]
         key = {"row": source, "seed": seed}

@@ -178,8 +178,11 @@ def check(resampled: claims.Resampled, name: str) -> pd.DataFrame:
 def judged(
     resampled: claims.Resampled, name: str, lines: Mapping[Claim, Sequence[Comparison]]
 ) -> pd.DataFrame:
-    """The lines of some claims, each with its verdict, and the mean over them; returns what `check` does."""
-    paper, rows = _published(), []
+    """The lines of some claims, each with its verdict, and the mean over them; returns what `check` does.
+
+    name: the paper's table whose differences stand beside ours; any other name has none.
+    """
+    paper, rows = _published(name), []
     for claim, several in lines.items():
         if len(several) > 1:
             every = tuple(pair for line in several for pair in line.pairs)
@@ -199,12 +202,17 @@ def judged(
     return pd.DataFrame(rows)
 
 
-def _published() -> pd.Series:
-    """Scores of Tables 3 to 6 by row, column and metric; "dsn" among the losses is VGG-16 with deep supervision."""
-    tables = pd.concat(published.table(name) for name in TABLES)
+def _published(name: str) -> dict[tuple[str, str, str], float]:
+    """Scores by row, column and metric of a table of the paper; none for another name.
+
+    Tables 3 to 6 are one, as their rows stand in each other's claims; "dsn" among the losses is VGG-16 with deep supervision.
+    """
+    if name not in published.names():
+        return {}
+    tables = pd.concat(published.table(other) for other in (TABLES if name in TABLES else [name]))
     alone = tables.query("table == 'B.4' and row == 'vgg16_bn' and column == 'dsn'")
     tables = pd.concat([tables, alone.assign(row="dsn", column=COLUMN)])
-    return tables.set_index(["row", "column", "metric"])["value"]
+    return tables.set_index(["row", "column", "metric"])["value"].to_dict()
 
 
 def falls(resampled: claims.Resampled) -> pd.DataFrame:

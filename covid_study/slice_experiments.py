@@ -238,9 +238,19 @@ def _factors(epoch: int, model: nn.Module) -> dict[str, float]:
 
 def _predict(network: nn.Module, run: SliceRun, slices: Slices) -> pd.DataFrame:
     logits = torch.from_numpy(in_batches(Final(network), slices.of(run.test_slices), 64))
-    p = dict(zip(outputs(run.classes), logits.softmax(1).numpy().T, strict=True))
+    return predicted(slices, run.test_slices, run.classes, logits.softmax(1).numpy())
+
+
+def predicted(
+    slices: Slices, slice_ids: Sequence[str], classes: Sequence[str], probabilities: np.ndarray
+) -> pd.DataFrame:
+    """What a run says of some slices, as predictions.parquet holds it.
+
+    probabilities: float (n, classes), in the order of `classes.outputs`.
+    """
+    p = dict(zip(outputs(classes), probabilities.T, strict=True))
     known = ["exam_id", "patient_id", "finding", "split"]
-    table = slices.table.loc[list(run.test_slices), known].rename_axis("slice_id").reset_index()
-    table = table.assign(probability=p[outputs(run.classes)[POSITIVE]])
-    table = table.assign(**{f"p_{name}": p[name] for name in run.classes})
+    table = slices.table.loc[list(slice_ids), known].rename_axis("slice_id").reset_index()
+    table = table.assign(probability=p[outputs(classes)[POSITIVE]])
+    table = table.assign(**{f"p_{name}": p[name] for name in classes})
     return table.assign(label=(table["finding"] == "covid").astype(np.int8))

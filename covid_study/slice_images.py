@@ -11,9 +11,9 @@ from PIL import Image
 
 from covid_study.errors import CohortError, ExamError
 from covid_study.exams import SPLIT_SPELLINGS, nearest
+from covid_study.slice_layouts import LAYOUTS, SUFFIXES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-COLUMNS = ("slice_id", "exam_id", "patient_id", "finding", "split", "path")
+COLUMNS = ("slice_id", "exam_id", "patient_id", "finding", "split", "path", "box")
 SMALLEST = 32  # pixels a side
 _COVID = r"(covid|corona|ncov|sars[\W_]*cov|\bncp\b)"
 
@@ -32,26 +32,45 @@ def parse_class(name: str) -> str:
 
 
 def find_images(path: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
-    """The pictures at `path`, a row each, and what a reader must know about them, in sentences.
+    """The pictures at `path`, a row each, and what a reader must know about them, in sentences; see `find_data_set`."""
+    return find_data_set(path)[1:]
 
-    A folder holds a folder a class, below it pictures, or a folder a patient; train, val and test folders may come first.
-    A CSV has the columns path and finding, and patient_id and split where they are known; paths are relative to it.
+
+def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]]:
+    """Which public data set lies at `path` ("" where it is none), its pictures, a row each, and what a reader must know.
+
+    The root of a data set is read in its own layout (`slice_layouts.LAYOUTS`), with its authors' split. Else a folder holds
+    a folder a class, below it pictures, or a folder a patient; train, val and test folders may come first. A CSV has the
+    columns path and finding, and patient_id and split where they are known; paths are relative to it.
 
     Choice: where the patients are not known each picture is a patient of its own; slices of one patient may then lie on
     both sides of the split, which makes the scores too good.
 
+    Choice: a patient on both sides is refused where the user made the split, and said aloud where its authors did, whose
+    split is kept (`official_lists.both_sides`).
+
     Returns:
-        A table with slice_id (the path below the folder, or as the CSV has it), exam_id, patient_id, finding, split (""
-        where none is given), path.
+        The layout's name; a table with slice_id (the path below the folder, or as the CSV has it), exam_id, patient_id,
+        finding, split ("" where none is given), path, box ("", or "xmin ymin xmax ymax" in pixels of the file); sentences.
 
     Raises:
-        CohortError: nothing there, a column missing, no class of COVID-19, one class only, a split that is not known.
+        CohortError: nothing there, a data set that is not whole, a column missing, no class of COVID-19, one class only, a
+            split that is not known.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise CohortError(f"slices.images: {path} does not exist. What to do: correct the path.")
-    table = _of_folder(path) if path.is_dir() else _of_csv(path)
-    notes = []
+    for layout in LAYOUTS:
+        if (found := layout.find(path)) is not None:
+            source, (table, notes) = layout.name, found
+            break
+    else:
+        source, table, notes = "", _of_folder(path) if path.is_dir() else _of_csv(path), []
+    if not source and path.name == "Images-processed" and (path.parent / "Data-split").is_dir():
+        notes.append(
+            "These are the images of COVID-CT without its authors' split and patients, which lie beside their folder. Give the "
+            "folder above to use them."
+        )
     alone = table["patient_id"] == ""
     if alone.any():
         notes.append(
@@ -60,8 +79,9 @@ def find_images(path: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
         )
         table["patient_id"] = table["patient_id"].where(~alone, table["slice_id"])
     table["exam_id"] = table["patient_id"]
-    _check(table, path)
-    return table[list(COLUMNS)].sort_values("slice_id", ignore_index=True), notes
+    _check(table, path, own_split=not source)
+    columns = table.reindex(columns=list(COLUMNS), fill_value="")
+    return source, columns.sort_values("slice_id", ignore_index=True), notes
 
 
 def _of_folder(folder: Path) -> pd.DataFrame:
@@ -120,7 +140,7 @@ def _of_csv(file: Path) -> pd.DataFrame:
     return table.assign(slice_id=names, path=[str(file.parent / name) for name in table["path"]])
 
 
-def _check(table: pd.DataFrame, path: Path) -> None:
+def _check(table: pd.DataFrame, path: Path, own_split: bool) -> None:
     """Say in one error what keeps the images from being used."""
     problems = []
     classes = ", ".join(dict.fromkeys(table["finding"])) or "none"
@@ -145,7 +165,7 @@ def _check(table: pd.DataFrame, path: Path) -> None:
             f"{empty.sum()} of {len(table)} images have no split: fill in all of the column, or none"
         )
     sides = table["split"].replace("validation", "train").groupby(table["patient_id"]).nunique()
-    if len(table) and (sides > 1).any():
+    if own_split and len(table) and (sides > 1).any():
         problems.append(f"patient {sides.idxmax()} is on both sides of the split")
     if problems:
         raise CohortError(f"slices.images: {path}: {'; '.join(problems)}.")
@@ -159,14 +179,15 @@ def _hint(path: Path) -> str:
     return "name its folder COVID, or write covid in the CSV's column finding"
 
 
-def read_image(path: str | os.PathLike, slice_id: str = "") -> np.ndarray:
-    """One picture as grey values: uint8 (y, x).
+def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np.ndarray:
+    """One picture as grey values, cropped to its box where one is given: uint8 (y, x).
 
     Whatever its suffix says; grey, colour and palette, with transparency (laid on black) or without; 16 bit is brought to
     8 from its own least to its own greatest value, for such files know no window.
 
     Raises:
-        ExamError: not there, not a picture, damaged, smaller than 32 pixels a side, all of one value.
+        ExamError: not there, not a picture, damaged, smaller than 32 pixels a side, all of one value, a box that does not
+            lie inside it.
     """
     name = slice_id or Path(path).name
     try:
@@ -192,6 +213,7 @@ def read_image(path: str | os.PathLike, slice_id: str = "") -> np.ndarray:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
         grey = np.asarray(image.convert("L"))
+    grey = _cropped(grey, box, name, path) if box else grey
     if min(grey.shape) < SMALLEST:
         raise ExamError(
             name,
@@ -203,3 +225,16 @@ def read_image(path: str | os.PathLike, slice_id: str = "") -> np.ndarray:
             name, f"every pixel of {path} is {grey.min()}", "copy it again from its source, or remove it"
         )
     return grey
+
+
+def _cropped(grey: np.ndarray, box: str, name: str, path: str | os.PathLike) -> np.ndarray:
+    """The part of a picture inside "xmin ymin xmax ymax", the last two not included."""
+    left, top, right, bottom = map(int, box.split())
+    if not (0 <= left < right <= grey.shape[1] and 0 <= top < bottom <= grey.shape[0]):
+        raise ExamError(
+            name,
+            f"its box {box} (xmin ymin xmax ymax) does not lie inside {path}, which has "
+            f"{grey.shape[1]} x {grey.shape[0]} pixels",
+            "correct the box in the list, or set slices.crop to false",
+        )
+    return grey[top:bottom, left:right]

@@ -14,11 +14,11 @@ from joblib import Parallel, delayed
 from covid_study import paths
 from covid_study.cache import artefact, write_atomically
 from covid_study.classes import studied
-from covid_study.cohorts import all_exams, files_of, loader
+from covid_study.cohorts import all_exams, files_of, loader, notes_on, sources
 from covid_study.errors import ExamError
 from covid_study.failures import told
 from covid_study.progress import progress
-from covid_study.slice_images import find_images, read_image
+from covid_study.slice_images import find_data_set, read_image
 from covid_study.slice_preprocessing import exam_slices, resize
 from covid_study.slices import Slices, at_most, check_slices, split_patients
 
@@ -31,7 +31,7 @@ def slices(p) -> Slices:
     """The slices of the run in memory, on its device: of the user's images, or of the exams of `cohort` (paper B, 4.1).
 
     Choice: the phantom's exams are split 7 to 3 anew, by patient; paper A's split of them is 54:9:37. An exam table or a
-    list of images that brings its own split keeps it.
+    list of images that brings its own split keeps it, and so does a phantom in real bodies, for they are split with it.
 
     Choice: `slices.exams` limits the exams of a finding. Images are not limited by exam, for few data sets say which
     exam an image is of: at most exams x per_exam of a class are taken.
@@ -45,7 +45,7 @@ def slices(p) -> Slices:
     from covid_study.training import find_device
 
     images = p.slices.images is not None
-    table, notes = _images(p) if images else (_exams(p), [])
+    name, table, notes = _images(p) if images else ("", _exams(p), notes_on(p))
     folder = _build(p, table, images)
     kept = pd.read_parquet(folder / "slices.parquet")
     source = "slice_id" if images else "exam_id"
@@ -54,16 +54,16 @@ def slices(p) -> Slices:
     ]
     joined = pd.concat([kept[["slice_id", *MEASURED]], facts.reset_index(drop=True)], axis=1)
     left_out = pd.read_csv(folder / "left_out.csv", dtype=str)
-    reasons = [f"{name}: {why}" for name, why in zip(left_out["name"], left_out["problem"], strict=True)]
-    checked = check_slices(joined, reasons).set_index("slice_id")
+    reasons = [f"{bad}: {why}" for bad, why in zip(left_out["name"], left_out["problem"], strict=True)]
+    checked = check_slices(joined, reasons, published_split=bool(name)).set_index("slice_id")
     data = torch.from_numpy(np.load(folder / "images.npy")).to(find_device(p.study.device))
-    return Slices(checked, data, folder.name, folder, tuple(notes))
+    return Slices(checked, data, folder.name, folder, tuple(notes), name)
 
 
 def _exams(p) -> pd.DataFrame:
     """The exams to cut slices from, split into train and test."""
     table = studied(all_exams(p), p.cohort.classes)
-    if p.cohort.exams is None:
+    if p.cohort.exams is None and p.cohort.phantom.background is None:
         table = table.assign(split="")
     table = split_patients(
         table.sort_values("exam_id", ignore_index=True), p.slices.train_share, p.cohort.split_seed
@@ -71,10 +71,10 @@ def _exams(p) -> pd.DataFrame:
     return at_most(table, p.slices.exams, p.cohort.split_seed)
 
 
-def _images(p) -> tuple[pd.DataFrame, list[str]]:
-    """The images to read, split into train and test, and what a reader must know about them."""
+def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
+    """The data set's name, the images to read, split into train and test, and what a reader must know about them."""
     path = Path(p.slices.images).expanduser()
-    table, notes = find_images(path if path.is_absolute() else paths.root() / path)
+    name, table, notes = find_data_set(path if path.is_absolute() else paths.root() / path)
     table = split_patients(table, p.slices.train_share, p.cohort.split_seed)
     limits = (p.slices.exams, p.slices.per_exam)
     taken = at_most(table, None if None in limits else limits[0] * limits[1], p.cohort.split_seed)
@@ -83,7 +83,7 @@ def _images(p) -> tuple[pd.DataFrame, list[str]]:
             f"Of {len(table):,} images {len(taken):,} are taken, at most {limits[0] * limits[1]:,} of a class "
             "(slices.exams x slices.per_exam of the parameters; null takes all)."
         )
-    return taken, notes
+    return name, taken, notes
 
 
 def _build(p, table: pd.DataFrame, images: bool) -> Path:
@@ -91,24 +91,26 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
     size, per_exam, crop, bad = p.slices.size, p.slices.per_exam, p.slices.crop, p.cohort.on_bad_exam
     name = "slice_id" if images else "exam_id"
     synthetic = not images and p.cohort.exams is None
+    boxes = table["box"].tolist() if images and crop and (table["box"] != "").any() else None
     config = {
         name: table[name].tolist(),
-        "files": None if synthetic else [files_of(path) for path in table["path"]],
+        "files": [files_of(path) for path in table["path"]] if images else sources(p, table),
         "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
         if synthetic
         else None,
         "size": size,
-        "crop": None if images else crop,
+        "crop": boxes if images else crop,
         "per_exam": None if images else per_exam,
         "on_bad_exam": bad,
     }
     if images:
+        table = table if boxes else table.assign(box="")
         groups = [table.iloc[start : start + BATCH] for start in range(0, len(table), BATCH)]
         parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
     else:
         load = loader(p)
         parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
-    makers = ["slice_images"] if images else ["phantom"] if synthetic else ["readers"]
+    makers = ["slice_images"] if images else ["store"] if synthetic else ["readers"]
     return artefact(
         paths.build(p.study.name) / "slices",
         "images" if images else "phantom" if synthetic else "exams",
@@ -138,12 +140,13 @@ def of_exam(row, load: Callable, per_exam: int | None, size: int, crop: bool, on
 def of_images(rows: Sequence, size: int, on_bad_exam: str) -> dict:
     """The same of a batch of images, which have neither masks nor places in a body.
 
-    Choice: grey and resized only: published pictures have been windowed, and often cropped, by those who made them.
+    Choice: grey, cropped to their box where the data set has boxes and `slices.crop` asks for it, and resized; nothing
+    else, for published pictures have been windowed, and often cropped, by those who made them.
     """
     images, kept, left_out = [], [], []
     for row in rows:
         try:
-            images.append(resize(read_image(row.path, row.slice_id), size))
+            images.append(resize(read_image(row.path, row.slice_id, row.box), size))
         except ExamError as error:
             left_out += _nothing(error, row.path, size, on_bad_exam)["left_out"]
             continue

@@ -43,7 +43,8 @@ class Slices:
     """Preprocessed slices in memory, once for all runs of a sweep.
 
     `table` is a slice table indexed by slice_id; `data` is uint8 (n, size, size) in its order, on the device where it is
-    used; `key` names the store it comes from, which is `folder`; `notes` are sentences on how the slices came about.
+    used; `key` names the store it comes from, which is `folder`; `notes` are sentences on how the slices came about; `source`
+    is the name of the public data set they are of, "" where it is none or not known.
     """
 
     table: pd.DataFrame
@@ -51,6 +52,7 @@ class Slices:
     key: str
     folder: Path
     notes: tuple[str, ...] = ()
+    source: str = ""
 
     @cached_property
     def labels(self) -> str:
@@ -121,11 +123,15 @@ def schema():
     )
 
 
-def check_slices(table: pd.DataFrame, left_out: Sequence[str] = ()) -> pd.DataFrame:
+def check_slices(
+    table: pd.DataFrame, left_out: Sequence[str] = (), published_split: bool = False
+) -> pd.DataFrame:
     """The slice table with its columns in order, fit to train on and to test with (paper B, 4.1).
 
     Args:
         left_out: sentences on what could not be used, for the error.
+        published_split: the split is a public data set's own: a patient on both sides is then no error, but one of the
+            slices' notes (`official_lists.both_sides`).
 
     Raises:
         CohortError: a column is wrong, a patient is on both sides, a finding lacks on one side, there is one finding only.
@@ -140,7 +146,7 @@ def check_slices(table: pd.DataFrame, left_out: Sequence[str] = ()) -> pd.DataFr
             f"the slice table cannot be used: column '{first.column}' has the value {first.failure_case} ({first.check})"
         ) from error
     sides = table.groupby("patient_id")["split"].nunique()
-    if (sides > 1).any():
+    if (sides > 1).any() and not published_split:
         raise CohortError(
             f"patient {sides.idxmax()} is on both sides of the split: put all slices of a patient on one side"
         )

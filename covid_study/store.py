@@ -12,7 +12,7 @@ import pandas as pd
 import zarr
 from joblib import Parallel, delayed
 
-from covid_study import phantom, preprocess, readers
+from covid_study import phantom, phantom_background, phantom_bodies, preprocess, readers
 from covid_study.cache import write_atomically
 from covid_study.errors import CohortError, ExamError
 from covid_study.exams import PHANTOM, Volume
@@ -27,11 +27,16 @@ def load_exam(row, how: dict) -> Loaded:
 
     Args:
         row: of the exam table, with exam_id and path.
-        how: seed, matrix and thickness_mm of the phantom.
+        how: seed, matrix and thickness_mm of the phantom; "bodies", where its lesions lie in real exams: the folder of
+            the body of each exam id, see `phantom_bodies`.
 
     Returns:
         The volume, and for the phantom its true masks "lungs" and "lesions".
     """
+    if row.path == PHANTOM and how.get("bodies"):
+        body = phantom_bodies.load_body(how["bodies"][row.exam_id])
+        exam = phantom_background.make_exam(row.exam_id, how["seed"], body)
+        return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}
     if row.path == PHANTOM:
         exam = phantom.make_exam(row.exam_id, how["seed"], how["matrix"], tuple(how["thickness_mm"]))
         return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}

@@ -117,7 +117,7 @@ def _write_page(run: Run, notebook: Notebook, executed: Path) -> None:
     place = run.notebooks.index(notebook)
     ends = [run.notebooks[i] if 0 <= i < len(run.notebooks) else None for i in (place - 1, place + 1)]
     record = notebook.record or {}
-    exams = f"exams: {run.exams}" if run.exams else "synthetic cohort"
+    exams = f"exams: {run.exams}" if run.exams else run.cohort
     if run.images and "slices" in notebook.parameters:
         exams = f"images: {run.images}"
     device = ((record["said"] or {}).get("headline") or {}).get("device") or record["facts"]["processor"]
@@ -201,7 +201,7 @@ def write_index(run: Run, running: Notebook | None = None) -> None:
         left_out=left_out,
         facts=[
             ("profile", run.profile["study"]["profile"]),
-            ("exams", run.exams or "synthetic cohort"),
+            ("exams", run.cohort),
             ("slices of paper B", run.images or "of the exams"),
             ("device asked for", run.profile["study"]["device"]),
             *facts.items(),

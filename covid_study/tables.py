@@ -63,6 +63,7 @@ COLUMN_HEADS = {
     "covid": "COVID-19",
     "cap": "CAP",
     "non_pneumonia": "Non-pneumonia",
+    "other": "Other or unknown",
     "slices": "Test split",
     "baseline": "Baseline",
     "dsn": "DSN",
@@ -83,6 +84,16 @@ COLUMN_HEADS = {
     "alexnet": "AlexNet",
     "googlenet": "GoogLeNet",
     "efficientnet_lite0": "EfficientNet-Lite0",
+    "resnet": "ResNet",
+    "adaboost": "AdaBoost",
+    "decision_tree": "Decision tree",
+    "xdnn": "xDNN",
+    "all_ce": "All negatives, CE",
+    "random_ce": "Random, CE",
+    "dual_track_ce": "Dual-track, CE",
+    "all_saal": "All negatives, SAAL",
+    "random_saal": "Random, SAAL",
+    "dual_track_saal": "Dual-track, SAAL",
 }
 STYLE = """<style>
 .study-table{overflow-x:auto;margin:0 0 1.2em}
@@ -248,6 +259,7 @@ def side_by_side(
     notes: Sequence[str] = (),
     decimals: int | None = None,
     over: str = "test exams",
+    not_run: str = "",
 ) -> HTML:
     """A table of the paper with ours beside each value, for a notebook.
 
@@ -261,8 +273,10 @@ def side_by_side(
         metrics: which scores to show; the paper's unless given.
         sizes: number of negatives of ours in each column, shown in the head beside the paper's.
         title: said first in the caption. notes: sentences below the table.
-        decimals: of scores as fractions; as the paper prints them unless given, per cent where it prints per cent.
+        decimals: of scores as fractions; as the paper prints them unless given, per cent where it prints per cent. The
+            paper's own keep the decimals that it prints.
         over: what the interval is over.
+        not_run: what a row is marked with that only the paper has; it then has no line of ours.
     """
     own = [*KEY, "mean", "value", "sd", "low", "high", "seeds", "label"]
     ours = results[[c for c in own if c in results]]
@@ -286,7 +300,8 @@ def side_by_side(
     relevant = shown[shown["metric"].isin([*metrics, "low", "high"]) | (shown["row"] == "training_period")]
     if decimals is None and published:
         decimals = papers.decimals(published)
-    relevant = relevant.assign(decimals=decimals)
+    printed = decimals if decimals is None or not published else papers.decimals(published) or decimals
+    relevant = relevant.assign(decimals=decimals, printed=printed)
     columns = list(dict.fromkeys(relevant["column"]))
     cells = {tuple(r[k] for k in KEY): r for r in relevant.to_dict("records")}
     units = {}
@@ -294,7 +309,7 @@ def side_by_side(
         units = papers.table(published).drop_duplicates("column").set_index("column")["unit"].to_dict()
     head = _head(columns, metrics, counts, sizes or {}, units)
     body = "".join(
-        _row(r, label, columns, metrics, cells, bool(known) and r not in known)
+        _row(r, label, columns, metrics, cells, bool(known) and r not in known, not_run)
         for r, label in _rows(relevant)
     )
     said = _legend(relevant, over) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
@@ -385,36 +400,39 @@ def _head(columns, metrics, counts, sizes, units) -> str:
     return f"{top}<tr><th></th><th></th>{names}</tr>"
 
 
-def _row(row, label, columns, metrics, cells, added: bool) -> str:
+def _row(row, label, columns, metrics, cells, added: bool, not_run: str) -> str:
     in_row = [r for r in cells.values() if r["row"] == row]
     in_paper = any(r["in_paper"] for r in in_row)
     interval = any(pd.notna(r["low"]) for r in in_row)
-    extra = "" if not added else "<br><span class='extra'>not in the paper</span>"
-    key = "<br>".join(["ours", *["95 %"] * interval, *["<span class='paper'>paper</span>"] * in_paper])
+    absent = not_run if in_row and all(pd.isna(r["mean"]) for r in in_row) else ""
+    mark = "not in the paper" if added else absent
+    extra = f"<br><span class='extra'>{escape(mark)}</span>" if mark else ""
+    own = [] if absent else ["ours", *["95 %"] * interval]
+    key = "<br>".join([*own, *["<span class='paper'>paper</span>"] * in_paper])
     out = f"<tr><th class='row'>{escape(str(label))}{extra}</th><td class='key'>{key}</td>"
     for column in columns:
         if row == "training_period":
-            cell = _cell(cells.get((row, column, "hours")), interval, in_paper)
+            cell = _cell(cells.get((row, column, "hours")), interval, in_paper, bool(absent))
             out += f"<td class='first' colspan='{len(metrics)}'>{cell}</td>"
             continue
         for i, metric in enumerate(metrics):
             if metric == "range":
                 cell = _range(cells.get((row, column, "low")), cells.get((row, column, "high")), in_paper)
             else:
-                cell = _cell(cells.get((row, column, metric)), interval, in_paper)
+                cell = _cell(cells.get((row, column, metric)), interval, in_paper, bool(absent))
             out += f"<td class='{'first' if i == 0 else ''}'>{cell}</td>"
     return out + "</tr>"
 
 
-def _cell(record: dict | None, interval: bool, in_paper: bool) -> str:
-    """Up to three lines: ours, its interval, the paper's; the same lines in all cells of a row."""
+def _cell(record: dict | None, interval: bool, in_paper: bool, absent: bool) -> str:
+    """Up to three lines: ours unless it is absent, its interval, the paper's; the same lines in all cells of a row."""
     if record is None:
         return ""
     metric, decimals = record["metric"], record["decimals"]
     ours = f"<b>{_text(metric, record['mean'], decimals=decimals) or '–'}</b>"
     if pd.notna(record["sd"]) and pd.notna(record["mean"]) and metric != "hours":
         ours += f"<span class='small'> ±{_text(metric, record['sd'], decimals=decimals)}</span>"
-    lines = [ours]
+    lines = [] if absent else [ours]
     if interval:
         low, high = (
             _text(metric, record[end], 0, None if pd.isna(decimals) else 2) for end in ("low", "high")
@@ -422,9 +440,9 @@ def _cell(record: dict | None, interval: bool, in_paper: bool) -> str:
         dash = " to " if "-" in low else "–"
         lines.append(f"<span class='small'>{low}{dash}{high}</span>" if low and high else "&nbsp;")
     if in_paper:
-        paper = _text(metric, record["published"], decimals=decimals) or "–"
+        paper = _text(metric, record["published"], decimals=record["printed"]) or "–"
         if pd.notna(record["published_sd"]):
-            paper += f" ±{_text(metric, record['published_sd'], decimals=decimals)}"
+            paper += f" ±{_text(metric, record['published_sd'], decimals=record['printed'])}"
         lines.append(f"<span class='paper'>{paper}</span>")
     return "<br>".join(lines)
 

@@ -95,6 +95,9 @@ def test_source_sentence(cap, other, text):
 def test_what_cannot_be_compared_is_said():
     alone = classes_report.called_covid(by_label({"covid": 15, "cap": 3}))
     assert classes_report.source_sentence(alone) == classes_report.ONE_OF_TWO
+    tested = predicted({"covid": 15, "cap": 3, "non_pneumonia": 2}).replace("non_pneumonia", "other")
+    unknown = classes_report.called_covid({"All negatives": [tested]})
+    assert "5 negative exams are called COVID-19." in classes_report.source_sentence(unknown)
     single = classes_report.called_covid(by_label({"covid": 1, "cap": 1, "non_pneumonia": 0}, n=1))
     assert "too few patients for an interval" in classes_report.source_sentence(single)
     assert "nan" not in classes_report.called_table(single).data

@@ -160,6 +160,18 @@ def test_selected_exams_are_counted_by_finding():
     assert sum(b.get_height() for b in bars[0]) == 15 and sum(b.get_height() for b in bars[1]) == 5
 
 
+def test_selected_exams_of_unknown_cause_are_counted_too():
+    findings = FINDINGS.replace("non_pneumonia", "other")
+    figure = figures_ranking.selections(ranking(), {"top": IDS[:20]}, findings, bins=4)
+    assert [sum(b.get_height() for b in bars) for bars in figure.axes[0].containers] == [15, 5]
+    assert "selected, Other or unknown" in [t.get_text() for t in figure.legends[0].get_texts()]
+    four = np.resize(["covid", "cap", "non_pneumonia", "other"], len(COHORT))
+    bars = figures.cohort_overview(COHORT.assign(finding=four)).axes[0].patches
+    edges = sorted((b.get_y(), b.get_y() + b.get_height()) for b in bars)
+    assert len(bars) == 4 * 2
+    assert all(low >= before - 1e-9 for (_, before), (low, _) in zip(edges, edges[1:], strict=False))
+
+
 def test_rows_that_the_paper_lacks_are_marked_and_its_values_shown():
     figure = DRAWN["score"]()
     assert texts(figure).count("not in the paper") == 1

@@ -100,8 +100,10 @@ def test_centre_says_nothing_about_the_finding():
 def test_protocols_lie_within_table_one():
     for i in phantom.cohort(0, {"train": {"covid": 12, "cap": 12, "non_pneumonia": 12}}).exam_id:
         centre = phantom._centre(0, i[:-2])
-        anatomy = phantom.phantom_anatomy.build(phantom._rng(0, "anatomy", i[:-2]))
-        grid, protocol = phantom_scanner.place(anatomy, centre, phantom._rng(0, "place", i), 512, (0.5, 10.0))
+        anatomy = phantom.phantom_anatomy.build(phantom.generator(0, "anatomy", i[:-2]))
+        grid, protocol = phantom_scanner.place(
+            anatomy, centre, phantom.generator(0, "place", i), 512, (0.5, 10.0)
+        )
         assert 0.482 <= protocol["pixel_spacing_mm"] <= 0.977 and 0.5 <= protocol["slice_thickness_mm"] <= 10
         assert (
             100 <= protocol["kvp"] <= 140 and 24 <= protocol["n_slices"] <= 1309 and protocol["matrix"] == 512

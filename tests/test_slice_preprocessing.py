@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from covid_study import datasets, phantom, readers
+from covid_study import exam_layouts, phantom, readers
 from covid_study.errors import ExamError
 from covid_study.exams import Volume
 from covid_study.lungs import lung_mask
@@ -144,7 +144,7 @@ def test_an_exam_without_lungs_is_named():
 
 
 def test_real_exams(real_data):
-    table = datasets.find_exams(real_data / "covid-ct-md").query("finding != 'non_pneumonia'")
+    table = exam_layouts.find_exams(real_data / "covid-ct-md").query("finding != 'non_pneumonia'")
     for row in table[::2].itertuples():  # one with COVID-19, one with CAP
         volume = readers.read_volume(row.path, row.exam_id)
         mask = lung_mask(volume.hu, volume.spacing_mm)

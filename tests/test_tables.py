@@ -183,6 +183,16 @@ def test_what_depends_on_no_seed_names_none():
     assert "this run (1 seed)" in tables.side_by_side(score, "A.III").data
 
 
+def test_rows_that_only_the_paper_has_are_marked_where_asked_for():
+    score = {"column": ["slices"], "metric": ["auc"], "mean": [0.8512], "low": [0.8], "high": [0.9]}
+    ours = pd.DataFrame({"row": ["dsn_saal"]} | score)
+    shown = text(tables.side_by_side(ours, "B.8", metrics=["auc"], decimals=3, not_run="from the paper only"))
+    assert shown.count("from the paper only") == 7 and "–" not in shown.replace("0.80–0.90", "")
+    assert "0.851" in shown and "0.91" in shown and "0.910" not in shown  # the paper prints two decimals
+    plain = text(tables.side_by_side(ours, "B.8", metrics=["auc"], decimals=3))
+    assert "from the paper only" not in plain and plain.replace("0.80–0.90", "").count("–") == 7
+
+
 @pytest.mark.parametrize(
     "frame, word",
     [

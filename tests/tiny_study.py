@@ -15,6 +15,7 @@ def parameters(root, **changed):
         "cohort": {
             "phantom": {
                 "seed": 1,
+                "background": None,
                 "matrix": 64,
                 "thickness_mm": [10.0, 10.0],
                 "train": COUNTS,
