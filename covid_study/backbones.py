@@ -169,3 +169,14 @@ def features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     finally:
         handle.remove()
     return kept[0]
+
+
+class Pooled(nn.Module):
+    """A network up to what its last linear layer gets: float (N, 1, y, x) to (N, D), see `features`."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return features(self.network, images)

@@ -105,6 +105,7 @@ class Public(Section):
     more_seeds: list[Count]  # further trainings of DSN-SAAL, whose interval over repeats is asked for
     backbones: list[Backbone]  # plain rows, beside the backbone of slice_network
     epochs: AtLeastOne  # of those backbones and of Self-Trans
+    slices: AtLeastOne | None  # most training slices of those; null: all
     contrastive_epochs: Count  # of Self-Trans before its training; 0 leaves the row out
     per_class: AtLeastOne | None  # training slices of each class in the second part of Table 7; null: all
     folds: Annotated[int, Field(ge=2)]  # where the data set has no split of its own (Table 9)

@@ -40,14 +40,10 @@ def settings(p):
     changed = {
         "slices": p.slices.model_copy(update={"size": p.public.size, "exams": None, "per_exam": None}),
         "slice_training": p.public.training,
-        "comparison": p.comparison.model_copy(
-            update={
-                "backbones": p.public.backbones,
-                "epochs": p.public.epochs,
-                "contrastive_epochs": p.public.contrastive_epochs,
-            }
-        ),
     }
+    if hasattr(p, "comparison"):  # notebook 14 compares no backbones
+        others = p.public.model_dump(include={"backbones", "epochs", "slices", "contrastive_epochs"})
+        changed["comparison"] = p.comparison.model_copy(update=others)
     return p.model_copy(update=changed)
 
 

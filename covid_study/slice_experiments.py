@@ -25,8 +25,8 @@ from covid_study.supervision import DeepSupervision
 from covid_study.training import LossOf, counted_flops, fit, in_batches, to_input
 
 STAGES = 6  # losses of a deeply supervised network: five auxiliary ones and the final one
-AREA = (0.5, 1.0)  # of the slice that a crop shows
-CHANGE = 0.2  # of brightness and of contrast
+AREA = (0.7, 1.0)  # of the slice that a crop shows
+CHANGE = 0.1  # of brightness and of contrast, at most
 
 
 @dataclass(frozen=True)

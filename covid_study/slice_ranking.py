@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from covid_study import backbones, paths, pretrained
+from covid_study.backbones import Pooled
 from covid_study.cache import artefact, write_atomically
 from covid_study.emd_blocks import Blocks
 from covid_study.emd_ground import channel_distance
@@ -36,17 +36,6 @@ class Labelled:
     soft_labels: pd.DataFrame  # (M, N), negatives by positives
     seconds: float
     key: str
-
-
-class Pooled(nn.Module):
-    """A backbone's pooled features: float (n, 1, y, x) to (n, D), see `backbones.features`."""
-
-    def __init__(self, backbone: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return backbones.features(self.backbone, images)
 
 
 def archive(s: Slices) -> tuple[list[str], list[str]]:

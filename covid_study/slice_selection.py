@@ -48,17 +48,6 @@ CLAIMS = {  # key -> (what is said, [(higher, lower), ...]); two pairs: the diff
 }
 
 
-def settings(p):
-    """The parameters with those of `public` in place of `slices.size` and `slice_training` where pictures are given.
-
-    Choice: all pictures are taken, as in notebook 13 (`public_tables.settings`), whose plain runs are found again.
-    """
-    if p.slices.images is None:
-        return p
-    slices = p.slices.model_copy(update={"size": p.public.size, "exams": None, "per_exam": None})
-    return p.model_copy(update={"slices": slices, "slice_training": p.public.training})
-
-
 def random_order(negatives: list[str], seed: int) -> list[str]:
     """The negatives in a random order, whose first part is the random selection: a smaller part is part of a larger one.
 

@@ -12,7 +12,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from covid_study import backbones
+from covid_study.backbones import Pooled
 from covid_study.training import in_batches
 
 ALIKE = 2 - 2 * np.cos(np.pi / 6)  # squared distance of two unit vectors that lie 30 degrees apart
@@ -36,17 +36,6 @@ class Decision:
     prototypes: np.ndarray  # int64 (n, C): the training row of that prototype
 
 
-class _Pooled(nn.Module):
-    """A network up to its pooled features: (B, 1, y, x) to (B, D)."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return backbones.features(self.network, inputs)
-
-
 def network_features(network: nn.Module, images: torch.Tensor) -> np.ndarray:
     """What the last linear layer of a network gets, scaled to unit length: float64 (n, D).
 
@@ -59,7 +48,7 @@ def network_features(network: nn.Module, images: torch.Tensor) -> np.ndarray:
     >>> np.linalg.norm(network_features(network, torch.full((2, 64, 64), 9, dtype=torch.uint8)), axis=1).round(6).tolist()
     [1.0, 1.0]
     """
-    found = in_batches(_Pooled(network), images, 64).astype(np.float64)
+    found = in_batches(Pooled(network), images, 64).astype(np.float64)
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 

@@ -243,7 +243,9 @@ def test_shares_are_exact_to_a_patient_or_two(visits, seed):
     ]
     split = exams.split_exams(table_of(*rows), seed=seed)
     counts = pd.crosstab(split.finding, split.split)[list(exams.SPLITS)].to_numpy()
-    assert np.abs(counts - np.outer([sum(visits)] * len(exams.FINDINGS), (0.75, 0.05, 0.20))).max() <= 2 * max(visits)
+    assert np.abs(
+        counts - np.outer([sum(visits)] * len(exams.FINDINGS), (0.75, 0.05, 0.20))
+    ).max() <= 2 * max(visits)
 
 
 def test_seeds_differ():

@@ -8,7 +8,7 @@ import pytest
 from test_slice_claims import predictions
 from test_slice_ranking import build, parameters, slices  # noqa: F401
 
-from covid_study import claims, public_tables, slice_ablation, slice_claims, slice_metrics, slice_ranking
+from covid_study import claims, slice_ablation, slice_claims, slice_metrics, slice_ranking
 from covid_study import slice_selection as choosing
 from covid_study import slice_selection_report as said
 from covid_study.ablation import column
@@ -106,15 +106,6 @@ def test_what_is_taken_is_counted(s):
     shown = said.taken_table(table.reset_index()).data
     assert "<th class='row'>Dual-track</th><td>50 %</td><td>4</td><td>8</td>" in shown
     assert "50 % of all negatives" in said.taken_sentence(table.reset_index())
-
-
-def test_pictures_have_the_settings_of_notebook_13():
-    p = parameters()
-    assert choosing.settings(p) is p
-    p = parameters(slices={"images": "pictures"})
-    ours, theirs = choosing.settings(p), public_tables.settings(p)
-    assert (ours.slices, ours.slice_training) == (theirs.slices, theirs.slice_training)
-    assert ours.slices.size == p.public.size != p.slices.size
 
 
 def test_an_effect_is_the_difference_of_two_classifiers_and_the_interaction_of_two_effects():
