@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from scipy.special import softmax
 from torch import nn
 
 from covid_study import backbones, chexnet, contrastive, pretrained
@@ -208,7 +209,8 @@ def augmented(slices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Slices uint8 (B, y, x) as the network's input (B, 1, y, x), cropped, flipped, brighter or darker at random.
 
     Deviation: the paper augments nothing (its section 7). On a few hundred pictures from many sources a pre-trained network
-    learns them by heart within some epochs; a profile may therefore ask for it (`augment`).
+    learns them by heart within some epochs; a profile may therefore ask for it (`augment`). A network that learnt so is
+    asked about each test slice and its mirror image: its answer is the mean of both probabilities.
     """
     return view(to_input(slices), generator, AREA, CHANGE)
 
@@ -237,8 +239,10 @@ def _factors(epoch: int, model: nn.Module) -> dict[str, float]:
 
 
 def _predict(network: nn.Module, run: SliceRun, slices: Slices) -> pd.DataFrame:
-    logits = torch.from_numpy(in_batches(Final(network), slices.of(run.test_slices), 64))
-    return predicted(slices, run.test_slices, run.classes, logits.softmax(1).numpy())
+    asked = slices.of(run.test_slices)
+    views = [asked, asked.flip(2)] if run.training["augment"] else [asked]
+    p = [softmax(in_batches(Final(network), view, 64), axis=1) for view in views]
+    return predicted(slices, run.test_slices, run.classes, np.mean(p, axis=0))
 
 
 def predicted(

@@ -139,3 +139,15 @@ def test_a_run_that_augments_is_another_run(runs, tmp_path):
     run = runs["ce"]
     other = replace(run, training=run.training | {"augment": True})
     assert run.folder(tmp_path) != other.folder(tmp_path)
+
+
+def test_a_network_that_learnt_from_mirrored_slices_is_asked_about_both(runs, folders, s):
+    run, network = runs["ce"], load(runs["ce"], folders["ce"])
+    both = replace(run, training=run.training | {"augment": True})
+    asked = s.of(run.test_slices)
+    p = [torch.from_numpy(in_batches(Final(network), view)).softmax(1) for view in (asked, asked.flip(2))]
+    at = outputs(run.classes).index("covid")
+    said = slice_experiments._predict(network, both, s)["probability"]
+    np.testing.assert_allclose(said, (p[0][:, at] + p[1][:, at]) / 2, atol=1e-6)
+    plain = slice_experiments._predict(network, run, s)["probability"]
+    np.testing.assert_allclose(plain, p[0][:, at], atol=1e-6)
