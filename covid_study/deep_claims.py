@@ -95,26 +95,28 @@ def headline(
     return f"{text} {report.claim_sentence(checked_3, 'all', metric, 'the networks')}"
 
 
-def networks_table(checked: pd.DataFrame, title: str) -> HTML:
+def networks_table(checked: pd.DataFrame, title: str, apart: str | None = None) -> HTML:
     """`ablation_report.claims_table` turned round, for many networks: a line a network, a column a score.
 
-    checked: of `slice_claims.check`.
+    checked: of `slice_claims.check`. apart: how the keys begin of what is shown beside the claims and has no verdict.
     """
     if checked.empty:
         return HTML("<p>None of the networks that the paper's claims compare was run.</p>")
     scores = list(dict.fromkeys(checked["metric"]))
     head = "".join(f"<th>{h}</th>" for h in ["", "", *(report.NAMES.get(m, m) for m in scores)])
     body = ""
-    for _, claim in checked.groupby("claim", sort=False):
+    for key, claim in checked.groupby("claim", sort=False):
         text, where = claim[["text", "where"]].iloc[0]
         section = f"<span class='small'>(Section {where})</span>"
         body += f"<tr class='claim'><td colspan='{len(scores) + 2}'>{escape(text)} {section}</td></tr>"
         for column, lines in claim.groupby("column", sort=False):
             by, paper = lines.set_index("metric").to_dict("index"), bool(lines["published"].notna().any())
-            key = "<br>".join(["ours", "95 %", *["<span class='paper'>paper</span>"] * paper])
+            heads = "<br>".join(["ours", "95 %", *["<span class='paper'>paper</span>"] * paper])
             name = "Mean over networks" if column == MEAN else tables.column_head(column)
             cells = "".join(report.difference_cell(by.get(m), paper) for m in scores)
-            body += f"<tr><th class='row'>{escape(name)}</th><td class='key'>{key}</td>{cells}</tr>"
+            body += f"<tr><th class='row'>{escape(name)}</th><td class='key'>{heads}</td>{cells}</tr>"
+        if apart and key.startswith(apart):
+            continue
         words = (overall(claim[claim["metric"] == m]).replace("sizes", "rows") for m in scores)
         verdicts = "".join(f"<td>{report.badge(word)}</td>" for word in words)
         body += f"<tr><th class='row'>On these slices the claim</th><td></td>{verdicts}</tr>"

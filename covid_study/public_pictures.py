@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 
 from IPython.display import HTML
 
 from covid_study import catalogue, dataset_checks, leaks, paths, public_tables, slice_store, tables
 from covid_study.leaks import Leaks
 from covid_study.public_tables import ABOUT, FEW, patients_known
+from covid_study.slice_images import find_data_set
 from covid_study.slices import Slices
 from covid_study.verdicts import listed
 
@@ -20,13 +22,18 @@ PLANTED = {  # check of `leaks.CHECKS` -> the fault that it must find
 }
 
 
-def data_sets() -> HTML:
-    """The data sets that the study can read, as a table: what each is, its terms, where it is expected, whether it is there."""
-    body = ""
+def data_sets(p) -> HTML:
+    """The data sets that the study can read, as a table: what each is, its terms, where it is expected, whether it is there.
+
+    What `slices.images` names is looked at where it lies.
+    """
+    given, body = p.slices.images and paths.root() / Path(p.slices.images).expanduser(), ""
+    source = find_data_set(given)[0] if given else ""
     for dataset in catalogue.catalogue().values():
         if dataset.kind == "own":
             continue
-        here = dataset_checks.look(catalogue.place(dataset), dataset)
+        place = given if dataset.name == source else catalogue.place(dataset)
+        here = dataset_checks.look(place, dataset) + " (given as DATA)" * (dataset.name == source)
         cells = [text.replace("`", "") for text in (dataset.used_for, dataset.size, dataset.terms, here)]
         body += f"<tr><th class='row'>{escape(dataset.title)}<br><span class='small'>{escape(dataset.name)}</span></th>"
         body += "".join(f"<td class='words'>{escape(cell)}</td>" for cell in cells) + "</tr>"

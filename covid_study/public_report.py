@@ -19,7 +19,7 @@ from covid_study.ablation import Cell
 from covid_study.claims import FAILS, FEWEST, HOLDS, MEAN, UNCLEAR
 from covid_study.deep_report import RANDOM, start_of
 from covid_study.leaks import Leaks
-from covid_study.public_tables import ABOUT, FOLD, Run, patients_known, table_of
+from covid_study.public_tables import ABOUT, AHEAD, FOLD, Run, patients_known, table_of
 from covid_study.slice_ablation import labels
 from covid_study.slice_claims import COLUMN, OURS, WHOLE
 from covid_study.slice_experiments import SliceRun
@@ -170,13 +170,14 @@ def auc_sentence(joined: pd.DataFrame, table: str | None) -> str:
 
 
 def ahead_sentence(checked: pd.DataFrame, metric: str = "auc") -> str:
-    """How many rows DSN-SAAL is ahead of by one score, and how many not. checked: of `public_tables.ahead`."""
-    lines = checked[(checked["metric"] == metric) & (checked["column"] != MEAN)]
+    """How many rows on equal terms DSN-SAAL is ahead of by one score, and how many not. checked: of `public_tables.ahead`."""
+    asked = checked["claim"].str.startswith(AHEAD)
+    lines = checked[asked & (checked["metric"] == metric) & (checked["column"] != MEAN)]
     verdicts = lines["verdict"].tolist()
     name = report.NAMES[metric]
     if not set(verdicts) & {HOLDS, FAILS, UNCLEAR}:
         return f"With fewer than {FEWEST} test patients of a kind nothing is said of who is ahead."
-    of = f"{len(lines)} other row{'s' * (len(lines) != 1)}"
+    of = f"{len(lines)} row{'s' * (len(lines) != 1)} on equal terms"
     return (
         f"By {name} DSN-SAAL is ahead of {verdicts.count(HOLDS)} of the {of}, behind {verdicts.count(FAILS)}, and cannot be "
         f"told from {verdicts.count(UNCLEAR)}."

@@ -9,6 +9,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from dataset_trees import covid_ct  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.metrics import recall_score, roc_auc_score  # noqa: E402
 from tiny_study import parameters  # noqa: E402
@@ -206,25 +207,48 @@ def test_the_auc_is_said_with_the_papers_beside_it(eighth):
 
 def test_dsn_saal_is_compared_by_common_seeds_with_the_papers_difference(q, eighth):
     said = eighth[2]
-    checked = public.ahead(q, said, "B.8").set_index(["column", "metric"])
+    every = {row for row, *_ in said} | {"vgg16_bn"}
+    checked = public.ahead(q, said, "B.8", every).set_index(["column", "metric"])
     line = checked.loc[("sce", "auc")]
     areas = [roc_auc_score(t["finding"] == "covid", t["p_covid"])
              for t in (said["dsn_saal", "slices", 0], said["sce", "slices", 0])]  # fmt: skip
     assert line["difference"] == pytest.approx(areas[0] - areas[1]) and line["seeds"] == 1
     assert np.isnan(line["published"])
     vgg = {("vgg16_bn", "slices", 0): said["sce", "slices", 0]} | dict(said)
-    with_paper = public.ahead(q, vgg, "B.8").set_index(["column", "metric"])
+    with_paper = public.ahead(q, vgg, "B.8", every).set_index(["column", "metric"])
     assert with_paper.loc[("vgg16_bn", "auc"), "published"] == pytest.approx(0.91 - 0.82)
-    alone = public.ahead(q, vgg, None).set_index(["column", "metric"])
+    alone = public.ahead(q, vgg, None, every).set_index(["column", "metric"])
     assert np.isnan(alone.loc[("vgg16_bn", "auc"), "published"])
     assert "SCE" in deep_claims.networks_table(checked.reset_index(), "x").data
+
+
+def test_rows_trained_for_less_or_from_other_weights_stand_apart(q, s, eighth):
+    runs = {cell: run for cell, run in eighth[0].items() if cell[0] in ("dsn_saal", "sce", "xdnn")}
+    assert public.on_equal_terms(runs) == {"dsn_saal", "sce", "xdnn"}
+    sce = next(run for (row, *_), run in runs.items() if row == "sce")
+    less = {"epochs": replace(sce, training=sce.training | {"epochs": 99})}
+    less["slices"] = replace(sce, training_slices=sce.training_slices[:-1])
+    less["weights"] = replace(sce, weights=object())
+    for name, run in less.items():
+        assert public.on_equal_terms(runs | {(name, "slices", 0): run}) == {"dsn_saal", "sce", "xdnn"}
+    checked = public.ahead(q, eighth[2], "B.8", {"sce"})
+    of = checked.groupby("column")["claim"].first()
+    assert of["sce"] == "ahead slices" and of["xdnn"] == "apart slices"
+    shown_apart = deep_claims.networks_table(checked, "x", public.APART).data
+    assert shown_apart.count("On these slices the claim") == 1 and "no measure of the method" in shown_apart
+    assert "mean" not in set(checked.loc[checked["claim"] == "apart slices", "column"])
 
 
 def test_what_is_said_of_who_is_ahead():
     lines = pd.DataFrame({"metric": "auc", "column": ["a", "b", "c", "mean"]})
     lines["verdict"] = ["holds", "does not hold", "cannot be told apart", "holds"]
+    apart = lines.iloc[:1].assign(claim="apart slices")
+    lines = pd.concat([lines.assign(claim="ahead slices"), apart])
     said = report.ahead_sentence(lines)
-    assert said == "By AUC DSN-SAAL is ahead of 1 of the 3 other rows, behind 1, and cannot be told from 1."
+    assert (
+        said
+        == "By AUC DSN-SAAL is ahead of 1 of the 3 rows on equal terms, behind 1, and cannot be told from 1."
+    )
     few = report.ahead_sentence(lines.assign(verdict="too few test patients"))
     assert few.startswith(f"With fewer than {FEWEST} test patients")
 
@@ -317,11 +341,15 @@ def test_every_planted_fault_is_found_in_slices_of_ones_own(q):
     assert found.sentence() in beneath and "Reduced or changed against the paper" in beneath
 
 
-def test_every_data_set_is_listed_with_its_terms():
-    html = shown.data_sets().data
+def test_every_data_set_is_listed_with_its_terms(q, tmp_path):
+    html = shown.data_sets(q).data
     for name in ("covid-ct", "sars-cov-2", "covidx-ct-1", "stoic"):
         assert f">{name}<" in html
-    assert "not there" in html
+    assert "not there" in html and "given as DATA" not in html
+    given = q.model_copy(
+        update={"slices": q.slices.model_copy(update={"images": str(covid_ct(tmp_path / "here"))})}
+    )
+    assert shown.data_sets(given).data.count("given as DATA") == 1
 
 
 def test_the_forest_is_best_first_and_has_the_papers_squares(eighth):
@@ -339,7 +367,7 @@ def test_the_forest_is_best_first_and_has_the_papers_squares(eighth):
 
 
 def test_the_headline_names_the_table_and_the_score(q, s, eighth):
-    checked = public.ahead(q, eighth[2], "B.8")
+    checked = public.ahead(q, eighth[2], "B.8", public.on_equal_terms(eighth[0]))
     said = report.headline(q, s, "B.8", eighth[3], checked)
     assert said.startswith(
         "Table 8 (COVID19-CT, called COVID-CT by its authors): 24 slices. DSN-SAAL has an AUC of"
