@@ -75,7 +75,7 @@ help: # the text below, between the two marks
 #                      make reproduce PROFILE=smoke EXAMS=data/my-exams
 #   DATA       slice images for paper B (notebooks 09 on): the folder of a public data set, a folder with a folder for each class,
 #              or a CSV with the columns path, finding[, patient_id, split]. Without it: slices of the exams
-#                      make reproduce DATA=data/images NAME=my-images NOTEBOOKS=09,10,11,12
+#                      make reproduce DATA=data/images NAME=my-images NOTEBOOKS=09,10,11,12,13,14
 #   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
 #                      make reproduce DEVICE=cuda:1
 #   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of
