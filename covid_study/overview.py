@@ -7,7 +7,7 @@ import pandas as pd
 from covid_study import phantom, phantom_lesions
 
 PROTOCOL = {  # column of Table I -> fact of an exam
-    "slices": "n_slices",
+    "slices_of_exam": "n_slices",
     "slice_thickness": "slice_thickness_mm",
     "matrix": "matrix",
     "pixel_spacing": "pixel_spacing_mm",

@@ -103,7 +103,7 @@ class Public(Section):
     size: Annotated[int, Field(ge=32, le=512)]  # pixels a side, in place of slices.size
     training: SliceTraining  # in place of slice_training
     more_seeds: list[Count]  # further trainings of DSN-SAAL, whose interval over repeats is asked for
-    backbones: list[Backbone]  # plain rows, beside the backbone of slice_network
+    backbones: list[Backbone]  # plain rows beside the backbone of slice_network; each table takes its own
     epochs: AtLeastOne  # of those backbones and of Self-Trans
     slices: AtLeastOne | None  # most training slices of those; null: all
     contrastive_epochs: Count  # of Self-Trans before its training; 0 leaves the row out

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from covid_study import feature_classifiers, multiclass, slice_ablation, slice_claims, slice_metrics
+from covid_study import (
+    feature_classifiers,
+    multiclass,
+    published,
+    slice_ablation,
+    slice_claims,
+    slice_metrics,
+)
 from covid_study import slice_pipeline as pipeline
 from covid_study.ablation import Cell
 from covid_study.claims import MEAN
@@ -146,14 +153,27 @@ def runs(p, s: Slices, table: str | None) -> dict[Cell, Run]:
     return found
 
 
+def plain(p, table: str | None) -> list[str]:
+    """The networks that are trained with cross-entropy alone: that of `slice_network`, and the others that belong to a table.
+
+    Choice: of `public.backbones` each table takes those that it prints, and those that neither Table 8 nor Table 9 prints.
+    """
+    printed = {
+        name: {"resnet50" if row == "resnet" else row for row in published.table(name)["row"]}
+        for name in ("B.8", "B.9")
+    }
+    here, any_of_them = printed["B.9" if table == "B.9" else "B.8"], set.union(*printed.values())
+    others = [name for name in p.comparison.backbones if name in here or name not in any_of_them]
+    return list(dict.fromkeys([p.slice_network.backbone, *(others if table != "B.7" else [])]))
+
+
 def _rows(p, s: Slices, seed: int, table: str | None, train: list[str], test: list[str]) -> dict[str, Run]:
     """All rows but DSN-SAAL's, of one seed and column."""
     rows: dict[str, Run] = {
         method: feature_classifiers.run(p, s, seed, method, train, test)
         for method in feature_classifiers.METHODS
     }
-    own = p.slice_network.backbone
-    for name in dict.fromkeys([own, *(p.comparison.backbones if table != "B.7" else [])]):
+    for name in plain(p, table):
         row = "resnet" if (table, name) == ("B.9", "resnet50") else name  # Table 9 does not say which one
         rows[row] = pipeline.run(p, s, seed, backbone=name, training_slices=train)
     if table in ("B.7", "B.9"):

@@ -29,8 +29,8 @@ def test_protocol_ranges_know_only_what_the_exams_say():
     )
     ranges = overview.protocol_ranges(facts).set_index(["row", "column", "metric"])["mean"].to_dict()
     assert ranges == {
-        ("cap", "slices", "low"): 30, ("cap", "slices", "high"): 50, ("covid", "slices", "low"): 40,
-        ("covid", "slices", "high"): 40, ("cap", "tube_voltage", "low"): 120, ("cap", "tube_voltage", "high"): 120,
+        ("cap", "slices_of_exam", "low"): 30, ("cap", "slices_of_exam", "high"): 50, ("covid", "slices_of_exam", "low"): 40,
+        ("covid", "slices_of_exam", "high"): 40, ("cap", "tube_voltage", "low"): 120, ("cap", "tube_voltage", "high"): 120,
     }  # fmt: skip
     assert {column for _, column, _ in ranges} <= set(published.table("A.I")["column"])
     tables.side_by_side(overview.protocol_ranges(facts), "A.I")

@@ -222,6 +222,22 @@ def test_dsn_saal_is_compared_by_common_seeds_with_the_papers_difference(q, eigh
     assert "SCE" in deep_claims.networks_table(checked.reset_index(), "x").data
 
 
+def test_each_table_takes_its_own_networks(q):
+    every = ["vgg16_bn", "resnet50", "densenet169", "alexnet", "googlenet", "mobilenet_v2"]
+    p = q.model_copy(update={"comparison": q.comparison.model_copy(update={"backbones": every})})
+    own = p.slice_network.backbone
+    assert set(public.plain(p, "B.8")) == {own, "vgg16_bn", "resnet50", "densenet169", "mobilenet_v2"}
+    assert set(public.plain(p, "B.9")) == {
+        own,
+        "vgg16_bn",
+        "resnet50",
+        "alexnet",
+        "googlenet",
+        "mobilenet_v2",
+    }
+    assert public.plain(p, "B.7") == [own] and set(public.plain(p, None)) == set(public.plain(p, "B.8"))
+
+
 def test_rows_trained_for_less_or_from_other_weights_stand_apart(q, s, eighth):
     runs = {cell: run for cell, run in eighth[0].items() if cell[0] in ("dsn_saal", "sce", "xdnn")}
     assert public.on_equal_terms(runs) == {"dsn_saal", "sce", "xdnn"}
