@@ -44,7 +44,8 @@ def network_features(network: nn.Module, images: torch.Tensor) -> np.ndarray:
     Args:
         network: of `backbones.build`, on the device of the images. images: uint8 (n, y, x).
 
-    >>> network = backbones.build("mobilenet_v2")
+    >>> from covid_study.backbones import build
+    >>> network = build("mobilenet_v2")
     >>> np.linalg.norm(network_features(network, torch.full((2, 64, 64), 9, dtype=torch.uint8)), axis=1).round(6).tolist()
     [1.0, 1.0]
     """
