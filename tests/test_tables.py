@@ -167,7 +167,7 @@ def test_ranges_are_joined():
     ours = pd.DataFrame(
         {"row": "covid", "column": "slices_of_exam", "metric": ["low", "high"], "mean": [40, 1250]}
     )
-    assert "40–1,250" in shown and "38–629" in shown and "512" in shown and "512–512" not in shown
+    shown = text(tables.side_by_side(ours, "A.I"))
     assert "40–1,250" in shown and "38–629" in shown and "512" in shown and "512–512" not in shown
     assert "Slices" in shown and "Test slices" not in shown  # of an exam, not of the test split
 
