@@ -19,7 +19,7 @@ from covid_study.picture_headers import WORDS, HeaderTree, header, tree
 from covid_study.planted_leaks import planted as planted  # shown beside what finds them
 from covid_study.progress import progress
 from covid_study.slice_images import SUFFIXES, read_image
-from covid_study.slices import Slices
+from covid_study.slices import Slices, in_drawn_order
 
 MOST = 5000  # pictures that are looked at
 SMALLEST = 128  # pixels a side of slices that are hashed as the network gets them
@@ -129,9 +129,7 @@ def report(s: Slices, near: int, seed: int = 0) -> Leaks:
 def _drawn(table: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
     if len(table) <= MOST:
         return table, []
-    drawn = table["patient_id"].map(lambda name: hashlib.blake2b(f"{seed}/{name}".encode()).hexdigest())
-    kept = table.loc[drawn.sort_values(kind="stable").index[:MOST]]
-    return kept, [
+    return in_drawn_order(table, seed).iloc[:MOST], [
         f"Of {len(table):,} slices {MOST:,} were looked at, drawn by patient: there may be more duplicates than were found."
     ]
 

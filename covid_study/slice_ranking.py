@@ -21,6 +21,7 @@ from covid_study.emd_blocks import Blocks
 from covid_study.emd_ground import channel_distance
 from covid_study.order_free import VARIANTS, positives_apart
 from covid_study.ranking import rank_negatives, soft_labels
+from covid_study.slice_pipeline import weights
 from covid_study.slices import Slices
 from covid_study.training import in_batches
 
@@ -78,7 +79,8 @@ def labelled(p, s: Slices, source: str | None = None) -> Labelled:
     """
     positives, negatives = archive(s)
     source = source or p.slice_selection.features
-    network = p.slice_network.backbone, weights(p)
+    backbone = p.slice_network.backbone
+    network = backbone, weights(p, backbone)
     config = {
         "slices": s.key,
         "source": source,
@@ -153,12 +155,6 @@ def ranked(p, s: Slices, positives: Sequence[str], source: str | None = None) ->
     step = paths.build(p.study.name) / "slice_ranking"
     folder = artefact(step, "ranking", config, ["slice_ranking"], compute)
     return pd.read_parquet(folder / "ranking.parquet"), given.seconds + _seconds(folder)
-
-
-def weights(p) -> pretrained.Weights | None:
-    """The ImageNet weights behind the backbone's features; None: random ones, which the report says."""
-    network = p.slice_network
-    return pretrained.find(network.backbone, network.weights, network.weights_folder)
 
 
 def _named(backbone: str, start: pretrained.Weights | None) -> list:

@@ -224,10 +224,20 @@ def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.Dat
     return table.assign(split=table["patient_id"].map(sides))
 
 
+def in_drawn_order(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows patient by patient, in an order drawn from the patients' names, which those of others cannot change.
+
+    >>> in_drawn_order(pd.DataFrame({"patient_id": list("abab")}), 0)["patient_id"].tolist()
+    ['b', 'b', 'a', 'a']
+    """
+    drawn = table["patient_id"].map(lambda patient: hashlib.blake2b(f"{seed}/{patient}".encode()).hexdigest())
+    return table.loc[drawn.sort_values(kind="stable").index]
+
+
 def at_most(table: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
     """At most so many rows of each finding, drawn by patient, with the shares of train and test as they are.
 
-    Patients come in an order drawn from their names, which those of others cannot change. Each side keeps one at least.
+    Patients come in the order of `in_drawn_order`. Each side keeps one at least.
 
     >>> table = pd.DataFrame({"patient_id": list("aabcdef"), "finding": "covid", "split": ["train"] * 5 + ["test"] * 2})
     >>> at_most(table, 3, 0)["split"].value_counts().to_dict()
@@ -235,8 +245,7 @@ def at_most(table: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
     """
     if count is None:
         return table
-    drawn = table["patient_id"].map(lambda patient: hashlib.blake2b(f"{seed}/{patient}".encode()).hexdigest())
-    ordered = table.loc[drawn.sort_values(kind="stable").index]
+    ordered = in_drawn_order(table, seed)
     of_finding = table["finding"].value_counts()
     kept = []
     for (finding, _), rows in ordered.groupby(["finding", "split"], sort=True):
