@@ -5,53 +5,16 @@ where a killed computation finds its own work again, and renamed when it is whol
 final name is complete, whatever happened to the machine.
 """
 
-import ast
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
-PACKAGE = Path(__file__).parent
-# These only say where things lie, where they are computed or how they look; a change in them cannot change a number.
-WITHOUT_INFLUENCE = frozenset(
-    {
-        "cache",
-        "errors",
-        "executors",
-        "figures",
-        "paths",
-        "processes",
-        "progress",
-        "reports",
-        "study",
-        "tables",
-    }
-)
-
-
-@cache
-def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
-    """The source of a module without comments and docstrings, and the modules of the package that it imports."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
-            inner = node.module.split(".")[1:]
-            imported.update(inner[:1] or [alias.name for alias in node.names])
-        elif isinstance(node, ast.Import):
-            imported.update(a.name.split(".")[1] for a in node.names if a.name.startswith(f"{PACKAGE.name}."))
-        if (
-            isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    inside = sorted(name for name in imported if (PACKAGE / f"{name}.py").is_file())
-    return ast.unparse(tree), tuple(inside)
+from covid_study.closure import ONLY_LOOKS, WITHOUT_INFLUENCE, closure
 
 
 def source_key(modules: Iterable[str]) -> str:
@@ -60,14 +23,7 @@ def source_key(modules: Iterable[str]) -> str:
     >>> source_key(["emd"]) == source_key(["emd"]) != source_key(["ranking"])
     True
     """
-    seen: dict[str, str] = {}
-    waiting = [m.removeprefix(f"{PACKAGE.name}.") for m in modules]
-    while waiting:
-        module = waiting.pop()
-        if module not in seen and module not in WITHOUT_INFLUENCE:
-            seen[module], imported = _parsed(module)
-            waiting += imported
-    return fingerprint(sorted(seen.items()))
+    return fingerprint(list(closure(modules, WITHOUT_INFLUENCE + ONLY_LOOKS).items()))
 
 
 def fingerprint(value) -> str:

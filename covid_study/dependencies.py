@@ -13,25 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from covid_study import cache, reports
-from covid_study.errors import StudyError
+from covid_study import cache, closure, reports
 
-PACKAGE = Path(__file__).parent
-# These run notebooks and lay out pages: they cannot change what stands in an executed notebook.
-WITHOUT_INFLUENCE = frozenset(
-    {
-        "cache",
-        "dependencies",
-        "environment",
-        "errors",
-        "execution",
-        "pages",
-        "paths",
-        "planning",
-        "progress",
-        "study",
-    }
-)
 VERSIONS = ("torch", "monai", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -39,7 +22,7 @@ def imported(notebook: dict[str, Any]) -> set[str]:
     """The modules of this package that a notebook's cells import; all of them where a cell cannot be parsed.
 
     >>> sorted(imported({"cells": [{"cell_type": "code", "source": "%time 1\\nfrom covid_study import emd, ranking"}]}))
-    ['emd', 'ranking']
+    ['', 'emd', 'ranking']
     """
     found: set[str] = set()
     for cell in notebook["cells"]:
@@ -48,17 +31,10 @@ def imported(notebook: dict[str, Any]) -> set[str]:
         lines = "".join(cell["source"]).splitlines()
         text = "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
         try:
-            tree = ast.parse(text)
+            found |= closure.imports(ast.parse(text))
         except SyntaxError:
-            return {p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
-                found.update(node.module.split(".")[1:2] or [alias.name for alias in node.names])
-            elif isinstance(node, ast.Import):
-                found.update(
-                    a.name.split(".")[1] for a in node.names if a.name.startswith(f"{PACKAGE.name}.")
-                )
-    return {name for name in found if (PACKAGE / f"{name}.py").is_file()}
+            return set(closure.modules_inside())
+    return found
 
 
 def code_key(modules: set[str]) -> str:
@@ -66,25 +42,12 @@ def code_key(modules: set[str]) -> str:
 
     Unlike `cache.source_key` it counts figures and tables in: they change what a notebook shows.
     """
-    seen: dict[str, str] = {}
-    waiting = sorted(modules)
-    while waiting:
-        module = waiting.pop()
-        if module in seen or module in WITHOUT_INFLUENCE:
-            continue
-        try:
-            seen[module], inner = cache._parsed(module)
-        except SyntaxError as error:
-            raise StudyError(
-                f"covid_study/{module}.py, line {error.lineno}: {error.msg}. Mend it and call again."
-            ) from None
-        waiting += inner
-    return cache.fingerprint([sorted(seen.items()), _data_key()])
+    return cache.fingerprint([list(closure.closure(modules).items()), _data_key()])
 
 
 def text_key(root: Path) -> str:
     """Fingerprint of every module as it is written, docstrings included, and of the notebooks' names."""
-    files = [*sorted(PACKAGE.glob("*.py")), *sorted((root / "params").glob("*.yaml"))]
+    files = [*sorted(closure.PACKAGE.rglob("*.py")), *sorted((root / "params").glob("*.yaml"))]
     texts = [[p.name, p.read_text(encoding="utf-8")] for p in files]
     return cache.fingerprint(
         [texts, sorted(p.name for p in (root / "notebooks").glob("*.ipynb")), _data_key()]
@@ -93,7 +56,7 @@ def text_key(root: Path) -> str:
 
 def _data_key() -> list[list[str]]:
     """The data files that come with the package, e.g. the papers' numbers."""
-    files = sorted(p for p in (PACKAGE / "data").rglob("*") if p.is_file())
+    files = sorted(p for p in (closure.PACKAGE / "data").rglob("*") if p.is_file())
     return [[p.name, cache.fingerprint(p.read_bytes().hex())] for p in files]
 
 

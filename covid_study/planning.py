@@ -162,11 +162,12 @@ def plan(
         guide = path.stem.startswith(
             "00_"
         )  # it shows the text of every module, and computes nothing for those after it
-        before |= set() if guide else modules
         parts = {
             "the notebook": dependencies.notebook_key(content),
             "its parameters": cache.fingerprint(given),
-            "the code": dependencies.text_key(root) if guide else dependencies.code_key(before | modules),
+            "the code": dependencies.text_key(root) if guide else dependencies.code_key(modules),
+            # what it finds computed: the numbers of the notebooks before it, not how they are drawn
+            **({} if guide else {"the code of the notebooks before it": cache.source_key(before)}),
             **{k: v for k, v in of_all.items() if not (guide and k == "exams")},
             **(of_slices if "slices" in given else {}),
         }
@@ -174,6 +175,7 @@ def plan(
         notebook = Notebook(path.stem, path, content, given, parts, folder, run.reports / f"{path.stem}.html")
         notebook.record = _read_json(folder / f"{path.stem}.json")
         run.notebooks.append(notebook)
+        before |= set() if guide else modules
     return run
 
 

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from covid_study import dependencies, execution, pages, params, paths, study
+from covid_study import closure, dependencies, execution, pages, params, paths, study
 from covid_study.errors import ParameterError, StudyError
 
 PARAMETERS = new_code_cell("study = {}", metadata={"tags": ["parameters"]})
@@ -253,18 +253,14 @@ def test_exams_key_sees_every_change(tmp_path):
 
 
 def test_code_key_sees_figures_but_not_the_runner(tmp_path, monkeypatch):
-    from covid_study import cache
-
     package = tmp_path / "covid_study"
     package.mkdir()
     (package / "figures.py").write_text('"""Doc."""\nfrom covid_study import study\n')
     (package / "study.py").write_text("x = 1\n")
-    for module in (cache, dependencies):
-        monkeypatch.setattr(module, "PACKAGE", package)
-    monkeypatch.setattr(dependencies, "_data_key", lambda: [])
+    monkeypatch.setattr(closure, "PACKAGE", package)
 
     def key():
-        cache._parsed.cache_clear()
+        closure.parsed.cache_clear()
         return dependencies.code_key({"figures"})
 
     try:
@@ -279,7 +275,7 @@ def test_code_key_sees_figures_but_not_the_runner(tmp_path, monkeypatch):
         with pytest.raises(StudyError, match="figures.py, line 1"):
             key()
     finally:
-        cache._parsed.cache_clear()
+        closure.parsed.cache_clear()
 
 
 def test_display_line_tells_where_a_notebook_is(tmp_path):
@@ -289,3 +285,26 @@ def test_display_line_tells_where_a_notebook_is(tmp_path):
         json.dumps({"desc": "training", "done": 12, "total": 40, "left": 31.2})
     )
     assert display.line() == "[1/6] 01_x: cell 5 of 12, training 12/40 (0:31 left), 0:00 of about 2:10"
+
+
+def test_an_edit_of_a_figure_runs_its_own_notebook_again_and_none_after_it(ran, tmp_path, monkeypatch):
+    """On a copy of the real package: `01_good` draws, `02_bad` comes after it."""
+    package = shutil.copytree(closure.PACKAGE, tmp_path / "covid_study")
+    monkeypatch.setattr(closure, "PACKAGE", package)
+    project = shutil.copytree(ran, tmp_path / "project")
+    draws = new_code_cell("from covid_study import figures, metrics")
+    write_notebook(project, "01_good", draws)
+
+    def keys():
+        closure.parsed.cache_clear()
+        return {n.stem: n.parts for n in study.plan("toy", root=project).notebooks}
+
+    def edit(module):
+        before, file = keys(), package / f"{module}.py"
+        file.write_text(file.read_text() + "\nEDITED = 1\n")
+        after = keys()
+        return {stem for stem in after if after[stem] != before[stem]}
+
+    assert edit("figures") == {"01_good"}
+    assert edit("metrics") >= {"01_good", "02_bad", "03_after"}
+    closure.parsed.cache_clear()
