@@ -83,7 +83,7 @@ help: # the text below, between the two marks
 #                      make reproduce EXECUTOR=tcp://10.0.0.1:8786
 #   PROCESSES  that train each network together, one a GPU; the results are those of one. For long trainings: each
 #              takes some seconds to start. Not together with EXECUTOR. On several machines: set COVID_STUDY_LAUNCHER
-#              to what starts torchrun on them (see covid_study/processes.py)
+#              to what starts torchrun on them (see covid_study/training/processes.py)
 #                      make reproduce PROFILE=paper PROCESSES=4
 #   BENCH      what `make bench` measures: emd, training, study; the default is all
 #                      make bench BENCH=emd
@@ -143,7 +143,7 @@ clean:
 # An interpreter of the user's own: say what it lacks before a notebook does.
 check-env: $(ENV)
 ifndef ENV
-	@$(call quoted,$(PY)) -m covid_study.environment
+	@$(call quoted,$(PY)) -m covid_study.study.environment
 endif
 
 # `.complete` is a copy of the lock that was installed, written last: a build that was cut short has none.

@@ -16,8 +16,8 @@ import ot
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from covid_study.emd import mean_emd_to_others, pairwise_emd
-from covid_study.ranking import rank_negatives
+from covid_study.ranking.emd import mean_emd_to_others, pairwise_emd
+from covid_study.ranking.rank import rank_negatives
 
 BLOCK = 20_000  # rows made at once; an archive's features are never in memory as a whole
 MOST_STEPS = 10_000_000  # of POT's simplex

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.pyplot import subplots
 
-from covid_study.figures import CYCLE, REFERENCE, styled
+from covid_study.figures.charts import CYCLE, REFERENCE, styled
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "POT", "pandas")
 COLOURS = {

@@ -25,7 +25,7 @@ from machine import find_gpu, machine
 from training_methods import Setting, say, spread
 
 from covid_study import paths
-from covid_study.params import load_profile
+from covid_study.params.profiles import load_profile
 
 # x, y, z; the CPU's size of --paper keeps the proportions of 256 x 192 x 56
 FULL = {

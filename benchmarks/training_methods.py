@@ -27,9 +27,9 @@ from monai.transforms import Compose, RandFlipd, RandScaleIntensityd
 from torch import nn
 from torch.nn import functional as F
 
-from covid_study.cache import write_atomically
-from covid_study.networks import Classifier, encoder, n_features
-from covid_study.training import (
+from covid_study.networks.resnet3d import Classifier, encoder, n_features
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.training.loop import (
     CHECKPOINT_SECONDS,
     augment,
     classifier_loss,

@@ -8,8 +8,9 @@ import torch
 import training_methods as methods
 from training_methods import Setting, say, spread
 
-from covid_study import paths, published
-from covid_study.params import load_profile
+from covid_study import paths
+from covid_study.params.profiles import load_profile
+from covid_study.scores import published
 
 SHAPE = (256, 192, 56)  # x, y, z (paper A, IV-F2)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from machine import described, digits, short, slug
 
-from covid_study import published
-from covid_study.tables import duration
+from covid_study.report.show import duration
+from covid_study.scores import published
 
 PACKAGES = ("numpy", "torch", "monai")
 AIM_ADDED, AIM_RATIO = (

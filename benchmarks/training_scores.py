@@ -13,7 +13,7 @@ from scipy import ndimage, stats
 from sklearn.metrics import roc_auc_score
 from training_methods import Loop, MonaiUser, Setting, network
 
-from covid_study.training import in_batches
+from covid_study.training.loop import in_batches
 
 CONTRAST = {0: 0.14, 1: 0.28}  # of a lesion, by label; the noise has a deviation of 0.1
 

@@ -13,6 +13,9 @@ from covid_study.errors import StudyError
 NAMES = "letters, digits, dots, dashes and underscores"
 
 
+PACKAGE = Path(__file__).resolve().parent
+
+
 @lru_cache(maxsize=1)
 def root() -> Path:
     """The project's root: the folder that holds `params/`, beside the package or above the current folder.
@@ -23,7 +26,7 @@ def root() -> Path:
     >>> (root() / "params").is_dir()
     True
     """
-    for folder in (Path(__file__).resolve().parent.parent, Path.cwd(), *Path.cwd().parents):
+    for folder in (PACKAGE.parent, Path.cwd(), *Path.cwd().parents):
         if (folder / "params").is_dir() and (folder / "pyproject.toml").is_file():
             return folder
     raise StudyError(

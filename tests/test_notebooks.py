@@ -6,7 +6,8 @@ import re
 import nbformat
 import pytest
 
-from covid_study import params, paths
+from covid_study import paths
+from covid_study.params import profiles
 
 NOTEBOOKS = sorted((paths.root() / "notebooks").glob("*.ipynb"))
 LONGEST = 25  # lines of a code cell, the parameters aside: they hold as many lines as there are keys
@@ -29,7 +30,7 @@ def code(content):
 
 
 def test_every_notebook_has_a_model_of_its_parameters():
-    assert [path.stem for path in NOTEBOOKS] == sorted(params.NOTEBOOKS)
+    assert [path.stem for path in NOTEBOOKS] == sorted(profiles.NOTEBOOKS)
 
 
 def test_it_is_valid_and_begins_with_its_title(notebook):
@@ -45,9 +46,9 @@ def test_its_one_parameters_cell_holds_the_smoke_profile(notebook):
     for statement in ast.parse(cell.source).body:
         assert isinstance(statement, ast.Assign), f"{path.name}: only assignments in the parameters cell"
         given[statement.targets[0].id] = ast.literal_eval(statement.value)
-    smoke = params.load_profile(paths.root() / "params" / "smoke.yaml")
-    assert given == params.notebook_parameters(path.stem, smoke)
-    params.of_notebook(path.stem, **given)
+    smoke = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
+    assert given == profiles.notebook_parameters(path.stem, smoke)
+    profiles.of_notebook(path.stem, **given)
 
 
 def test_each_parameter_is_explained(notebook):
@@ -83,4 +84,4 @@ def test_it_names_no_place_of_one_machine(notebook):
 
 def test_it_ends_with_a_headline_for_the_index(notebook):
     path, content = notebook
-    assert "reports.headline(" in code(content)[-1].source, path.name
+    assert "say.headline(" in code(content)[-1].source, path.name

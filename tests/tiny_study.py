@@ -2,14 +2,16 @@
 
 import pytest
 
-from covid_study import ablation, params, paths, pipeline
+from covid_study import paths
+from covid_study.params import profiles
+from covid_study.tables import ablation, volume_steps
 
 COUNTS = {"covid": 3, "cap": 3, "non_pneumonia": 4}
 
 
 def parameters(root, **changed):
     """The smoke profile, as small as it can be; `changed` by section."""
-    values = params.load_profile(paths.root() / "params" / "smoke.yaml")
+    values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
     small = {
         "study": {"name": "tiny", "workers": 1, "seeds": [0], "bootstrap": 100, "device": "cpu"},
         "cohort": {
@@ -31,7 +33,7 @@ def parameters(root, **changed):
     for source in (small, changed):
         for section, keys in source.items():
             values[section] |= keys
-    return params.check(params.Profile, values, "test")
+    return profiles.check(profiles.Profile, values, "test")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +57,7 @@ def p(root):
 
 @pytest.fixture(scope="module")
 def v(p):
-    return pipeline.volumes(p)
+    return volume_steps.volumes(p)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,171 @@
+"""How much a loss that knows the effective number of samples weighs each class, by its factor (paper B, eq. 5 to 7).
+
+SAAL learns the factor alpha, the class-balanced loss is given it as beta; the weights are the same function of either. It
+is written here in 1 - alpha, for all that matters happens close to alpha = 1.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.optimize import brentq
+
+from covid_study.cohort.findings import classes_of
+from covid_study.figures.slices import name_of
+from covid_study.losses.imbalance import effective_number
+from covid_study.samples.samples import Slices
+from covid_study.scores import published
+
+NEAR_ONE = 1e-12  # 1 - alpha where the weights are those of inverse counts, for counts of any study
+START = (-1.96, 1.96)  # of raw alpha: 95 in 100 standard normal variates, what SAAL starts from
+
+
+def of_study(s: Slices) -> dict[str, int]:
+    """Training slices of each class here, COVID-19 first."""
+    found = s.table.loc[s.table["split"] == "train", "finding"].value_counts()
+    return {name: int(found[name]) for name in classes_of(found.index)}
+
+
+def of_paper() -> dict[str, int]:
+    """Training slices of each class of COVID19-Diag (paper B, Table 2).
+
+    >>> of_paper()
+    {'covid': 1256, 'cap': 980, 'non_pneumonia': 2674}
+    """
+    images = (
+        published.table("B.2").query("column == 'train' and metric == 'images'").set_index("row")["value"]
+    )
+    return {name: int(images[name]) for name in ("covid", "cap", "non_pneumonia")}
+
+
+def weights(one_minus_alpha: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Weight of each class, (1 - alpha) / (1 - alpha^k), k its count (paper B, eq. 7).
+
+    Args:
+        one_minus_alpha: float64 (n,), in (0, 1). counts: (classes,).
+
+    Returns:
+        float64 (n, classes).
+
+    >>> weights(np.array([0.5]), [1, 2]).round(4).tolist()
+    [[1.0, 0.6667]]
+    """
+    log_alpha = torch.log1p(-torch.as_tensor(one_minus_alpha, dtype=torch.float64))
+    return (1 / effective_number(log_alpha[:, None], torch.as_tensor(counts, dtype=torch.float64))).numpy()
+
+
+def relative(one_minus_alpha: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """The same as a share of their mean: what the loss says of one class against another. float64 (n, classes)."""
+    found = weights(one_minus_alpha, counts)
+    return found / found.mean(axis=1, keepdims=True)
+
+
+def apart(one_minus_alpha: float, counts: Sequence[int]) -> float:
+    """How much more the largest weight is than the smallest, as a share of the smallest: 0 where all are equal.
+
+    >>> apart(0.5, [980, 2674]), round(apart(1e-12, [980, 2674]), 3)  # at 1 - alpha = 0 as much as the counts
+    (0.0, 1.729)
+    """
+    found = weights(np.array([one_minus_alpha]), counts)[0]
+    return float(found.max() / found.min() - 1)
+
+
+def reaches(share: float, counts: Sequence[int]) -> float:
+    """1 - alpha at which the weights first are `share` apart; NaN where the counts are too alike for any alpha to do it.
+
+    >>> f"{reaches(0.01, [1256, 980, 2674]):.4f}"  # alpha must be above 0.9953
+    '0.0047'
+    >>> reaches(0.01, [100, 100])
+    nan
+    """
+    if apart(NEAR_ONE, counts) < share:
+        return float("nan")
+    exponent = brentq(lambda x: apart(10**x, counts) - share, np.log10(NEAR_ONE), np.log10(0.999))
+    return float(10**exponent)
+
+
+def raw(one_minus_alpha: float) -> float:
+    """The number whose sigmoid is alpha: what gradient descent moves.
+
+    >>> round(raw(0.5), 3), round(raw(0.0047), 2)
+    (0.0, 5.36)
+    """
+    return float(np.log1p(-one_minus_alpha) - np.log(one_minus_alpha))
+
+
+def one_minus(raw_alpha: float) -> float:
+    """1 - alpha of a raw alpha, with all its digits.
+
+    >>> one_minus(0.0), f"{one_minus(20.0):.3g}"
+    (0.5, '2.06e-09')
+    """
+    return float(1 / (1 + np.exp(raw_alpha)))
+
+
+def table(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame:
+    """The weights of each class at chosen factors, no training needed: the relative ones, and the mean of the absolute ones.
+
+    Args:
+        studies: name -> training slices of each class. beta: of the class-balanced loss, which gets a line of its own.
+
+    Returns:
+        Index: the factor in words. Columns: (study, class in words) for the relative weights, (study, "all") for the mean.
+    """
+    chosen = [x for x in (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5) if not np.isclose(x, 1 - beta, rtol=1e-6)]
+    factors = {f"{1 - x:.8g}": x for x in chosen} | {f"{beta:.8g}, class-balanced here": 1 - beta}
+    factors = dict(sorted(factors.items(), key=lambda item: -item[1])) | {"1, inverse counts": NEAR_ONE}
+    at = np.clip(np.array(list(factors.values())), NEAR_ONE, 1 - NEAR_ONE)
+    columns = {}
+    for study, counts in studies.items():
+        shown = relative(at, list(counts.values()))
+        columns |= {(study, name_of(name)): shown[:, i] for i, name in enumerate(counts)}
+        columns[study, "all"] = weights(at, list(counts.values())).mean(axis=1)
+    return pd.DataFrame(columns, index=pd.Index(list(factors), name="alpha"))
+
+
+def alpha_text(one_minus_alpha: float) -> str:
+    """An alpha with as many digits as tell it from 1.
+
+    >>> alpha_text(0.58), alpha_text(0.0047), alpha_text(1e-5)
+    ('0.42', '0.9953', '0.999990')
+    """
+    digits = max(2, int(np.ceil(-np.log10(one_minus_alpha))) + (one_minus_alpha < 0.01))
+    return f"{1 - one_minus_alpha:.{digits}f}"
+
+
+def table_shown(found: pd.DataFrame) -> pd.DataFrame:
+    """`table` for a reader."""
+    shown = found.rename_axis(None).apply(
+        lambda c: c.map(lambda x: f"{x:.2g}" if c.name[1] == "all" else f"{x:.3f}")
+    )
+    return shown.rename(columns={"all": "mean weight"}, level=1).rename_axis(columns=[None, None])
+
+
+def sentence(counts: Mapping[str, int], where: str, beta: float) -> str:
+    """From which alpha on the weights of the classes differ at these counts, by how much at most, and at a given beta.
+
+    >>> sentence({"covid": 1256, "cap": 980, "non_pneumonia": 2674}, "In the paper", 0.99)[:69]
+    'In the paper the weights of the classes are 1 % apart from alpha = 0.'
+    """
+    values = list(counts.values())
+    most, balanced = apart(NEAR_ONE, values), apart(1 - beta, values)
+    limit = f"with alpha = 1 the largest is {1 + most:.2f} times the smallest"
+    text = (
+        f"{where} the classes have so nearly the same number of training slices that no alpha puts their weights 1 % apart: "
+        f"{limit}."
+    )
+    if np.isfinite(reaches(0.01, values)):
+        shares = [share for share in (0.01, 0.1) if most >= share]
+        said = [
+            f"{100 * share:.0f} % apart from alpha = {alpha_text(reaches(share, values))} on"
+            for share in shares
+        ]
+        text = f"{where} the weights of the classes are {' and '.join(said)}; {limit}."
+    equal = (
+        "The class-balanced loss is then cross-entropy"
+        if balanced < 0.01
+        else "In the class-balanced loss it"
+    )
+    what = "" if balanced < 0.01 else f" is {1 + balanced:.2f} times the smallest"
+    return f"{text} {equal}{what}, at its factor of {beta:g}."

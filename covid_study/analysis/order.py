@@ -1,0 +1,261 @@
+"""How much does a ranking depend on the order in which channels and positives are listed? (paper A, IV-C and D)
+
+With |i - j| as ground distance, eq. 3 moves mass from channel to channel and eq. 6 from positive to positive as if both stood
+in a row. Neither does: their order is that of an array. Here it is shuffled, and beside it stand the rankings of `order_free`.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from covid_study import paths
+from covid_study.ranking.blocks import Blocks
+from covid_study.ranking.emd import Mass
+from covid_study.ranking.order_free import VARIANTS, Rankings, evenly, pairs, programmes, thinned
+from covid_study.ranking.rank import rank_negatives, soft_labels
+from covid_study.runtime.artefacts import artefact, write_atomically
+from covid_study.runtime.progress import progress
+
+TRACKS = {"difficulty": "difficulty", "diversity": "diversity", "joint": "joint_rank"}  # column of a ranking
+SHUFFLED = ("channels", "positives", "both")
+CHECKED, CHECKS = (
+    100,
+    3,
+)  # linear programmes an equation at most, and other orders, to see that a variant knows none
+MOST_NEGATIVES = 2000  # under random orders: eq. 6 takes the square of them three times an order
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """What `measured` found.
+
+    shuffles: a row a random order, what was shuffled and a track: `shuffled` ("channels", "positives", "both"), `order`,
+        `track` ("difficulty", "diversity", "joint"), `rho` (Spearman's correlation with the ranking as listed), `kept` (the
+        share of its first `selected` that stay among the first), `selected`, `negatives`, `positives`.
+    variants: a row a variant (the order it does without: "listed", "channels", "positives", "both") and a track: `rho` to
+        `positives` as above, on the exams it was computed for; `change`, the most that a value moves in another order;
+        `programmes` solved, `seconds`, and `seconds_whole`, for the whole archive at the same pace.
+    """
+
+    shuffles: pd.DataFrame
+    variants: pd.DataFrame
+
+
+def measured(p, ranked, selected: int, seed: int = 0) -> Ordering:
+    """How much a ranking depends on the order of channels and positives, computed once (paper A, eq. 3, 5, 6 and 7).
+
+    Choice: without an order each distance is a linear programme, so these variants are computed for negatives, and if need be
+    positives, that were thinned evenly until no equation takes more than `ranking.ground_pairs` programmes. They are compared
+    with the ranking as listed of the same exams. Channels are compared over all training exams. Random orders are tried on all
+    negatives, of more than 2,000 on 2,000.
+
+    Args:
+        p: parameters; `ranking.orders` random orders are tried.
+        ranked: what `volume_steps.ranked` returns.
+        selected: how many of the best negatives are followed.
+        seed: of the random orders.
+    """
+    positives, negatives = list(ranked.soft_labels.columns), list(ranked.ranking.index)
+    near, far = ranked.features.loc[positives], ranked.features.loc[negatives]
+    rule = p.ranking.model_dump(include={"mass", "alpha", "beta"})
+    orders, most = p.ranking.orders, p.ranking.ground_pairs
+    values = pd.concat([near, far]).to_numpy(dtype=np.float64)
+    config = {
+        "features": hashlib.sha256(values.tobytes()).hexdigest(),
+        "positives": positives,
+        "negatives": negatives,
+        **rule,
+        "orders": orders,
+        "ground_pairs": most,
+        "selected": selected,
+        "seed": seed,
+    }
+
+    def compute(folder: Path) -> None:
+        work = folder / "work"
+        tried = far.iloc[evenly(len(far), MOST_NEGATIVES)]
+        size = max(1, round(selected * len(tried) / len(far)))
+        shuffles = random_orders(near, tried, orders, size, seed, folder=work / "orders", **rule)
+        blocks = Blocks(work / "blocks", p.study.executor)
+        variants = order_free_variants(near, far, most, selected, seed, blocks=blocks, **rule)
+        shuffles.to_parquet(folder / "shuffles.parquet")
+        variants.to_parquet(folder / "variants.parquet")
+        shutil.rmtree(work, ignore_errors=True)
+
+    folder = artefact(paths.build(p.study.name) / "ranking", "ordering", config, ["analysis.order"], compute)
+    return Ordering(*(pd.read_parquet(folder / f"{name}.parquet") for name in ("shuffles", "variants")))
+
+
+def random_orders(
+    positives: pd.DataFrame,
+    negatives: pd.DataFrame,
+    orders: int,
+    selected: int,
+    seed: int = 0,
+    *,
+    mass: Mass = "partial",
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    folder: Path | None = None,
+) -> pd.DataFrame:
+    """The ranking under random orders of the channels, of the positives, and of both (paper A, eq. 3, 5, 6 and 7).
+
+    Args:
+        positives: (N, D) features as listed. negatives: (M, D).
+        orders: how many.
+        selected, seed: as in `measured`. mass, alpha, beta: of `rank.rank_negatives`.
+        folder: keeps what each order gave, so that a killed run goes on.
+
+    Returns:
+        `Ordering.shuffles`.
+    """
+    labels = soft_labels(positives, negatives, mass)
+    listed = rank_negatives(labels, alpha, beta, mass)
+
+    def one(order: int) -> pd.DataFrame:
+        channels, places = _orders(positives.shape, seed, order)
+        moved = soft_labels(positives.iloc[:, channels], negatives.iloc[:, channels], mass)
+        found = {"channels": moved, "positives": labels.iloc[:, places], "both": moved.iloc[:, places]}
+        parts = [
+            compared(listed, rank_negatives(found[what], alpha, beta, mass), selected).assign(shuffled=what)
+            for what in SHUFFLED
+        ]
+        return pd.concat(parts).assign(order=order, positives=len(positives))
+
+    parts = []
+    for order in progress(range(orders), "random orders of channels and positives"):
+        file = folder / f"{order}.parquet" if folder else None
+        if file and file.is_file():
+            parts.append(pd.read_parquet(file))
+            continue
+        parts.append(one(order))
+        if file:
+            write_atomically(file, parts[-1].to_parquet)
+    return pd.concat(parts, ignore_index=True)
+
+
+def order_free_variants(
+    positives: pd.DataFrame,
+    negatives: pd.DataFrame,
+    most: int,
+    selected: int,
+    seed: int = 0,
+    *,
+    mass: Mass = "partial",
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    blocks: Blocks | None = None,
+) -> pd.DataFrame:
+    """The rankings without an order beside the one as listed, on the same exams, and what they cost.
+
+    Args:
+        positives: (N, D) features. negatives: (M, D).
+        most: linear programmes of an equation.
+        selected, seed: as in `measured`. mass, alpha, beta: of `rank.rank_negatives`.
+        blocks: where finished linear programmes are kept, so that a killed run goes on; its seconds are then unknown.
+
+    Returns:
+        `Ordering.variants`.
+    """
+    rule = {"mass": mass, "alpha": alpha, "beta": beta}
+    features = pd.concat([positives, negatives])
+    archive = len(positives), len(negatives)
+    changes = largest_changes(positives, negatives, features, min(most, CHECKED), seed, **rule)
+    resumed = blocks is not None and blocks.folder.is_dir()
+    near, far = (
+        f.iloc[rows] for f, rows in zip((positives, negatives), thinned(*archive, most), strict=True)
+    )
+    rankings = Rankings(near, far, features, blocks=blocks, **rule)
+    size = max(1, round(selected * len(far) / len(negatives)))
+    rows = []
+    for variant in progress(VARIANTS, "rankings without an order"):
+        part = compared(rankings.without("listed"), rankings.without(variant), size)
+        seconds = rankings.seconds(variant)
+        here, everywhere = pairs(len(near), len(far)), pairs(*archive)
+        whole = sum(s * everywhere[step] / max(1, here[step]) for step, s in seconds.items())
+        rows.append(
+            part.assign(
+                variant=variant,
+                positives=len(near),
+                change=part["track"].map(changes[variant]),
+                programmes=programmes(variant, len(near), len(far)),
+                seconds=np.nan if resumed else sum(seconds.values()),
+                seconds_whole=np.nan if resumed else whole,
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def largest_changes(
+    positives: pd.DataFrame,
+    negatives: pd.DataFrame,
+    features: pd.DataFrame,
+    most: int = CHECKED,
+    seed: int = 0,
+    checks: int = CHECKS,
+    **rule,
+) -> dict[str, dict[str, float]]:
+    """The most by which a difficulty or a diversity changes when the order that a variant does without is shuffled.
+
+    Args:
+        positives: (N, D) features. negatives: (M, D). features: the exams over which channels are compared.
+        most: linear programmes of an equation; the exams are thinned evenly.
+        checks: how many other orders. rule: mass, alpha and beta of `rank.rank_negatives`.
+
+    Returns:
+        {variant: {track: change}}; "listed" has both orders shuffled.
+    """
+    kept = thinned(len(positives), len(negatives), most, fewest=10)
+    near, far = positives.iloc[kept[0]], negatives.iloc[kept[1]]
+    result = {}
+    for variant, without in VARIANTS.items():
+        first = Rankings(near, far, features, **rule).without(variant)
+        moved_channels, moved_positives = without if any(without) else (True, True)
+        moves = []
+        for order in range(checks):
+            channels, places = _orders(near.shape, seed, order)
+            channels = channels if moved_channels else slice(None)
+            places = places if moved_positives else slice(None)
+            frames = near.iloc[places, channels], far.iloc[:, channels], features.iloc[:, channels]
+            moves.append((Rankings(*frames, **rule).without(variant) - first).abs().max())
+        worst = pd.DataFrame(moves).max()
+        result[variant] = {track: float(worst[track]) for track in ("difficulty", "diversity")}
+    return result
+
+
+def compared(listed: pd.DataFrame, other: pd.DataFrame, selected: int) -> pd.DataFrame:
+    """Two rankings of the same negatives: Spearman's correlation, and the share of the first that stay first; a row a track.
+
+    Args:
+        listed, other: of `rank.rank_negatives`. selected: how many are first.
+
+    Returns:
+        `track`, `rho` (not a number where one of the two has the same value for all), `kept`, `selected`, `negatives`.
+
+    >>> one, two = (rank_negatives([[1.0, 1], [3, 0], [x, x]]) for x in (4, 1.2))
+    >>> compared(one, two, 1).loc[0, ["rho", "kept"]].tolist()
+    [0.5, 1.0]
+    """
+    rows = []
+    for track, column in TRACKS.items():
+        first, too = (set(r.index[r[f"{track}_rank"] <= selected]) for r in (listed, other))
+        rho = _spearman(listed[column], other[column].loc[listed.index])
+        rows.append({"track": track, "rho": rho, "kept": len(first & too) / len(first)})
+    return pd.DataFrame(rows).assign(selected=selected, negatives=len(listed))
+
+
+def _spearman(a: pd.Series, b: pd.Series) -> float:
+    # The last digits hold the order in which a sum was taken; they must not part what is equal (see ranking).
+    a, b = ((values / (values.abs().max() or 1.0)).round(12) for values in (a, b))
+    return float(spearmanr(a, b).statistic) if a.nunique() > 1 and b.nunique() > 1 else np.nan
+
+
+def _orders(shape: tuple[int, int], seed: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """A random order of the channels and one of the positives, of a table (N, D)."""
+    rng = np.random.default_rng([seed, order])
+    return rng.permutation(shape[1]), rng.permutation(shape[0])

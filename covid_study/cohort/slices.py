@@ -1,0 +1,206 @@
+"""Slices: the table of what is classified one by one, which slices of an exam are taken, and their split by patient."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from covid_study.cohort.findings import classes_of
+from covid_study.cohort.splits import allocate
+from covid_study.errors import CohortError
+
+if (
+    TYPE_CHECKING
+):  # the processes that cut slices out of exams have no need of torch, which takes seconds to load
+    pass
+
+COLUMNS = (
+    "slice_id",
+    "exam_id",
+    "patient_id",
+    "finding",
+    "split",
+    "path",
+    "position_mm",  # above the exam's lowest slice
+    "lesion_area_mm2",
+    "lesion_share",  # of the lung on the slice
+    "lung_area_mm2",
+)  # the last four are NaN where they are not known
+SPLITS = ("train", "test")  # paper B has no validation split
+ENOUGH = 0.2  # of the lung on the exam's fullest slice
+
+
+@cache
+def schema():
+    """The pandera schema of a slice table."""
+    import pandera.pandas as pa
+
+    filled = pa.Check(lambda s: s.str.strip() != "", name="empty")
+    amount = pa.Column(float, pa.Check.ge(0), nullable=True, coerce=True)
+    return pa.DataFrameSchema(
+        {
+            "slice_id": pa.Column(str, filled, unique=True, coerce=True),
+            **{name: pa.Column(str, filled, coerce=True) for name in ("exam_id", "patient_id", "finding")},
+            "split": pa.Column(str, pa.Check.isin(SPLITS), coerce=True),
+            "path": pa.Column(str, filled, coerce=True),
+            "position_mm": amount,
+            "lesion_area_mm2": amount,
+            "lesion_share": pa.Column(float, pa.Check.in_range(0, 1), nullable=True, coerce=True),
+            "lung_area_mm2": amount,
+        }
+    )
+
+
+def check_slices(
+    table: pd.DataFrame, left_out: Sequence[str] = (), published_split: bool = False
+) -> pd.DataFrame:
+    """The slice table with its columns in order, fit to train on and to test with (paper B, 4.1).
+
+    Args:
+        left_out: sentences on what could not be used, for the error.
+        published_split: the split is a public data set's own: a patient on both sides is then no error, but one of the
+            slices' notes (`official_lists.both_sides`).
+
+    Raises:
+        CohortError: a column is wrong, a patient is on both sides, a finding lacks on one side, there is one finding only.
+    """
+    import pandera.errors
+
+    try:
+        table = schema().validate(table.reindex(columns=list(COLUMNS)), lazy=True).reset_index(drop=True)
+    except pandera.errors.SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        raise CohortError(
+            f"the slice table cannot be used: column '{first.column}' has the value {first.failure_case} ({first.check})"
+        ) from error
+    sides = table.groupby("patient_id")["split"].nunique()
+    if (sides > 1).any() and not published_split:
+        raise CohortError(
+            f"patient {sides.idxmax()} is on both sides of the split: put all slices of a patient on one side"
+        )
+    findings = list(dict.fromkeys(table["finding"]))
+    problems = [
+        f"the {split} split holds no slice with the finding {finding}"
+        for split in SPLITS
+        for finding in dict.fromkeys(["covid", *findings])
+        if not ((table["split"] == split) & (table["finding"] == finding)).any()
+    ]
+    if len(findings) == 1:
+        problems.append(f"all slices have the finding {findings[0]}: another one is needed to tell it from")
+    if problems:
+        reasons = "".join(f"\n- {sentence}" for sentence in left_out[:5])
+        more = f" {len(left_out)} were left out:{reasons}" if reasons else ""
+        raise CohortError(
+            f"{'; '.join(problems)}. What to do: add such exams or images (at least two patients of each finding).{more}"
+        )
+    return table
+
+
+def choose(lung_areas: np.ndarray, count: int | None) -> np.ndarray:
+    """Which slices of an exam are taken: numbers of slices, ascending (paper B, 4.1: 2 to 54 a scan).
+
+    Choice: a slice shows enough lung with a fifth of what the fullest slice shows. `count` of them lie in the middle of
+    `count` equal parts of the lungs' height, so that neighbours, which are all but alike, are not taken.
+
+    Choice: lesions have no say, for on real exams nobody knows them: a slice of an ill patient may show none and still has
+    the finding of its exam. The paper selects its slices without saying how.
+
+    Args:
+        lung_areas: of each slice, in any unit: (z,).
+        count: how many; None: all that show enough lung. Fewer where the lungs have fewer.
+
+    >>> choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), 2), choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), None)
+    (array([3, 5]), array([2, 3, 4, 5, 6]))
+    """
+    enough = np.flatnonzero((lung_areas > 0) & (lung_areas >= ENOUGH * np.max(lung_areas, initial=0)))
+    if count is None or count >= len(enough):
+        return enough
+    return enough[((np.arange(count) + 0.5) * len(enough) / count).astype(int)]
+
+
+def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.DataFrame:
+    """The table with `split` filled with train and test: by patient, stratified by finding (paper B, 4.1: 7 to 3).
+
+    Choice: a split that the table brings along is kept, and its validation part trains, for paper B has none.
+
+    Args:
+        table: exams or images, with patient_id, finding and split ("" where there is none).
+
+    Raises:
+        CohortError: COVID-19, or all else, has fewer than two patients.
+
+    >>> table = pd.DataFrame({"patient_id": list("abcdef"), "finding": ["covid"] * 3 + ["cap"] * 3, "split": ""})
+    >>> split_patients(table, 0.7, 0).groupby("finding")["split"].value_counts().to_dict()
+    {('cap', 'train'): 2, ('cap', 'test'): 1, ('covid', 'train'): 2, ('covid', 'test'): 1}
+    """
+    if (table["split"] != "").all():
+        return table.assign(split=table["split"].replace("validation", "train"))
+    for name, rows in (
+        ("the finding covid", table["finding"] == "covid"),
+        ("another finding", table["finding"] != "covid"),
+    ):
+        patients = table.loc[rows, "patient_id"].nunique()
+        if patients < 2:
+            raise CohortError(
+                f"only {patients} patient{' has' if patients == 1 else 's have'} {name}: at least two are needed, one to "
+                "train and one to test. What to do: add exams or images of another patient."
+            )
+    order = classes_of(table["finding"])
+    sides = allocate(
+        table["patient_id"], table["finding"].map(order.index), (train_share, 0.0, 1 - train_share), str(seed)
+    )
+    return table.assign(split=table["patient_id"].map(sides))
+
+
+def in_drawn_order(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows patient by patient, in an order drawn from the patients' names, which those of others cannot change.
+
+    >>> in_drawn_order(pd.DataFrame({"patient_id": list("abab")}), 0)["patient_id"].tolist()
+    ['b', 'b', 'a', 'a']
+    """
+    drawn = table["patient_id"].map(lambda patient: hashlib.blake2b(f"{seed}/{patient}".encode()).hexdigest())
+    return table.loc[drawn.sort_values(kind="stable").index]
+
+
+def at_most(table: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
+    """At most so many rows of each finding, drawn by patient, with the shares of train and test as they are.
+
+    Patients come in the order of `in_drawn_order`. Each side keeps one at least.
+
+    >>> table = pd.DataFrame({"patient_id": list("aabcdef"), "finding": "covid", "split": ["train"] * 5 + ["test"] * 2})
+    >>> at_most(table, 3, 0)["split"].value_counts().to_dict()
+    {'train': 2, 'test': 1}
+    """
+    if count is None:
+        return table
+    ordered = in_drawn_order(table, seed)
+    of_finding = table["finding"].value_counts()
+    kept = []
+    for (finding, _), rows in ordered.groupby(["finding", "split"], sort=True):
+        share = len(rows) / of_finding[finding]
+        kept += list(rows.index[: max(1, round(min(count, of_finding[finding]) * share))])
+    return table.loc[sorted(kept)].reset_index(drop=True)
+
+
+def counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Patients, exams and slices of each finding and split (paper B, Table 2), COVID-19 first.
+
+    >>> table = pd.DataFrame({"finding": ["cap", "covid"], "split": "train", "patient_id": ["a", "b"],
+    ...                       "exam_id": ["a", "b"]})
+    >>> counts(table).to_dict("records")[0]
+    {'finding': 'covid', 'split': 'train', 'patients': 1, 'exams': 1, 'slices': 1}
+    """
+    grouped = table.groupby(["finding", "split"])
+    numbers = grouped.agg(
+        patients=("patient_id", "nunique"), exams=("exam_id", "nunique"), slices=("exam_id", "size")
+    )
+    findings = classes_of(table["finding"])
+    order = [
+        (finding, split) for finding in findings for split in SPLITS if (finding, split) in numbers.index
+    ]
+    return numbers.loc[order].reset_index()

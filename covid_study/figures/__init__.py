@@ -1,0 +1,4 @@
+"""Data frames in, figures out.
+
+Read `charts`, then the figures of each subject.
+"""

@@ -1,0 +1,4 @@
+"""Self-supervision, and what it has learnt.
+
+Read `rubiks_cube` (the task of paper A, IV-B), then `train`, `contrastive` (Self-Trans, of paper B's Table 3), `probes`.
+"""

@@ -1,0 +1,177 @@
+"""Self-Trans: contrastive pre-training on the training slices, without their labels (He et al. 2020; paper B, Table 3).
+
+Two views of a slice, cropped, flipped and changed in brightness, are to be more alike than views of different slices. He
+et al. start from ImageNet weights, go on like this on the slices, then train the classifier; DenseNet-169 is their network.
+
+Deviation: views are contrasted with the rest of their batch (SimCLR, Chen et al. 2020), He et al. with a queue filled by a
+second, slower network (MoCo): the loss is the same, the loop is that of every other training here.
+Deviation: He et al. also pre-train on slices of another collection (LUNA) first; here only the training slices serve.
+"""
+
+from math import log
+from pathlib import Path
+
+import pandas as pd
+import torch
+from monai.losses import ContrastiveLoss
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from covid_study.networks.backbones import classifier_name, features
+from covid_study.training.loop import fit, to_input
+
+PROJECTION = 128  # values that views are compared by (Chen et al. 2020, 2.1)
+AREA = (0.2, 1.0)  # of the slice that a crop shows, as in MoCo
+ASPECT = (3 / 4, 4 / 3)
+CHANGE = 0.4  # of brightness and of contrast
+
+
+class ContrastiveNet(nn.Module):
+    """A backbone and a head that projects its features (Chen et al. 2020, 2.1): (n, 1, y, x) to float (n, 128).
+
+    Choice: the hidden layer of the head has as many values as the backbone has features, at most 2048.
+
+    Args:
+        backbone: of `backbones.build`; its last linear layer is not used.
+        n_features: how many `backbones.features` gives.
+    """
+
+    def __init__(self, backbone: nn.Module, n_features: int):
+        super().__init__()
+        self.encoder = backbone
+        hidden = min(n_features, 2048)
+        self.head = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, PROJECTION))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(features(self.encoder, images))
+
+
+def view(
+    images: torch.Tensor,
+    generator: torch.Generator,
+    area: tuple[float, float] = AREA,
+    change: float = CHANGE,
+) -> torch.Tensor:
+    """A random view of each slice: cropped and resized, flipped left-right, brighter or darker, of more or less contrast.
+
+    Choice: of MoCo's augmentations those that mean something on a grey slice, with its strengths (paper B, 5.1: the settings
+    of the official codes).
+
+    Args:
+        images: float (B, 1, y, x) in [0, 1].
+        area: of the slice that a crop shows, from and to. change: of brightness and of contrast, at most.
+
+    Returns:
+        The same shape, in [0, 1].
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> view(torch.full((2, 1, 8, 8), 0.5), generator).shape
+    torch.Size([2, 1, 8, 8])
+    """
+    rand = torch.rand((7, len(images)), generator=generator, device=images.device)
+    shown = area[0] + (area[1] - area[0]) * rand[0]
+    aspect = torch.exp(log(ASPECT[0]) + log(ASPECT[1] / ASPECT[0]) * rand[1])
+    height, width = (shown / aspect).sqrt().clamp(max=1), (shown * aspect).sqrt().clamp(max=1)
+    top, left = (
+        (1 - height) * (2 * rand[2] - 1),
+        (1 - width) * (2 * rand[3] - 1),
+    )  # the crop's centre in [-1, 1]
+    mirrored, zero = torch.where(rand[4] < 0.5, -width, width), torch.zeros_like(width)
+    theta = torch.stack([mirrored, zero, left, zero, height, top], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    cropped = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    bright, contrast = (1 + change * (2 * rand[5:, :, None, None, None] - 1)).unbind()
+    bright = (cropped * bright).clamp(0, 1)
+    mean = bright.mean((1, 2, 3), keepdim=True)
+    return ((bright - mean) * contrast + mean).clamp(0, 1)
+
+
+def found(projections: torch.Tensor) -> torch.Tensor:
+    """The share of views whose most similar view, of all others in the batch, is that of the same slice.
+
+    Args:
+        projections: float (2 B, D), the first views of all slices, then the second ones.
+
+    >>> found(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [1, 0.2]]))  # the last two find each other
+    tensor(0.5000)
+    """
+    unit = F.normalize(projections, dim=1)
+    alike = (unit @ unit.T).fill_diagonal_(-torch.inf)
+    partner = torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
+    return (alike.argmax(1) == partner).float().mean()
+
+
+def train_contrastive(
+    folder: Path,
+    slices: torch.Tensor,
+    backbone: nn.Module,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    learning_rate: float = 1e-3,
+    precision: str = "float32",
+    temperature: float = 0.1,
+    title: str = "Self-Trans",
+) -> pd.DataFrame:
+    """Pre-train `backbone` in place so that it knows two views of a slice from all others (He et al. 2020; paper B, Table 3).
+
+    Writes `encoder.safetensors`, all of the backbone but its last linear layer, and `history.csv`.
+
+    Choice: the loss is SimCLR's NT-Xent with its temperature of 0.1; every other slice of the batch counts as different,
+    those of the same patient too.
+    Choice: Adam at 1e-3 along a cosine, as pre-training for paper A.
+
+    Args:
+        folder: where to write.
+        slices: uint8 (n, y, x) on the device. backbone: of `backbones.build`, with the weights to start from.
+        temperature: what similarities are divided by.
+        others: see `loop.fit`.
+
+    Returns:
+        The history, one row an epoch: epoch, loss, found (see `found`), seconds.
+    """
+    device = slices.device
+    torch.manual_seed(seed)
+    with torch.inference_mode():
+        n_features = features(backbone.to(device).eval(), to_input(slices[:1])).shape[1]
+    model = ContrastiveNet(backbone, n_features).to(device)
+    contrast = ContrastiveLoss(temperature)
+
+    def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
+        images = to_input(slices[index])
+        projections = model(torch.cat([view(images, generator), view(images, generator)])).float()
+        return contrast(*projections.chunk(2)), {"found": found(projections.detach())}
+
+    history = fit(
+        model,
+        len(slices),
+        loss_of,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        folder=folder,
+        precision=precision,
+        title=title,
+    )
+    unused = classifier_name(backbone)
+    weights = {
+        k: v.contiguous().cpu() for k, v in backbone.state_dict().items() if not k.startswith(f"{unused}.")
+    }
+    save_file(weights, Path(folder) / "encoder.safetensors")
+    history.to_csv(Path(folder) / "history.csv", index=False)
+    (Path(folder) / "checkpoint.pt").unlink(missing_ok=True)
+    return history
+
+
+def load_encoder(model: nn.Module, folder: Path) -> None:
+    """Put what `train_contrastive` wrote into a network of the same backbone; its last linear layer stays as it is.
+
+    Args:
+        model: of `backbones.build`, any number of classes.
+    """
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(f"{classifier_name(model)}.")}
+    model.load_state_dict(load_file(Path(folder) / "encoder.safetensors") | own)

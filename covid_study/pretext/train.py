@@ -1,0 +1,176 @@
+"""Pre-training with the pretext task, the features it gives, and a linear probe of what they know (paper A, IV-B and C)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from covid_study.networks.resnet3d import build
+from covid_study.pretext import rubiks_cube
+from covid_study.pretext.probes import asked, probe_scores
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.training.loop import counted_flops, fit, in_batches, to_input
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+VALIDATION_DRAWS = 4  # scrambles of each validation exam
+
+
+def train_pretext(
+    folder: Path,
+    volumes: torch.Tensor,
+    validation: torch.Tensor,
+    *,
+    masking: bool,
+    network: dict,
+    pretext: dict,
+    epochs: int,
+    seed: int,
+    probe: Probe,
+    device: torch.device | None = None,
+    permutation_set: str = "optimal",
+    title: str = "pretext",
+    fabric: Fabric | None = None,
+) -> pd.DataFrame:
+    """Pre-train an encoder on Rubik's cube (`masking=False`) or Rubik's cube Pro (paper A, IV-B and IV-F1).
+
+    Writes `encoder.safetensors` and `history.csv`: losses, accuracies on training and validation exams, probe, and what each
+    epoch took (seconds, exams_seen, flops).
+
+    Args:
+        folder: where to write.
+        volumes, validation: uint8 (n, z, y, x), the exams to train on and to measure accuracy on.
+        network, pretext: the sections of the parameters.
+        probe: measured before the first epoch (epoch 0) and every `probe_every` epochs.
+        device: to train on; None: that of `fabric`.
+        permutation_set: see `rubiks_cube.permutations`, `kind`.
+        fabric: see `loop.fit`; the first process alone measures and writes.
+
+    Returns:
+        The history, one row an epoch; epoch 0 is the untrained network.
+    """
+    device, first = (fabric.device, fabric.is_global_zero) if fabric else (device, True)
+    torch.manual_seed(seed)
+    table = rubiks_cube.permutations(pretext["permutations"], kind=permutation_set)
+    table = torch.from_numpy(table).to(device)
+    gap = tuple(reversed(pretext["gap"]))  # x, y, z in the parameters, z, y, x in arrays
+    model = rubiks_cube.RubiksCubeNet(*build(network), pretext["permutations"], pretext["heads"]).to(device)
+    volumes = volumes.to(device)
+
+    def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
+        batch = rubiks_cube.scramble(to_input(volumes[index]), table, gap, masking, generator)
+        outputs = model(batch.cubes)
+        return rubiks_cube.pretext_loss(outputs, batch), rubiks_cube.pretext_accuracy(outputs, batch)
+
+    def measure(epoch: int, model: nn.Module) -> dict[str, float]:
+        row = {
+            f"validation_{k}": v
+            for k, v in _validate(model, validation, table, gap, masking, seed, device).items()
+        }
+        if epoch % pretext["probe_every"] == 0 or epoch == epochs:
+            row |= probe.measure(model.encoder)
+        return row
+
+    before = Path(folder) / "epoch0.csv"
+    if first and not before.is_file():
+        untrained = pd.DataFrame([{"epoch": 0, **measure(0, model)}])
+        write_atomically(before, lambda path: untrained.to_csv(path, index=False))
+    history = fit(
+        model,
+        len(volumes),
+        loss_of,
+        epochs=epochs,
+        batch_size=pretext["batch_size"],
+        learning_rate=pretext["learning_rate"],
+        seed=seed,
+        device=device,
+        folder=folder,
+        precision=network["precision"],
+        after_epoch=measure,
+        title=title,
+        fabric=fabric,
+    )
+    if not first:
+        return history
+    one = torch.zeros(1, dtype=torch.long, device=device)
+    flops = counted_flops(model, lambda: loss_of(model, one, torch.Generator(device).manual_seed(0))[0])
+    history = history.assign(exams_seen=len(volumes), flops=flops * len(volumes))
+    history = pd.concat([pd.read_csv(before).assign(exams_seen=0, flops=0.0), history], ignore_index=True)
+    save_file(
+        {k: v.contiguous().cpu() for k, v in model.encoder.state_dict().items()},
+        folder / "encoder.safetensors",
+    )
+    history.to_csv(folder / "history.csv", index=False)
+    for leftover in (before, folder / "checkpoint.pt"):
+        leftover.unlink(missing_ok=True)
+    return history
+
+
+@torch.inference_mode()
+def _validate(model, volumes, table, gap, masking, seed, device) -> dict[str, float]:
+    """Pretext accuracy on unseen exams, each scrambled the same few ways at every epoch."""
+    if len(volumes) == 0:
+        return {}
+    model.eval()
+    generator = torch.Generator(device).manual_seed(seed + 77)
+    rows = []
+    for part in volumes.repeat(VALIDATION_DRAWS, 1, 1, 1).split(16):
+        batch = rubiks_cube.scramble(to_input(part.to(device)), table, gap, masking, generator)
+        rows.append((len(part), rubiks_cube.pretext_accuracy(model(batch.cubes), batch)))
+    total = sum(n for n, _ in rows)
+    return {name: sum(n * row[name] for n, row in rows) / total for name in rows[0][1]}
+
+
+def load_encoder(file: Path, network: dict) -> nn.Module:
+    """A pre-trained encoder from its safetensors file."""
+    model, _ = build(network)
+    model.load_state_dict(load_file(file))
+    return model
+
+
+def features(model: nn.Module, volumes: torch.Tensor) -> np.ndarray:
+    """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative."""
+    return in_batches(model, volumes)
+
+
+class Probe:
+    """A linear probe: can a logistic regression read the finding off the features? Cross-validated by patient.
+
+    The labels serve this measurement alone; neither pre-training nor ranking sees them.
+
+    Args:
+        volumes: uint8 (n, z, y, x).
+        findings: (n,) covid, cap, non_pneumonia or other. patients: (n,).
+    """
+
+    def __init__(self, volumes: torch.Tensor, findings: np.ndarray, patients: np.ndarray, folds: int = 5):
+        self.volumes, self.findings, self.patients = volumes, np.asarray(findings), np.asarray(patients)
+        self.folds = folds
+
+    def measure(self, backbone: nn.Module) -> dict[str, float]:
+        """AUC of COVID-19 against all negatives and of CAP against non-pneumonia."""
+        values, known = features(backbone, self.volumes), asked(self.findings, "cap")
+        return {
+            "probe_covid": probe_auc(values, self.findings == "covid", self.patients, self.folds),
+            "probe_cap": probe_auc(
+                values[known], self.findings[known] == "cap", self.patients[known], self.folds
+            ),
+        }
+
+
+def probe_auc(values: np.ndarray, target: np.ndarray, patients: np.ndarray, folds: int = 5) -> float:
+    """Cross-validated AUC of a logistic regression on features; NaN where a class has fewer patients than two folds need.
+
+    Args:
+        values: (n, D). target: bool (n,). patients: (n,) groups that stay together.
+    """
+    scores = probe_scores(values, target, patients, folds)
+    return float("nan") if np.isnan(scores).all() else float(roc_auc_score(target, scores))

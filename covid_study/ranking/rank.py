@@ -1,0 +1,115 @@
+"""Difficulty, diversity and joint rank of the negatives (paper A, IV-C and D)."""
+
+import numpy as np
+import pandas as pd
+
+from covid_study.ranking.blocks import Blocks
+from covid_study.ranking.emd import Mass, mean_emd_to_others, pairwise_emd
+
+
+def soft_labels(
+    positives: pd.DataFrame,
+    negatives: pd.DataFrame,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    blocks: Blocks | None = None,
+) -> pd.DataFrame:
+    """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
+
+    Args:
+        positives: (N, D) features, not negative, indexed by exam id.
+        negatives: (M, D) features of the archive, indexed by exam id.
+        mass: "partial" as in eq. 4, or "normalised".
+        ground, device, blocks: of `emd.pairwise_emd`; `ground` is a (D, D) distance between features.
+
+    Returns:
+        float64 (M, N), indexed by negative, one column a positive.
+
+    Raises:
+        ValueError: an exam has no feature that is not zero, or one that is negative or not finite; names the exam.
+
+    >>> ids = ["p1"], ["n1", "n2"]
+    >>> soft_labels(pd.DataFrame([[1, 0, 0]], ids[0]), pd.DataFrame([[0, 1, 0], [0, 0, 1]], ids[1])).p1.tolist()
+    [1.0, 2.0]
+    """
+    for frame in (positives, negatives):
+        values = frame.to_numpy(dtype=float)
+        bad = ~np.isfinite(values).all(1) | (values < 0).any(1) | ~(values > 0).any(1)
+        if bad.any():
+            raise ValueError(
+                f"exam {frame.index[bad][0]}: its features are all zero, negative or not finite, so it has no distance "
+                "to the positives. Look at its preprocessed volume, or leave it out."
+            )
+    distances = pairwise_emd(
+        negatives.to_numpy(), positives.to_numpy(), mass, ground=ground, device=device, blocks=blocks
+    )
+    return pd.DataFrame(distances, index=negatives.index, columns=positives.index)
+
+
+def rank_negatives(
+    soft_labels,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    mass: Mass = "partial",
+    *,
+    ground=None,
+    device="cpu",
+    blocks: Blocks | None = None,
+) -> pd.DataFrame:
+    """Rank the archive by difficulty, by diversity and by both (paper A, IV-D, eq. 5, 6 and 7).
+
+    Choice: ties are broken by exam id (by position where there are no ids).
+
+    Args:
+        soft_labels: (M, N) distances, negatives by positives; a data frame keeps its index of exam ids.
+        alpha, beta: weights of the two tracks.
+        mass: how the distance between two soft labels (eq. 6) treats their totals.
+        ground, device, blocks: of `emd.mean_emd_to_others`; `ground` is an (N, N) distance between positives.
+
+    Returns:
+        M rows in the order given: `difficulty` (eq. 5; small is hard), `diversity` (eq. 6; large is diverse),
+        `difficulty_rank` and `diversity_rank` (1 is hardest, most diverse), `joint` (eq. 7) and `joint_rank` (1 is best).
+
+    Raises:
+        ValueError: an exam is listed twice, or the soft labels are no table of distances.
+
+    >>> rank_negatives([[1.0, 1.0], [3.0, 0.0], [4.0, 4.0]]).joint_rank.tolist()
+    [1, 2, 3]
+    """
+    labels = (
+        soft_labels
+        if isinstance(soft_labels, pd.DataFrame)
+        else pd.DataFrame(np.asarray(soft_labels, dtype=float))
+    )
+    if labels.index.has_duplicates:
+        twice = labels.index[labels.index.duplicated()][0]
+        raise ValueError(f"exam {twice} is listed twice in the soft labels")
+    distances = labels.to_numpy(dtype=float)
+    if labels.empty or not np.isfinite(distances).all() or (distances < 0).any():
+        raise ValueError(
+            "the soft labels must be a table (negatives, positives) of finite distances, none negative, "
+            "with a row and a column"
+        )
+    result = pd.DataFrame(index=labels.index)
+    result["difficulty"] = labels.mean(axis=1)
+    nothing = ~distances.any(axis=1)
+    if nothing.any():  # a soft label of zeros (the same as every positive) weighs nothing
+        distances = distances.copy()
+        distances[nothing] = np.finfo(float).tiny
+    result["diversity"] = 0.0  # an archive of one is compared with nobody
+    if len(labels) > 1:
+        result["diversity"] = mean_emd_to_others(distances, mass, ground=ground, device=device, blocks=blocks)
+    result["difficulty_rank"] = _ranks(result["difficulty"])
+    result["diversity_rank"] = _ranks(-result["diversity"])
+    result["joint"] = alpha * result["difficulty_rank"] + beta * result["diversity_rank"]
+    result["joint_rank"] = _ranks(result["joint"])
+    return result
+
+
+def _ranks(values: pd.Series) -> pd.Series:
+    """1 for the smallest; ties in the order of the index."""
+    # The last digits hold the order in which a sum was taken, and 0.1 is no binary number: they must not break a tie.
+    rounded = (values / (values.abs().max() or 1.0)).round(12)
+    return rounded.sort_index().rank(method="first").astype(int).reindex(values.index)

@@ -1,0 +1,129 @@
+"""What the papers leave open and where the study leaves them, gathered from the sources by their marks.
+
+A decision is written where it is made: `Choice:` where the paper is silent, `Deviation:` where the study leaves it. A
+mark opens a sentence of a docstring or a comment; what it says ends with the paragraph or at the next mark.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML
+
+from covid_study import paths
+
+PACKAGE = paths.PACKAGE
+MARK = re.compile(r"(?<![`\w-])(Choice|Deviation): ")
+END = re.compile(r"\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):\s*\n|\n\s*>>> ")
+SECTION = r"(?:section )?[IVX]+(?:-[A-Z]\d?)?|Tables? [IVX]+|Fig\. \d+|eq\. \d+|§? ?\d(?:\.\d)*|[A-Z]"
+CITED = re.compile(rf"\b[Pp]aper ([AB]),\s+((?:{SECTION})(?:(?:,| and| to|;)\s+(?:{SECTION}))*)(?![\w-])")
+COLUMNS = ["module", "function", "kind", "text", "section"]
+
+
+def gather(folder: Path = PACKAGE) -> pd.DataFrame:
+    """Every decision marked in the modules of a folder.
+
+    Returns:
+        A row a decision, by module and line: module, function (dotted for a method, empty at module level), kind
+        (Choice, Deviation), text, section (the paper's, from the text, else from the docstrings around it; may be empty).
+
+    >>> table = gather()
+    >>> table.query("module == 'emd' and function == 'emd'")[["kind", "section"]].values.tolist()
+    [['Choice', 'A IV-C, eq. 3 and 4']]
+    """
+    rows = [
+        (line, {"module": path.stem, **row})
+        for path in sorted(Path(folder).rglob("*.py"))
+        for line, row in sorted(_of_module(path.read_text(encoding="utf-8")), key=lambda found: found[0])
+    ]
+    return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
+
+
+def section(text: str) -> str:
+    """The first section of a paper that a text names, or nothing.
+
+    >>> section("The classifier (paper A, IV-F2)."), section("Paper A, V-B, eq. 8 and 9: scores"), section("none")
+    ('A IV-F2', 'A V-B, eq. 8 and 9', '')
+    """
+    found = CITED.search(text)
+    return f"{found[1]} {' '.join(found[2].split())}" if found else ""
+
+
+def sentence(decisions: pd.DataFrame) -> str:
+    """How many decisions there are, in words.
+
+    >>> sentence(pd.DataFrame({"kind": ["Choice", "Deviation", "Choice"]}))
+    'Decided along the way: choices where the paper is silent: 2, deviations from it: 1.'
+    """
+    choices, deviations = ((decisions["kind"] == kind).sum() for kind in ("Choice", "Deviation"))
+    return f"Decided along the way: choices where the paper is silent: {choices}, deviations from it: {deviations}."
+
+
+def as_table(decisions: pd.DataFrame) -> HTML:
+    """The decisions for a reader: where, kind, what, and the section of the paper."""
+    lines = []
+    for row in decisions.itertuples():
+        where = f"{row.module}.{row.function}" if row.function else row.module
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(row.text))
+        cells = (f"<code>{escape(where)}</code>", row.kind, text, escape(row.section))
+        lines.append("<tr>" + "".join(f"<td style='text-align:left'>{c}</td>" for c in cells) + "</tr>")
+    head = "".join(f"<th style='text-align:left'>{h}</th>" for h in ("where", "kind", "what", "paper"))
+    return HTML(f"<table class='plain'><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>")
+
+
+def _of_module(source: str) -> Iterator[tuple[int, dict]]:
+    tree = ast.parse(source)
+    spans = []  # (first line, last line, dotted name, docstrings from the innermost outwards)
+    for node, name, around in _scopes(tree, "", ()):
+        doc = ast.get_docstring(node) or ""
+        spans.append((getattr(node, "lineno", 0), getattr(node, "end_lineno", 10**9), name, (doc, *around)))
+        start = node.body[0].lineno if doc else 0
+        for offset, (kind, text) in enumerate(_marks(doc)):
+            yield start + offset / 1000, _row(name, kind, text, (doc, *around))
+    for line, comment in _comments(source):
+        name, docs = next((s[2:] for s in reversed(spans) if s[0] <= line <= s[1]), ("", ()))
+        for kind, text in _marks(comment):
+            yield line, _row(name, kind, text, docs)
+
+
+def _scopes(node, name: str, around: tuple[str, ...]) -> Iterator[tuple]:
+    """The module, its classes and functions, each with its dotted name and the docstrings around it."""
+    yield node, name, around
+    inner = (ast.get_docstring(node) or "", *around)
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _scopes(child, f"{name}.{child.name}".lstrip("."), inner)
+
+
+def _comments(source: str) -> Iterator[tuple[int, str]]:
+    """Comments as paragraphs: neighbouring lines that hold nothing but a comment belong together."""
+    block, first, last = [], 0, -1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        line, alone = token.start[0], not token.line[: token.start[1]].strip()
+        if block and not (alone and line == last + 1):
+            yield first, "\n".join(block)
+            block = []
+        first = first if block else line
+        block.append(token.string.lstrip("# "))
+        last = line if alone else -1
+    if block:
+        yield first, "\n".join(block)
+
+
+def _marks(text: str) -> Iterator[tuple[str, str]]:
+    found = list(MARK.finditer(text))
+    for mark, following in zip(found, [*found, None][1:], strict=True):
+        said = text[mark.end() : following.start() if following else len(text)]
+        yield mark[1], " ".join(END.split(said, maxsplit=1)[0].split())
+
+
+def _row(name: str, kind: str, text: str, docs: tuple[str, ...]) -> dict:
+    cited = next((s for s in map(section, (text, *docs)) if s), "")
+    return {"function": name, "kind": kind, "text": text, "section": cited}

@@ -1,0 +1,100 @@
+"""Computed once: artefacts keyed by their configuration and by the source of the code that makes them.
+
+An artefact is a folder `build/P/<step>/<label>-<key>`. It is computed in `.partial-<key>` beside its final place,
+where a killed computation finds its own work again, and renamed when it is whole: a folder that has its
+final name is complete, whatever happened to the machine.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+from covid_study.runtime.closure import ONLY_LOOKS, WITHOUT_INFLUENCE, closure
+
+
+def source_key(modules: Iterable[str]) -> str:
+    """Fingerprint of modules of this package and of all that they import from it, comments and docstrings aside.
+
+    >>> source_key(["ranking.emd"]) == source_key(["ranking.emd"]) != source_key(["ranking.rank"])
+    True
+    """
+    return fingerprint(list(closure(modules, WITHOUT_INFLUENCE + ONLY_LOOKS).items()))
+
+
+def fingerprint(value) -> str:
+    """A short, stable hash of anything JSON can hold.
+
+    >>> fingerprint({"a": 1, "b": [2, 3]}) == fingerprint({"b": (2, 3), "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value):
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be part of a cache key")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it there in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def artefact_path(step_folder: Path, label: str, config: dict, modules: Iterable[str]) -> Path:
+    """Where the artefact of this configuration and this code lies, or will lie."""
+    key = fingerprint({"config": config, "source": source_key(modules)})
+    return Path(step_folder) / f"{label}-{key}"
+
+
+def artefact(
+    step_folder: Path, label: str, config: dict, modules: Iterable[str], compute: Callable[[Path], object]
+) -> Path:
+    """The folder of an artefact: found where it was computed before, computed now otherwise.
+
+    `compute(folder)` writes into `folder`; killed, it is called again with the same folder and what it had
+    written, so it can go on. Two processes that ask for the same artefact at once compute it once.
+
+    Args:
+        step_folder: e.g. `build/demo/runs`.
+        label: the readable part of the name.
+        config: what the result depends on, the fingerprints of its inputs among it; goes to `config.json`.
+        modules: the modules of this package whose code makes it (what they import is counted in).
+        compute: called with the folder to fill.
+    """
+    modules = sorted(modules)
+    final = artefact_path(step_folder, label, config, modules)
+    if final.is_dir():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".partial-{final.name}")
+    with FileLock(final.with_name(f".lock-{final.name}")):
+        if final.is_dir():  # another process has just finished it
+            return final
+        partial.mkdir(exist_ok=True)
+        started = time.perf_counter()
+        compute(partial)
+        record = {
+            "config": config,
+            "modules": modules,
+            "seconds_last_session": round(time.perf_counter() - started, 3),
+        }
+        text = json.dumps(record, indent=1, sort_keys=True, default=_plain)
+        write_atomically(partial / "config.json", lambda p: p.write_text(text, encoding="utf-8"))
+        os.replace(partial, final)
+    return final

@@ -1,0 +1,37 @@
+"""Where tensors live: the device that was asked for, and its name for a report."""
+
+import os
+import platform
+
+import torch
+
+from covid_study.errors import ParameterError
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device to compute on: the one asked for, or the first GPU, or the CPU.
+
+    Raises:
+        ParameterError: the device asked for is not there.
+
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ParameterError(
+            f"device '{name}' cannot be used ({reason}); use DEVICE=cpu or DEVICE=auto"
+        ) from None
+
+
+def device_name(device: torch.device, processes: int = 1) -> str:
+    """The device in words, for reports; where several processes have one each, how many."""
+    each = f"{processes} x " if processes > 1 else ""
+    if device.type == "cuda":
+        return f"{each}{torch.cuda.get_device_name(device)}"
+    return f"{platform.machine()} CPU, {each}{torch.get_num_threads()} of {os.cpu_count()} threads"

@@ -1,0 +1,215 @@
+"""Scores of a classifier of several classes, each with a 95 % interval; scikit-learn's, one class against the rest.
+
+For paper A's future work (VI-4: COVID-19, CAP and non-pneumonia) and for paper B, whose slices have three classes.
+An exam is called what the network finds most likely. Scores are fractions, not per cent.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sk
+
+from covid_study.errors import StudyError
+from covid_study.scores.binary import BLOCK, patient_strata, resample_weights, weighted_scores
+
+OVERALL = "all"  # the row of the scores that are of no single class
+OF_ALL = ("accuracy", "balanced_accuracy", "macro_f1")
+OF_EACH = ("precision", "recall", "f1", "auc")
+
+
+def called(p: np.ndarray) -> np.ndarray:
+    """The class that each exam is called: the most likely, of equally likely ones the first.
+
+    >>> called(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]]))
+    array([1, 0])
+    """
+    return np.asarray(p).argmax(axis=1)
+
+
+def _checked(y, p, classes: Sequence[str], groups) -> tuple[np.ndarray, np.ndarray]:
+    y, p = np.asarray(y).ravel(), np.asarray(p, dtype=float)
+    if p.shape != (len(y), len(classes)):
+        raise StudyError(
+            f"{len(y)} labels of {len(classes)} classes, but probabilities of shape {p.shape}: give one row an exam, "
+            "one column a class."
+        )
+    if groups is not None and len(groups) != len(y):
+        raise StudyError(f"{len(y)} exams but {len(groups)} patients: give the patient of every exam.")
+    if not np.isfinite(p).all():
+        where = int(np.flatnonzero(~np.isfinite(p).all(axis=1))[0])
+        raise StudyError(
+            f"The scores of exam number {where} are {p[where]}: training diverged or was incomplete."
+        )
+    if not np.isin(y, range(len(classes))).all():
+        raise StudyError(f"Labels must be 0 to {len(classes) - 1}, found {sorted(set(y.tolist()))[:5]}.")
+    return y.astype(int), p
+
+
+def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Exams of each class (rows) by what they are called (columns).
+
+    Args:
+        y: (n,) number of the class. p: float (n, classes). classes: their names.
+
+    Raises:
+        StudyError: the shapes do not fit, a label is no class, or a score is not finite.
+
+    >>> confusion([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"]).to_numpy().tolist()
+    [[1, 1], [0, 1]]
+    """
+    y, p = _checked(y, p, classes, None)
+    counts = sk.confusion_matrix(y, called(p), labels=range(len(classes)))
+    return pd.DataFrame(
+        counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="called")
+    )
+
+
+def mean_confusion(runs: Iterable[tuple[Sequence[int], np.ndarray, Sequence[str]]]) -> pd.DataFrame:
+    """The mean of several runs' confusion matrices. runs: of each what `confusion` takes, y, p and classes; one at least.
+
+    >>> mean_confusion([([0, 1], np.eye(2), list("ab")), ([0, 0], np.eye(2), list("ab"))]).to_numpy().tolist()
+    [[1.0, 0.5], [0.0, 0.5]]
+    """
+    matrices = [confusion(*run) for run in runs]
+    return sum(matrices) / len(matrices)
+
+
+def row_shares(counts: pd.DataFrame) -> pd.DataFrame:
+    """A confusion matrix as shares of each true class: the diagonal is the recall. NaN for a class without exams.
+
+    >>> row_shares(pd.DataFrame([[3, 1], [0, 0]]))[0].tolist()
+    [0.75, nan]
+    """
+    return counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
+
+
+def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Series:
+    """Accuracy, balanced accuracy and macro F1; precision, recall, F1 and AUC of each class against the rest.
+
+    Choice: as in `metrics`, precision is NaN where no exam is called a class and F1 is then 0; recall, F1 and AUC of a class
+    that no exam has are NaN. Balanced accuracy and macro F1 are means over the classes that have exams.
+
+    Returns:
+        Index (row, metric); rows are "all" and the classes.
+
+    >>> point_scores([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"])["covid"].round(2).tolist()
+    [1.0, 0.5, 0.67, 1.0]
+    """
+    y, p = _checked(y, p, classes, None)
+    found = dict.fromkeys(_keys(classes), np.nan)
+    if len(y) == 0:
+        return _series(found)
+    told, here = called(p), np.unique(y)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        y, told, labels=range(len(classes)), zero_division=np.nan
+    )
+    recall[support == 0], f1[support == 0] = np.nan, np.nan
+    f1[(support > 0) & np.isnan(f1)] = 0.0
+    for k, name in enumerate(classes):
+        auc = sk.roc_auc_score(y == k, p[:, k]) if 0 < support[k] < len(y) else np.nan
+        found |= zip(((name, m) for m in OF_EACH), (precision[k], recall[k], f1[k], auc), strict=True)
+    of_all = sk.accuracy_score(y, told), np.mean(recall[here]), np.mean(f1[here])
+    return _series(found | dict(zip(((OVERALL, m) for m in OF_ALL), of_all, strict=True)))
+
+
+def _keys(classes: Sequence[str]) -> list[tuple[str, str]]:
+    return [(OVERALL, m) for m in OF_ALL] + [(name, m) for name in classes for m in OF_EACH]
+
+
+def _series(found: dict) -> pd.Series:
+    return pd.Series(found.values(), pd.MultiIndex.from_tuples(found, names=["row", "metric"]), dtype=float)
+
+
+def strata_of_patients(y: np.ndarray, groups, classes: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Number each patient; list the patients of each class.
+
+    Choice: a patient with exams of several classes counts for the first of them: with COVID-19 first, as with two classes.
+
+    >>> strata_of_patients(np.array([0, 2, 1]), ["a", "a", "b"], 3)
+    (array([0, 0, 1]), [array([0]), array([1]), array([], dtype=int64)])
+    """
+    patient, _ = patient_strata(y, groups)
+    lowest = np.full(patient.max(initial=-1) + 1, classes)
+    np.minimum.at(lowest, patient, y)
+    return patient, [np.flatnonzero(lowest == k) for k in range(classes)]
+
+
+def weighted(y: np.ndarray, p: np.ndarray, classes: Sequence[str], weights: np.ndarray) -> dict:
+    """The scores of `point_scores` under each row of exam weights (resamples, exams), all rows at once.
+
+    >>> w = np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 0.0]])
+    >>> p = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> weighted(np.array([0, 0, 1]), p, ["covid", "cap"], w)["all", "accuracy"].round(2)
+    array([0.67, 0.67])
+    """
+    told, found = called(p), {}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for k, name in enumerate(classes):
+            right = weights[:, (y == k) & (told == k)].sum(axis=1)
+            true, said = weights[:, y == k].sum(axis=1), weights[:, told == k].sum(axis=1)
+            f1 = np.where(true > 0, 2 * right / (true + said), np.nan)
+            auc = weighted_scores((y == k).astype(float), p[:, k], 0.5, weights)["auc"]
+            found |= zip(((name, m) for m in OF_EACH), (right / said, right / true, f1, auc), strict=True)
+    recall, f1 = (np.array([found[name, m] for name in classes]) for m in ("recall", "f1"))
+    there = np.isfinite(recall)
+    found[OVERALL, "accuracy"] = weights[:, y == told].sum(axis=1) / weights.sum(axis=1)
+    for metric, of_each in (("balanced_accuracy", recall), ("macro_f1", f1)):
+        found[OVERALL, metric] = np.where(there, of_each, 0.0).sum(axis=0) / there.sum(axis=0)
+    return found
+
+
+def intervals(
+    y: Sequence[int],
+    p: np.ndarray,
+    classes: Sequence[str],
+    groups=None,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Every score of `point_scores` with its percentile bootstrap interval over the patients, drawn within their class.
+
+    Args:
+        y, p, classes: as in `confusion`. groups: (n,) patient of each exam; without them each is a patient of its own.
+        n: resamples. seed: of their random numbers. level: of the interval.
+
+    Returns:
+        row ("all" or a class), metric, value, low, high, note. Where a class has fewer than two patients its spread is not
+        known: its intervals and those over all classes are NaN, and the note says why. An interval of width 0 is kept and
+        noted.
+
+    Raises:
+        StudyError: as `confusion`, or the number of patients is not that of the exams.
+
+    >>> table = intervals([0, 0, 1, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], ["covid", "cap"], n=100)
+    >>> table[["value", "low", "high"]].iloc[0].tolist()
+    [0.75, 0.5, 1.0]
+    """
+    y, p = _checked(y, p, classes, groups)
+    table = point_scores(y, p, classes).rename("value").reset_index().assign(low=np.nan, high=np.nan, note="")
+    patient, strata = strata_of_patients(y, groups, len(classes))
+    few = {name: len(s) for name, s in zip(classes, strata, strict=True) if len(s) < 2}
+    problem = "no interval: " + ", ".join(f"{k} of {name}" for name, k in few.items()) + ", 2 patients needed"
+    if len(few) == len(classes) or len(y) == 0:
+        return table.assign(note=problem)
+    rng, blocks = np.random.default_rng(seed), []
+    strata = [members for members in strata if len(members)]
+    for start in range(0, n, step := max(1, BLOCK // len(y))):
+        weights = resample_weights(patient, strata, min(step, n - start), rng)
+        blocks.append(weighted(y, p, classes, weights))
+    tail = 50 * (1 - level)
+    for i, row in enumerate(table.itertuples()):
+        if row.row in few or (few and row.row == OVERALL):
+            table.loc[i, "note"] = problem
+            continue
+        drawn = np.concatenate([block[row.row, row.metric] for block in blocks])
+        drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing so
+        if len(drawn) and np.isfinite(row.value):
+            low, high = np.percentile(drawn, [tail, 100 - tail])
+            table.loc[i, ["low", "high"]] = low, high
+            if low == high:
+                table.loc[i, "note"] = (
+                    "every resample is the same: too few mistakes, or hits, to show a spread"
+                )
+    return table

@@ -1,0 +1,223 @@
+"""Scores of a classifier of slices, each with a 95 % interval over patients (paper B, 4.2, eq. 11 to 16).
+
+A slice is called what the network finds most likely. The accuracy is over all classes; every other score is COVID-19
+against the rest, as in the paper, whose Table 6 agrees with itself only so. Scores are fractions, not per cent.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from covid_study.errors import StudyError
+from covid_study.scores import multiclass
+from covid_study.scores.binary import BLOCK, over_seeds, resample_weights, weighted_scores
+
+SCORES = ("acc", "f1", "gmean", "sen", "spe", "pre", "auc")
+POSITIVE = "covid"
+PATIENT = "_patient"  # after the name of a score that counts patients instead of slices
+FEWEST = 2  # patients with COVID-19, and without, that an interval needs
+
+
+class Called(NamedTuple):
+    """What was predicted, as arrays: `multiclass.confusion(*called[:3])` and the like take them."""
+
+    y: np.ndarray  # int (n,), 0 is COVID-19
+    p: np.ndarray  # float64 (n, classes)
+    classes: list[str]  # COVID-19 first
+    patients: np.ndarray  # (n,)
+
+
+def read(table: pd.DataFrame) -> Called:
+    """The arrays of a table of predictions.
+
+    Args:
+        table: one row a slice (or patient): `patient_id`, `finding`, and `p_<class>` for each class.
+
+    Raises:
+        StudyError: a column is missing, a finding has no column, a probability is not finite.
+
+    >>> t = pd.DataFrame({"patient_id": ["a", "b"], "finding": ["cap", "covid"], "p_cap": [0.7, 0.6], "p_covid": [0.3, 0.4]})
+    >>> read(t).y.tolist(), read(t).p[0].tolist(), read(t).classes
+    ([1, 0], [0.3, 0.7], ['covid', 'cap'])
+    """
+    names = [c.removeprefix("p_") for c in table if c.startswith("p_")]
+    wanted = {"patient_id", "finding", f"p_{POSITIVE}"}
+    if missing := sorted(wanted - set(table)):
+        raise StudyError(f"The predictions lack the columns {', '.join(missing)}: train the run anew.")
+    classes = [POSITIVE, *(name for name in names if name != POSITIVE)]
+    if unknown := sorted(set(table["finding"]) - set(classes)):
+        raise StudyError(f"No probability of {', '.join(unknown)}: the run knows only {', '.join(classes)}.")
+    p = table[[f"p_{name}" for name in classes]].to_numpy(dtype=float)
+    if not np.isfinite(p).all():
+        where = table.index[~np.isfinite(p).all(axis=1)][0]
+        name = table["slice_id"].loc[where] if "slice_id" in table else where
+        raise StudyError(f"The probabilities of slice {name} are not finite: training diverged.")
+    return Called(pd.Index(classes).get_indexer(table["finding"]), p, classes, table["patient_id"].to_numpy())
+
+
+def by_patient(table: pd.DataFrame) -> pd.DataFrame:
+    """The predictions of patients: the mean probability over their slices.
+
+    Choice: slices of one patient are no independent cases, so the study counts patients too; paper B, 4.2 counts slices.
+    A patient with slices of several findings counts once for each finding.
+
+    Returns:
+        `patient_id`, `finding`, `slices` (how many) and the mean of each `p_<class>`, sorted by patient.
+
+    >>> t = pd.DataFrame({"patient_id": ["a", "a"], "finding": "covid", "p_covid": [0.25, 0.75], "p_cap": [0.75, 0.25]})
+    >>> by_patient(t).to_numpy().tolist()
+    [['a', 'covid', 2, 0.5, 0.5]]
+    """
+    groups = table.groupby(["patient_id", "finding"], sort=True, observed=True)
+    means = groups[[c for c in table if c.startswith("p_")]].mean()
+    means.insert(0, "slices", groups.size())
+    return means.reset_index()
+
+
+def weighted(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The seven scores under each row of weights, all rows at once (paper B, eq. 11 to 16).
+
+    Choice: where nothing is called COVID-19 the precision is undefined (NaN) and F1 is 0; without COVID-19, or with nothing
+    else, what needs both is NaN.
+
+    Args:
+        y: int (n,), 0 is COVID-19. p: float (n, classes). weights: float (resamples, n), n at least 1.
+
+    >>> p = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
+    >>> scores = weighted(np.array([0, 0, 1, 1]), p, np.array([[1.0, 1, 1, 1], [3, 1, 1, 1]]))
+    >>> scores["sen"].tolist(), scores["spe"].tolist(), scores["acc"].round(2).tolist()
+    ([0.5, 0.75], [0.5, 0.5], [0.5, 0.67])
+    """
+    told = multiclass.called(p)
+    parts = np.stack([told == y, (y == 0) & (told == 0), y == 0, told == 0, np.ones(len(y), bool)], axis=1)
+    right, tp, positives, said, all_of_them = (weights @ parts.astype(float)).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sen = tp / positives
+        spe = 1 - (said - tp) / (all_of_them - positives)
+        return {
+            "acc": right / all_of_them,
+            "f1": np.where(positives > 0, 2 * tp / (said + positives), np.nan),
+            "gmean": np.sqrt(sen * spe),
+            "sen": sen,
+            "spe": spe,
+            "pre": tp / said,
+            "auc": weighted_scores((y == 0).astype(float), p[:, 0], 0.5, weights)["auc"],
+        }
+
+
+def resamples(called: Called, n: int = 1000, seed: int = 0):
+    """Weights of the slices in n resamples of the patients, drawn within their class: blocks of (some of n, slices).
+
+    Choice: strata are all classes of the slices; a patient with COVID-19 on any slice belongs to COVID-19.
+
+    Returns:
+        An iterator of the blocks, and the number of patients in the smaller of COVID-19 and the rest. With fewer than two
+        of either the iterator is empty: nothing is known about the spread.
+    """
+    patient, strata = multiclass.strata_of_patients(called.y, called.patients, len(called.classes))
+    fewest = min(len(strata[0]), sum(map(len, strata[1:])))
+
+    def blocks():
+        rng, step = np.random.default_rng(seed), max(1, BLOCK // len(called.y))
+        for start in range(0, n if fewest >= FEWEST else 0, step):
+            yield resample_weights(patient, strata, min(step, n - start), rng)
+
+    return blocks(), fewest
+
+
+def point_scores(table: pd.DataFrame) -> pd.Series:
+    """The seven scores of a table of predictions (paper B, 4.2), NaN where one is not defined.
+
+    >>> t = pd.DataFrame({"patient_id": list("abc"), "finding": ["covid", "covid", "cap"]})
+    >>> t = t.assign(p_covid=[0.9, 0.2, 0.1], p_cap=[0.1, 0.8, 0.9])
+    >>> point_scores(t)[["acc", "sen", "spe", "auc"]].round(2).tolist()
+    [0.67, 0.5, 1.0, 1.0]
+    """
+    called = read(table)
+    if not len(called.y):
+        return pd.Series(np.nan, index=pd.Index(SCORES, name="metric"))
+    found = weighted(called.y, called.p, np.ones((1, len(called.y))))
+    return pd.Series({m: float(found[m][0]) for m in SCORES}).rename_axis("metric")
+
+
+def intervals(table: pd.DataFrame, n: int = 1000, seed: int = 0, level: float = 0.95) -> pd.DataFrame:
+    """The seven scores, each with its percentile bootstrap interval over the patients.
+
+    Choice: the paper's deviations are over 10 repeats on one test split; they do not say what other patients would give.
+
+    Args:
+        table: predictions of slices, or of patients from `by_patient`. n: resamples. seed: of the draw.
+
+    Returns:
+        Index `metric`; columns `value`, `low`, `high`, `note`. The interval is NaN with fewer than two patients with
+        COVID-19 or without, and the note says so.
+
+    >>> t = pd.DataFrame({"patient_id": list("abcd"), "finding": ["covid", "covid", "cap", "cap"]})
+    >>> t = t.assign(p_covid=[0.9, 0.2, 0.1, 0.3], p_cap=[0.1, 0.8, 0.9, 0.7])
+    >>> intervals(t).loc["sen", ["value", "low", "high"]].tolist()
+    [0.5, 0.0, 1.0]
+    """
+    called = read(table)
+    found = pd.DataFrame({"value": point_scores(table), "low": np.nan, "high": np.nan, "note": ""})
+    if not len(called.y):
+        return found.assign(note="no slices")
+    blocks, fewest = resamples(called, n, seed)
+    draws = [weighted(called.y, called.p, weights) for weights in blocks]
+    tail = 50 * (1 - level)
+    for metric in SCORES if draws else ():
+        drawn = np.concatenate([block[metric] for block in draws])
+        drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing COVID-19
+        if len(drawn) and np.isfinite(found.loc[metric, "value"]):
+            found.loc[metric, ["low", "high"]] = np.percentile(drawn, [tail, 100 - tail])
+    if not draws:
+        found["note"] = (
+            f"no interval: {FEWEST} patients with and {FEWEST} without COVID-19 needed, the fewer are {fewest}"
+        )
+    undefined = found["value"].isna()
+    found.loc[undefined, "note"] = "not defined: " + (
+        "nothing is called COVID-19" if fewest else "a class is missing"
+    )
+    return found
+
+
+def run_scores(predictions: pd.DataFrame, bootstrap: int = 1000) -> pd.DataFrame:
+    """What a run scores on its test split: per slice as the paper, and per patient (`acc_patient` and so on).
+
+    Args:
+        predictions: the table that a run of slices leaves; rows of other splits than "test" are left aside.
+
+    Returns:
+        Tidy: `metric`, `value`, `low`, `high`, `note`.
+
+    >>> t = pd.DataFrame({"patient_id": list("aabb"), "finding": ["covid"] * 2 + ["cap"] * 2, "split": "test"})
+    >>> t = t.assign(p_covid=[0.9, 0.4, 0.1, 0.3], p_cap=[0.1, 0.6, 0.9, 0.7])
+    >>> run_scores(t).set_index("metric").loc[["sen", "sen_patient"], "value"].tolist()
+    [0.5, 1.0]
+    """
+    test = predictions[predictions["split"] == "test"]
+    of_slices = intervals(test, bootstrap).reset_index()
+    of_patients = intervals(by_patient(test), bootstrap).reset_index()
+    of_patients["metric"] += PATIENT
+    return pd.concat([of_slices, of_patients], ignore_index=True)
+
+
+def over_repeats(scored: Mapping[tuple[str, str, int], pd.DataFrame]) -> pd.DataFrame:
+    """Mean, deviation and interval of every cell of a table over its repeats (paper B, 4.3: ten of them).
+
+    Args:
+        scored: what `run_scores` says of each (row, column, seed); other metrics may be among it.
+
+    Returns:
+        row, column, metric, mean, sd, low, high, seeds: for `show.side_by_side`.
+
+    >>> s = pd.DataFrame({"metric": ["acc"], "value": [0.9], "low": [0.8], "high": [0.95]})
+    >>> over_repeats({("ce", "slices", 0): s})[["row", "metric", "mean", "seeds"]].values.tolist()
+    [['ce', 'acc', 0.9, 1]]
+    """
+    parts = [t.assign(row=row, column=column, seed=seed) for (row, column, seed), t in scored.items()]
+    table = over_seeds(pd.concat(parts, ignore_index=True))
+    score = table["metric"].str.removesuffix(PATIENT).isin(SCORES)
+    table.loc[score, ["low", "high"]] = table.loc[score, ["low", "high"]].clip(0, 1)
+    return table

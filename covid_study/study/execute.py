@@ -1,0 +1,218 @@
+"""Running one notebook with papermill: its kernel, its parameters, a display of how far it is, and what went wrong."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from covid_study import errors, paths
+from covid_study.runtime.progress import LIVE_FILE, duration, read_live
+
+OWN_KERNEL = "covid-study"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a notebook stopped. `for_people`: a StudyError, whose message stands alone; else a traceback's end."""
+
+    message: str
+    for_people: bool
+
+
+def check_parameters(stem: str, notebook: dict[str, Any], parameters: dict[str, Any]) -> None:
+    """Refuse parameters that the notebook's parameters cell does not name; papermill itself would only warn.
+
+    Raises:
+        errors.ParameterError: no cell is tagged `parameters`, or one of `parameters` is not set in it.
+    """
+    cells = [c for c in notebook["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
+    if len(cells) != 1:
+        raise errors.ParameterError(
+            f"notebooks/{stem}.ipynb has {len(cells)} cells tagged 'parameters' where one is expected. "
+            "Tag the cell that sets its parameters (JupyterLab: Property Inspector, Cell Tags)."
+        )
+    try:
+        body = ast.parse("".join(cells[0]["source"])).body
+    except SyntaxError as error:
+        raise errors.ParameterError(
+            f"notebooks/{stem}.ipynb: the parameters cell is not valid Python: {error}"
+        ) from None
+    targets = [
+        t for s in body for t in (s.targets if isinstance(s, ast.Assign) else [getattr(s, "target", None)])
+    ]
+    known = {t.id for t in targets if isinstance(t, ast.Name)}
+    unknown = sorted(set(parameters) - known)
+    if unknown:
+        raise errors.ParameterError(
+            f"notebooks/{stem}.ipynb would ignore {', '.join(unknown)}: its parameters cell sets "
+            f"{', '.join(sorted(known)) or 'nothing'}. Set them there, with the values of params/smoke.yaml."
+        )
+
+
+def prepare_kernel(folder: Path, kernel: str | None) -> str:
+    """The name of the kernel to use: the one asked for, or one for this very interpreter, described below `folder`.
+
+    A kernel called python3 in the user's home may start any Python, so none is looked for there; nothing is installed.
+
+    Raises:
+        errors.StudyError: there is no kernel of that name.
+    """
+    root = str(paths.PACKAGE.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+    )
+    if kernel:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        known = sorted(KernelSpecManager().find_kernel_specs())
+        if kernel not in known:
+            raise errors.StudyError(
+                f"there is no Jupyter kernel '{kernel}'. Known kernels: {', '.join(known)}."
+            )
+        return kernel
+    home = folder / "kernels" / OWN_KERNEL
+    home.mkdir(parents=True, exist_ok=True)
+    # What the process prints beside its cells' outputs would break the display: it goes to a file.
+    log = folder / "kernel.log"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+    argv = ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log), *command]
+    spec = {"argv": argv, "display_name": "covid-study", "language": "python"}
+    (home / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    )
+    return OWN_KERNEL
+
+
+def execute(
+    source: Path, output: Path, parameters: dict[str, Any], kernel: str, root: Path, display: Display
+) -> Failure | None:
+    """Run the notebook `source` in the folder `root` and leave it, with its outputs, at `output`.
+
+    Returns:
+        None where every cell ran. `output` is written in either case.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+            start = nb_man.cell_start
+
+            def cell_start(cell, cell_index=None, **more):
+                display.cell, display.cells = cell_index + 1, len(nb_man.nb.cells)
+                return start(cell, cell_index=cell_index, **more)
+
+            nb_man.cell_start = cell_start
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    papermill_engines.register("covid-study", Engine)
+    for name in ("papermill", "papermill.translators", "traitlets"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ[LIVE_FILE] = str(display.live)
+    display.live.unlink(missing_ok=True)  # of a run that was killed
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(output),
+            parameters=parameters,
+            engine_name="covid-study",
+            kernel_name=kernel,
+            language="python",
+            cwd=str(root),
+            progress_bar=False,
+            start_timeout=120,
+        )
+    except papermill.PapermillExecutionError as error:
+        for_people = error.ename in _names_of(errors.StudyError)
+        return Failure(error.evalue if for_people else _end("\n".join(error.traceback)), for_people)
+    except DeadKernelError:
+        return Failure(
+            "The notebook's Python process died, most often because the memory was used up or something ended it. "
+            "Close other programs or take a smaller profile, then call the same command again: it goes on.",
+            True,
+        )
+    except RuntimeError as error:
+        if display.cells:  # it did start: whatever this is, it is not the kernel
+            raise
+        log = root / "build" / display.live.parent.name / ".jupyter" / "kernel.log"
+        return Failure(
+            f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True
+        )
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise errors.StudyError(
+            "The disk is full. Free some space, then call the same command again: it goes on."
+        ) from None
+    finally:
+        os.environ.pop(LIVE_FILE, None)
+        display.live.unlink(missing_ok=True)
+    return None
+
+
+class Display(threading.Thread):
+    """How far a notebook is: one line kept up to date on a terminal, else a line a minute."""
+
+    def __init__(self, label: str, live: Path, last_time: float | None = None, stream=None):
+        super().__init__(daemon=True)
+        self.label, self.live, self.last_time = label, live, last_time
+        self.stream = stream or sys.stdout
+        self.cell = self.cells = 0
+        self.started = time.monotonic()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        terminal = self.stream.isatty()
+        if not terminal:
+            print(f"{self.label}: started", file=self.stream, flush=True)
+        while not self._over.wait(0.5 if terminal else 60):
+            if terminal:
+                width = shutil.get_terminal_size().columns - 1
+                print(f"\r\x1b[K{self.line()[:width]}", end="", file=self.stream, flush=True)
+            else:
+                print(self.line(), file=self.stream, flush=True)
+        if terminal:
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
+
+    def line(self) -> str:
+        """E.g. `[3/6] 03_ranking: cell 5 of 12, training 12/40 (0:31 left), 1:12 of about 2:10`."""
+        elapsed = time.monotonic() - self.started
+        parts = [f"cell {self.cell} of {self.cells}" if self.cells else "starting"]
+        state = read_live(self.live)
+        if state and state["total"]:
+            left = f" ({duration(state['left'])} left)" if state["left"] is not None else ""
+            parts.append(f"{state['desc']} {state['done']}/{state['total']}{left}")
+        elif state:
+            parts.append(f"{state['desc']} {state['done']}")
+        about = f" of about {duration(self.last_time)}" if self.last_time else ""
+        return f"{self.label}: {', '.join([*parts, duration(elapsed) + about])}"
+
+    def close(self) -> float:
+        """End the display; the seconds since its start."""
+        self._over.set()
+        self.join()
+        return time.monotonic() - self.started
+
+
+def _names_of(kind: type) -> set[str]:
+    return {kind.__name__}.union(*(_names_of(k) for k in kind.__subclasses__()))
+
+
+def _end(traceback: str, lines: int = 15) -> str:
+    return "\n".join(ANSI.sub("", traceback).rstrip().splitlines()[-lines:])

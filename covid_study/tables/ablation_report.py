@@ -1,0 +1,270 @@
+"""What notebooks 04 and 05 say about their tables: claims with verdicts, and what was selected."""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+from covid_study.ranking import sampling
+from covid_study.report import show
+from covid_study.samples.samples import Volumes
+from covid_study.scores import published as papers
+from covid_study.scores.claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
+from covid_study.scores.power import APART, UNKNOWN
+from covid_study.tables import ablation, volume_steps
+from covid_study.training.run import predictions
+
+EXTRA = {  # rows of ours that the paper lacks there
+    "hu_histogram": "Both, on HU histograms",
+    "resnet18": "3D ResNet-18",
+}
+SIGN = "†"
+NAMES = {metric: head for metric, head in show.HEADS.items() if metric != "hours"} | {
+    "precision": "Precision",
+    "average_precision": "Average precision",
+    "precision_validation": "Precision*",
+}
+STYLE = """<style>
+.study-table tr.claim td{text-align:left!important;font-weight:600;border-top:1px solid rgba(128,128,128,.5);
+ white-space:normal;padding-top:8px}
+.study-table .verdict{font-weight:600;white-space:nowrap}
+.study-table .holds{color:#00785a}.study-table .fails{color:#b33c00}.study-table .open{opacity:.7}
+</style>"""
+
+
+def labels(name: str) -> dict[str, str]:
+    """The rows of a published table in words, and those that we add.
+
+    >>> labels("A.III")["both"], labels("A.III")["hu_histogram"]
+    ('Difficulty and diversity', 'Both, on HU histograms')
+    """
+    known = papers.table(name).drop_duplicates("row").set_index("row")["label"]
+    return known.to_dict() | EXTRA
+
+
+def joined(results: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`show.join_published`, our rows with their names, the columns from small to large."""
+    ordered = results.sort_values("column", key=lambda c: c.map(_share), kind="stable")
+    return show.join_published(ordered.assign(label=ordered["row"].map(EXTRA)), name)
+
+
+def shares(p, whole: bool = True) -> dict[str, float]:
+    """Share of the archive in each column, ALL last where `whole`: the horizontal axis of the figures."""
+    return {ablation.column(s): s for s in p.sampling.shares} | ({"all": 1.0} if whole else {})
+
+
+def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
+    """What the classifiers of each column are trained on, and the number of negatives in the paper."""
+    ours, theirs = ablation.sizes(p, v), papers.sizes(name)
+    positives = len(volume_steps.ids(v, "train", True))
+    frame = pd.DataFrame({"negatives here": ours, "negatives in the paper": theirs}, dtype="Int64")
+    frame = frame.reindex([c for c in ours if c != "all" or c in theirs])
+    frame["positives here"] = positives
+    frame["exams an epoch here"] = frame["negatives here"] + positives
+    frame["negatives a positive here"] = (frame["negatives here"] / positives).astype(float).round(2)
+    known = frame["negatives in the paper"].notna()
+    frame["negatives in the paper"] = frame["negatives in the paper"].astype(object).where(known, "–")
+    return frame.rename(show.column_head).rename_axis(columns="share of the negatives")
+
+
+def test_curves(folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]], seed: int) -> dict:
+    """Label -> (labels, probabilities) of the test exams of some runs of one seed.
+
+    cells: label -> (row, column); those that were not run are left out.
+    """
+    found = {}
+    for label, cell in cells.items():
+        if (*cell, seed) in folders:
+            test = predictions(folders[(*cell, seed)]).query("split == 'test'")
+            found[label] = test["label"].to_numpy(), test["probability"].to_numpy()
+    return found
+
+
+test_curves.__test__ = False  # its name begins like that of a test
+
+
+def in_points(x: float, sign: bool = True) -> str:
+    """A fraction in percentage points; a true minus.
+
+    >>> in_points(0.0421), in_points(-0.031), in_points(0.0001)
+    ('+4.2', '−3.1', '0.0')
+    """
+    if pd.isna(x):
+        return "–"
+    text = f"{100 * x:+.1f}" if sign and abs(x) >= 5e-4 else f"{100 * x:.1f}"
+    return "0.0" if text in ("-0.0", "0.0") else text.replace("-", "−")
+
+
+def badge(word: str) -> str:
+    """A verdict in its colour."""
+    kind = "holds" if word.startswith("holds") else "fails" if word == "does not hold" else "open"
+    return f"<span class='verdict {kind}'>{word}</span>"
+
+
+def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes", of: str = "exams") -> HTML:
+    """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict.
+
+    checked: with `mark` and `published_mark` of `power_marks.mark_claims` differences that can be told from chance have a
+    sign. over: what the columns are, in words. of: what was classified, in words.
+    """
+    if checked.empty:
+        return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
+    columns = sorted((c for c in dict.fromkeys(checked["column"]) if c != MEAN), key=_share)
+    columns += [MEAN] * (MEAN in set(checked["column"]))
+    heads = [f"mean over {over}" if c == MEAN else show.column_head(c) for c in columns]
+    head = "".join(f"<th class='wrap'>{escape(h)}</th>" for h in ["", "", *heads, f"On these {of} the claim"])
+    body = ""
+    for _, claim in checked.groupby("claim", sort=False):
+        text, where = claim["text"].iloc[0], claim["where"].iloc[0]
+        section = f" <span class='small'>(Section {where})</span>" if where else ""  # ours have none
+        body += f"<tr class='claim'><td colspan='{len(columns) + 3}'>{escape(text)}{section}</td></tr>"
+        for metric, lines in claim.groupby("metric", sort=False):
+            by_column = {r["column"]: r for r in lines.to_dict("records")}
+            paper = bool(lines["published"].notna().any())
+            key = "<br>".join(["ours", "95 %", *["<span class='paper'>paper</span>"] * paper])
+            cells = "".join(difference_cell(by_column.get(c), paper) for c in columns)
+            name = NAMES.get(metric, metric)
+            body += f"<tr><th class='row'>{name}</th><td class='key'>{key}</td>{cells}"
+            body += f"<td>{badge(overall(lines))}</td></tr>"
+    starred = checked["metric"].str.endswith("_validation").any()
+    starred = " * at the threshold chosen on the validation split." if starred else ""
+    caption = (
+        f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
+        f"{escape(seeds_sentence(checked))}{starred}{_marks_legend(checked)}"
+    )
+    return show.framed(caption, f"<tr>{head}</tr>", body, STYLE)
+
+
+def _share(column: str) -> float:
+    """Columns that are no share keep the order in which they come."""
+    return float(column.rstrip("%")) if column.endswith("%") else 100.0
+
+
+def difference_cell(line: dict | None, paper: bool) -> str:
+    """A difference, its interval and, where there is one, the paper's, as a cell of a table of claims."""
+    if line is None:
+        return "<td></td>"
+    known = pd.notna(line["low"])
+    interval = f"{in_points(line['low'])} to {in_points(line['high'])}" if known else "no interval"
+    ours, theirs = (SIGN if line.get(mark) == APART else "" for mark in ("mark", "published_mark"))
+    parts = [f"<b>{in_points(line['difference'])}{ours}</b>", f"<span class='small'>{interval}</span>"]
+    if paper:
+        parts.append(f"<span class='paper'>{in_points(line['published'])}{theirs}</span>")
+    return f"<td>{'<br>'.join(parts)}</td>"
+
+
+def _marks_legend(checked: pd.DataFrame) -> str:
+    """What the sign behind a difference of F1 means, or that nothing can be said; nothing where nothing was marked."""
+    marks = checked["mark"].dropna() if "mark" in checked else pd.Series(dtype=object)
+    if marks.empty:
+        return ""
+    if (marks == UNKNOWN).all():
+        return " Which differences of F1 chance alone would bring about cannot be said from these runs."
+    told = APART in set(marks) | set(checked.get("published_mark", []))
+    start = (
+        f"{SIGN} a difference of F1 at 0.5"
+        if told
+        else "No difference of F1 at 0.5 here, ours or the paper's, is"
+    )
+    return (
+        f" {start} larger than what chance alone, other test exams and other trainings, brings about in 19 of 20 tests with as "
+        "many exams and seeds (the paper's: with its own test and one run a row); other scores and means are not marked."
+    )
+
+
+def seeds_sentence(checked: pd.DataFrame) -> str:
+    """What the intervals cover, by the number of seeds."""
+    seeds = int(checked["seeds"].max())
+    pair = "Intervals of 95 %, paired: the same resampled test patients for both"
+    if seeds > 1:
+        return f"{pair}, and the spread of {seeds} seeds."
+    return f"{pair}. One seed: what another training run would have given is not in them."
+
+
+def claim_sentence(checked: pd.DataFrame, claim: str, metric: str, over: str = "the sizes") -> str:
+    """One claim by one score as a sentence, on average over the sizes (or what `over` says) where there are several."""
+    lines = checked[(checked["claim"] == claim) & (checked["metric"] == metric)]
+    if lines.empty:
+        return f"The rows of the claim '{claim}' were not run."
+    line, seeds = lines.iloc[-1], int(lines["seeds"].max())
+    where = "with all negatives" if line["column"] == "all" else f"at {show.column_head(line['column'])}"
+    where = f"on average over {over}" if line["column"] == MEAN else where
+    text, word, name = f"“{line['text']}”", overall(lines), NAMES.get(metric, metric)
+    if pd.isna(line["difference"]):
+        return f"{text} cannot be judged here: {name} is not defined."
+    known = pd.notna(line["low"])
+    interval = f"95 % interval {in_points(line['low'])} to {in_points(line['high'])}, " if known else ""
+    at = ", at the threshold from the validation split" if metric.endswith("_validation") else ""
+    said = f"{name.rstrip('*')} differs by {in_points(line['difference'])} points {where}{at} "
+    said += f"({interval}{seeds} seed{'s' * (seeds != 1)})"
+    if word == TOO_FEW:
+        return (
+            f"{text} cannot be judged on fewer than {FEWEST} test patients with or without COVID-19: {said}."
+        )
+    judged = "is neither borne out nor refuted" if word == UNCLEAR else word
+    return f"{text} {judged} here: {said}."
+
+
+def paper_uncertainty(name: str, row: str, column: str) -> str:
+    """How wide the paper's own F1 would have been, from the counts behind it, beside the gain that it reports."""
+    found = papers.intervals(name).query("row == @row and column == @column and metric == 'f1'")
+    value = papers.table(name).query("column == @column and metric == 'f1'").set_index("row")["value"]
+    low, high = 100 * found.iloc[0][["low", "high"]]
+    positives, gain = papers.TEST_POSITIVES[name[0]], in_points(value[row] - value["random"], sign=False)
+    return (
+        f"The paper gives no intervals. With its {positives} positive test exams, the F1 of {100 * value[row]:.1f} % "
+        f"of the row “{labels(name)[row]}” at {column.replace('%', ' %')} has a 95 % interval of {low:.0f} to "
+        f"{high:.0f} %; the gain over a random selection that it reports there is {gain} points."
+    )
+
+
+def composition(p, v: Volumes) -> pd.DataFrame:
+    """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
+
+    Returns:
+        strategy, column, exams, cap (fraction that is CAP), difficulty and diversity (mean rank as a fraction of the
+        archive, 0 = hardest, most diverse), seeds.
+    """
+    rows = []
+    for seed in p.study.seeds:
+        ranking = volume_steps.ranked(p, v, seed=seed).ranking
+        chosen = {
+            (s, ablation.column(share)): volume_steps.selection(p, ranking, s, share, seed)
+            for s in sampling.STRATEGIES
+            for share in p.sampling.shares
+        }
+        for (strategy, column), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
+            part = ranking.loc[ids]
+            cap = (v.table["finding"].loc[ids] == "cap").mean()
+            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in ("difficulty", "diversity")]
+            rows.append((strategy, column, len(ids), cap, *ranks, seed))
+    names = ["strategy", "column", "exams", "cap", "difficulty", "diversity", "seed"]
+    frame = pd.DataFrame(rows, columns=names)
+    mean = frame.groupby(["strategy", "column"], sort=False)[
+        ["exams", "cap", "difficulty", "diversity"]
+    ].mean()
+    return mean.assign(exams=mean["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()
+
+
+def _exams(n: int) -> str:
+    return f"the {n} exams" if n > 1 else "one exam"
+
+
+def composition_sentence(frame: pd.DataFrame) -> str:
+    """Whether the ranking brings CAP, which looks most like COVID-19, into the selections."""
+    archive, total = frame.loc[frame["strategy"] == "archive", ["cap", "exams"]].iloc[0]
+    tail = frame[frame["strategy"] == "long_tail"].iloc[0]
+    top = frame[(frame["strategy"] == "top") & (frame["column"] == tail["column"])].iloc[0]
+    n = tail["exams"]
+    chance = np.sqrt(archive * (1 - archive) / n * (total - n) / max(1, total - 1) / tail["seeds"])
+    word = "about as much CAP as a random draw would"  # within what chance gives, two standard deviations
+    if abs(tail["cap"] - archive) > 2 * chance:
+        word = f"{'more' if tail['cap'] > archive else 'less'} CAP than a random draw would"
+    return (
+        f"CAP is {100 * archive:.0f} % of the archive. Of {_exams(n)} at {tail['column'].replace('%', ' %')} it is "
+        f"{100 * tail['cap']:.0f} % with the long tail and {100 * top['cap']:.0f} % at the top of the joint ranking: the long "
+        f"tail brings {word}."
+    )

@@ -1,0 +1,124 @@
+"""What notebook 13 says of its pictures: which data sets there are, what is classified here, whether leaks are found."""
+
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+
+from IPython.display import HTML
+
+from covid_study import paths
+from covid_study.analysis.leaks import leaks
+from covid_study.analysis.leaks.leaks import Leaks
+from covid_study.ct.pictures import find_data_set
+from covid_study.datasets import catalogue, check as dataset_checks
+from covid_study.report import show
+from covid_study.report.verdicts import listed
+from covid_study.samples import slice_store
+from covid_study.samples.samples import Slices
+from covid_study.tables import b7_b9_public
+from covid_study.tables.b7_b9_public import ABOUT, FEW, patients_known
+
+SOME = 8  # slices of a class and side that are planted with faults, at most
+PLANTED = {  # check of `leaks.CHECKS` -> the fault that it must find
+    "split": "duplicate across the split",
+    "patients": "patient in two lists",
+    "header": "colour mode that tells the class",
+    "text": "burnt text",
+}
+
+
+def data_sets(p) -> HTML:
+    """The data sets that the study can read, as a table: what each is, its terms, where it is expected, whether it is there.
+
+    What `slices.images` names is looked at where it lies.
+    """
+    given, body = p.slices.images and paths.root() / Path(p.slices.images).expanduser(), ""
+    source = find_data_set(given)[0] if given else ""
+    for dataset in catalogue.catalogue().values():
+        if dataset.kind == "own":
+            continue
+        place = given if dataset.name == source else catalogue.place(dataset)
+        here = dataset_checks.look(place, dataset) + " (given as DATA)" * (dataset.name == source)
+        cells = [text.replace("`", "") for text in (dataset.used_for, dataset.size, dataset.terms, here)]
+        body += f"<tr><th class='row'>{escape(dataset.title)}<br><span class='small'>{escape(dataset.name)}</span></th>"
+        body += "".join(f"<td class='words'>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    heads = "".join(f"<th>{head}</th>" for head in ("", "Used for", "Size", "Terms", "Here"))
+    where = escape(str(catalogue.place(catalogue.find("covid-ct")).parent.name))
+    caption = f"<b>The data sets</b><br>Each is expected in <code>{where}/</code>, below the name that stands under its title."
+    style = (
+        "<style>.study-table td.words{white-space:normal;text-align:left!important;max-width:18em}</style>"
+    )
+    return show.framed(caption, f"<tr>{heads}</tr>", body, style)
+
+
+def pictures_sentence(p, s: Slices, table: str | None) -> str:
+    """What is classified here, and which of the three tables it is run for."""
+    patients = f"{s.table['patient_id'].nunique():,} patients" if patients_known(s) else "patients not known"
+    size = s.data.shape[-1]
+    text = f"{len(s.table):,} slices ({patients}), {size} pixels a side (paper: 224)."
+    missing = len(s.left_out)
+    out = [f"{missing:,} could not be used:"] if missing else []
+    if p.slices.images is None:
+        start = (
+            "No pictures are given (`slices.images`, `make reproduce DATA=...`): the slices of notebooks 09 and 10 stand in, "
+            "with their trainings. None of the three data sets is here, so that no number of the paper stands beside ours."
+        )
+    elif table:
+        start = f"The pictures are laid out as those of {ABOUT[table]}: that table is run."
+    else:
+        start = (
+            "These pictures are none of the three data sets of the paper: the rows of Table 8 are run on them, and the paper's "
+            "numbers are shown apart."
+        )
+    return " ".join([start, text, *s.notes, *out])
+
+
+def protocol_sentence(p, s: Slices, table: str | None) -> str:
+    """On which slices each row is trained and tested."""
+    parts = b7_b9_public.divisions(p, s, table)
+    train, test = next(iter(parts.values()))
+    if table == "B.9":
+        by = (
+            "by patient"
+            if patients_known(s)
+            else (
+                "by picture, as no patients are known: pictures of one patient may lie on both sides, which makes every score "
+                "too good"
+            )
+        )
+        return (
+            f"{len(parts)} folds {by}. Each picture is tested once, by a training that has not seen it; the {len(s.table):,} "
+            "answers together are one repeat of a row."
+        )
+    text = f"Trained on {len(train):,} slices, tested on {len(test):,}; no choice is made by the test slices."
+    if table == "B.7":
+        most = "all" if p.public.per_class is None else f"at most {p.public.per_class:,}"
+        text += f" In the second column {len(parts[FEW][0]):,} of these train, {most} of each class."
+    return text
+
+
+def planted(p, s: Slices) -> tuple[Slices, Leaks]:
+    """A small data set made of slices of s with one fault of each kind, read as any other, and what is found in it.
+
+    Choice: the first slices of as many patients as there are, each given a patient of its own, so that a few slices are
+    patients enough for every check.
+    """
+    turn = s.table.groupby("patient_id").cumcount()
+    table = s.table.assign(turn=turn).sort_values("turn", kind="stable")
+    table = table.groupby([table["split"], table["finding"] == "covid"]).head(SOME).drop(columns="turn")
+    few = replace(s, table=table.assign(patient_id=table.index), data=s.of(table.index))
+    place = leaks.planted(paths.build(p.study.name) / "planted" / s.key, few)
+    here = p.slices.model_copy(update={"images": str(place), "exams": None, "per_exam": None})
+    small = slice_store.slices(p.model_copy(update={"slices": here}))
+    return small, leaks.report(small, p.public.near)
+
+
+def planted_sentence(found: Leaks) -> str:
+    """Which of the planted faults were found. found: the second of `planted`."""
+    verdicts = found.checks["verdict"]
+    missed = [fault for check, fault in PLANTED.items() if verdicts[check] != leaks.FOUND]
+    if not missed:
+        return f"All {len(PLANTED)} planted faults were found: {listed(list(PLANTED.values()))}."
+    return (
+        f"Of {len(PLANTED)} planted faults {len(PLANTED) - len(missed)} were found; missed: {listed(missed)}."
+    )

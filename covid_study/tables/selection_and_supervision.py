@@ -1,0 +1,167 @@
+"""Does choosing negatives help a loss that rebalances? Paper A's selection and paper B's loss, each without and with the other.
+
+Neither paper has it. Three sets of negative slices (all, a random part, and as many drawn from the ranking of paper A) times
+two losses (cross entropy and SAAL of paper B), at several shares of the COVID-19 slices.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from covid_study.ranking.sampling import select
+from covid_study.samples.samples import Slices
+from covid_study.scores import claims, slice_claims
+from covid_study.scores.slice_claims import Claim, Comparison
+from covid_study.tables import slice_ranking, slice_steps
+from covid_study.tables.ablation import Cell, column as share_name
+from covid_study.tables.volume_steps import selection_size
+from covid_study.training.slice_run import SliceRun
+
+NEGATIVES, LOSSES = ("all", "random", "dual_track"), ("ce", "saal")
+ROWS = tuple(f"{negatives}_{loss}" for loss in LOSSES for negatives in NEGATIVES)
+SCORES = (
+    "gmean",
+    "auc",
+    "sen",
+    "spe",
+)  # the first is what is judged by; the AUC does not feel where the line lies
+CLAIMS = {  # key -> (what is said, [(higher, lower), ...]); two pairs: the difference of two differences
+    "choosing_saal": (
+        "With SAAL, chosen negatives score higher than as many random ones",
+        [("dual_track_saal", "random_saal")],
+    ),
+    "choosing_ce": (
+        "With CE, chosen negatives score higher than as many random ones",
+        [("dual_track_ce", "random_ce")],
+    ),
+    "interaction": (
+        "Choosing gains more with SAAL than with CE",
+        [("dual_track_saal", "random_saal"), ("random_ce", "dual_track_ce")],
+    ),
+    "whole_saal": (
+        "With SAAL, the chosen negatives score higher than all of them",
+        [("dual_track_saal", "all_saal")],
+    ),
+    "rebalancing": ("With all negatives, SAAL scores higher than CE", [("all_saal", "all_ce")]),
+}
+
+
+def random_order(negatives: list[str], seed: int) -> list[str]:
+    """The negatives in a random order, whose first part is the random selection: a smaller part is part of a larger one.
+
+    Choice: it does not depend on the positives, so that every share of them is compared on the same negatives.
+
+    >>> random_order(["a", "b", "c", "d"], 0)
+    ['c', 'a', 'b', 'd']
+    """
+    return [str(name) for name in np.random.default_rng(seed).permutation(sorted(negatives))]
+
+
+def with_every(finding: pd.Series, part: list[str], order: list[str]) -> list[str]:
+    """`part` with every finding in it: one that lacks comes by its first slice in `order`, for the last one that can be spared.
+
+    >>> finding = pd.Series(["cap", "cap", "cap", "normal"], index=list("abcd"))
+    >>> with_every(finding, ["b", "a"], list("cbad"))
+    ['b', 'd']
+    """
+    part = list(part)
+    for missing in sorted(set(finding[order]) - set(finding[part])):
+        spared = [name for name in part if (finding[part] == finding[name]).sum() > 1]
+        if spared:
+            part.remove(spared[-1])
+        part.append(next(name for name in order if finding[name] == missing))
+    return part
+
+
+def shares(p) -> list[float]:
+    """The shares of the COVID-19 slices, from all to the fewest."""
+    return sorted(set(p.slice_selection.positives), reverse=True)
+
+
+def left(s: Slices, share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Positive and negative training slices with this share of the positives (`slice_steps.fewer_positives`)."""
+    kept = slice_steps.fewer_positives(s, share, seed)
+    positive = s.table.loc[kept, "finding"] == "covid"
+    return list(positive.index[positive]), list(positive.index[~positive])
+
+
+def sweep(p, s: Slices) -> dict[Cell, SliceRun]:
+    """The runs: rows of ROWS, columns the shares of the COVID-19 slices, from all to the fewest.
+
+    Choice: the selection is paper A's own, the long tail over the joint rank (IV-E), of `slice_selection.share` of the
+    negatives. It is drawn from the training slices alone and anew for each seed, by slice as paper A draws exams.
+    Choice: a finding that was not drawn at all is let in by its slice of the best rank (in the random part: its first), in
+    place of the last one of a finding that has several: a network has to see each class.
+    Choice: every run has the same number of epochs, so that fewer negatives mean fewer steps, as in paper A, whose gain is
+    time. The random part takes as many steps as the chosen one.
+    Choice: the networks are not deeply supervised: the question is the loss.
+    """
+    share_of, runs = p.slice_selection.share, {}
+    for seed in p.slice_training.seeds:
+        for share in shares(p):
+            positives, negatives = left(s, share, seed)
+            ranking, seconds = slice_ranking.ranked(p, s, positives)
+            size, exponent = selection_size(share_of, len(negatives)), p.sampling.long_tail_exponent
+            by_rank, at_random = (
+                list(ranking["joint_rank"].sort_values().index),
+                random_order(negatives, seed),
+            )
+            chosen = select(ranking, "long_tail", size, seed, exponent=exponent)
+            parts = {
+                "all": negatives,
+                "random": with_every(s.table["finding"], at_random[:size], at_random),
+                "dual_track": with_every(s.table["finding"], chosen, by_rank),
+            }
+            for name, part in parts.items():
+                for loss in LOSSES:
+                    taken = sorted([*positives, *part])
+                    run = slice_steps.run(p, s, seed, loss=loss, training_slices=taken)
+                    before = seconds if name == "dual_track" else 0.0
+                    runs[f"{name}_{loss}", share_name(share), seed] = replace(run, before=before)
+    return runs
+
+
+def taken(runs: Mapping[Cell, SliceRun], s: Slices) -> pd.DataFrame:
+    """What each set of negatives is made of, a row a set, share and seed.
+
+    Returns:
+        negatives (of NEGATIVES), column (share), seed, positives, slices, patients (of the negatives), and
+        one column a finding other than COVID-19: its part of the negatives.
+    """
+    rows = []
+    for (row, column, seed), run in runs.items():
+        name, _, loss = row.rpartition("_")
+        if loss != LOSSES[0]:  # the other loss is trained on the same slices
+            continue
+        table = s.table.loc[list(run.training_slices)]
+        others = table[table["finding"] != "covid"]
+        parts = others["finding"].value_counts(normalize=True)
+        parts = {finding: parts.get(finding, 0.0) for finding in run.classes[1:]}
+        rows.append(
+            {"negatives": name, "column": column, "seed": seed, "positives": len(table) - len(others)}
+            | {"slices": len(others), "patients": others["patient_id"].nunique(), **parts}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def effects(resampled: claims.Resampled) -> pd.DataFrame:
+    """Each of CLAIMS at every share and on average over them, paired over test patients and seeds.
+
+    Args:
+        resampled: of `slice_claims.resample`, cells named as in `sweep`.
+
+    Returns:
+        What `slice_claims.check` returns.
+    """
+    ran = {cell[:2] for cell in resampled.values}
+    columns, lines = dict.fromkeys(cell[1] for cell in resampled.values), {}
+    for key, (text, pairs) in CLAIMS.items():
+        several = []
+        for column in columns:
+            cells = tuple(((one, column), (other, column)) for one, other in pairs)
+            if {cell for pair in cells for cell in pair} <= ran:
+                several.append(Comparison(column, cells, added=len(pairs)))
+        lines[Claim(key, text, "", SCORES)] = several
+    return slice_claims.judged(resampled, "selection", lines)

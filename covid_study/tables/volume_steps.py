@@ -1,0 +1,277 @@
+"""The way of the data through paper A, step by step; each step is found where it was computed before.
+
+A notebook calls these with its parameters; called first, the later ones call the earlier ones.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from covid_study import paths
+from covid_study.cohort.findings import numbers, outputs
+from covid_study.errors import CohortError
+from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
+from covid_study.ranking.blocks import Blocks
+from covid_study.ranking.order_free import Rankings
+from covid_study.ranking.sampling import select
+from covid_study.runtime.artefacts import artefact, write_atomically
+from covid_study.runtime.device import find_device
+from covid_study.samples.cohorts import cohort, store
+from covid_study.samples.samples import Volumes
+from covid_study.training.processes import spread
+from covid_study.training.run import Run
+
+PRETEXTS = {  # name of a pre-training: (masking, on positives only)
+    "rubiks_cube": (False, True),
+    "rubiks_cube_pro": (True, True),
+    "rubiks_cube_all": (False, False),
+    "rubiks_cube_pro_all": (True, False),
+}
+
+
+def volumes(p) -> Volumes:
+    """The volumes in memory, on the device of the run; exams that were left out are not among them."""
+    kept = store(p)
+    split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
+    table = split.loc[kept.table["exam_id"]]
+    _check_splits(table, kept.left_out, p.cohort.classes)
+    data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
+    return Volumes(table, data, kept.folder.name)
+
+
+def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:
+    """Every class to train on and to test with; the validation split may be empty (see exams.split_exams)."""
+    words = ("negative", "positive") if len(classes) == 2 else outputs(classes)
+    for split in ("train", "test"):
+        there = numbers(table.loc[table["split"] == split, "finding"], classes)
+        for number, what in enumerate(words):
+            if number not in there:
+                lines = "".join(
+                    f"\n- exam {row.exam_id} was left out: {row.problem}"
+                    for row in left_out.head(5).itertuples()
+                )
+                raise CohortError(
+                    f"the {split} split holds no {what} exam that can be used. What to do: add such exams, or mend those "
+                    f"that were left out ({len(left_out)}).{lines}"
+                )
+
+
+def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:
+    """Exam ids of a split; only positives, only negatives, or both."""
+    table = v.table[v.table["split"] == split]
+    if positive is not None:
+        table = table[(table["finding"] == "covid") == positive]
+    return list(table.index)
+
+
+def pretext(
+    p,
+    v: Volumes,
+    variant: str = "rubiks_cube_pro",
+    seed: int = 0,
+    *,
+    epochs: int | None = None,
+    permutation_set: str = "optimal",
+) -> Path:
+    """Pre-train an encoder (paper A, IV-B); returns the folder with encoder.safetensors and history.csv.
+
+    Args:
+        variant: rubiks_cube, rubiks_cube_pro (both on the positives only), rubiks_cube_all, rubiks_cube_pro_all (both on all
+            training exams).
+        epochs: None: the parameters'. permutation_set: see `rubiks_cube.permutations`, `kind`.
+    """
+    masking, positives_only = PRETEXTS[variant]
+    train = ids(v, "train", True if positives_only else None)
+    settings = {
+        "masking": masking,
+        "epochs": epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
+        "permutation_set": permutation_set,
+        "network": p.network.model_dump(),
+        "pretext": p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
+        "seed": seed,
+    }
+    validation = ids(v, "validation", True)
+    config = {"volumes": v.key, "train": sorted(train), "validation": sorted(validation), **settings}
+
+    def compute(folder: Path) -> None:
+        probed = v.table[v.table["split"] == "train"]
+        probe = Probe(v.of(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
+        given = settings | {"probe": probe, "title": variant.replace("_", " ")}
+        exams, device = (v.of(config["train"]), v.of(validation)), v.data.device
+        if p.study.processes == 1:
+            train_pretext(folder, *exams, device=device, **given)
+        else:
+            spread(train_pretext, folder, *exams, device=device, processes=p.study.processes, **given)
+
+    return artefact(paths.build(p.study.name) / "pretext", variant, config, ["pretext.train"], compute)
+
+
+def pretext_seconds(folder: Path) -> float:
+    """What a pre-training took, its measurements on the way aside."""
+    return float(pd.read_csv(folder / "history.csv")["seconds"].sum())
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The archive ranked: features of all exams of the training split, soft labels and the ranking of its negatives."""
+
+    features: pd.DataFrame
+    soft_labels: pd.DataFrame
+    ranking: pd.DataFrame
+    seconds: float  # what it took, pre-training included
+    pretext: Path | None
+
+
+def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
+    """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
+
+    Args:
+        features: "pretext" (the paper's) or "hu_histogram", the histogram of HU in the lungs, which needs no network;
+            default: what the parameters say.
+    """
+    features = features or p.ranking.features
+    positives, negatives = archive(v)
+    source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
+    config = {
+        "volumes": v.key,
+        "features": source.name if source else features,
+        "positives": positives,
+        "negatives": negatives,
+        **ranking_rule(p),
+    }
+
+    def values(exams: list[str]) -> np.ndarray:
+        if not source:
+            return store(p).histograms.loc[exams].to_numpy()
+        model = load_encoder(source / "encoder.safetensors", p.network.model_dump()).to(v.data.device)
+        return encoder_features(model, v.of(exams))
+
+    def compute(folder: Path) -> None:
+        rank_archive(p, v, folder, values)
+
+    folder = artefact(
+        paths.build(p.study.name) / "ranking",
+        features,
+        config,
+        ["pretext.train", "ranking.order_free"],
+        compute,
+    )
+    seconds = json.loads((folder / "timing.json").read_text())["seconds"]
+    if source:
+        seconds += pretext_seconds(source)
+    table = pd.read_parquet(folder / "ranking.parquet")
+    labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
+    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
+
+
+def archive(v: Volumes) -> tuple[list[str], list[str]]:
+    """Positives and negatives of the training split.
+
+    Choice: by exam id. |i - j| between positives (eq. 6) depends on how they are listed, and the rows of an exam table may
+    come in any order.
+    """
+    return sorted(ids(v, "train", True)), sorted(ids(v, "train", False))
+
+
+def ranking_rule(p) -> dict:
+    """The parameters that a ranking depends on, whatever its features."""
+    return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta"})
+
+
+def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
+    """Rank the training negatives by features and write features.parquet, soft_labels.npy, ranking.parquet, timing.json.
+
+    Killed in the distances, it goes on with the same features and the blocks of distances that were finished.
+
+    Args:
+        values: the features of exams, float (n, D), not negative.
+    """
+    started, rule = time.perf_counter(), ranking_rule(p)
+    positives, negatives = archive(v)
+    kept = folder / "features.parquet"
+    if not kept.is_file():
+        exams = pd.Index(positives + negatives, name="exam_id")
+        write_atomically(kept, pd.DataFrame(values(list(exams)), index=exams).rename(columns=str).to_parquet)
+    frame = pd.read_parquet(kept)
+    blocks = Blocks(folder / "blocks", p.study.executor)
+    order_free = rule.pop("order_free")
+    variant = "listed" if order_free == "none" else order_free
+    rankings = Rankings(
+        frame.loc[positives], frame.loc[negatives], **rule, device=v.data.device, blocks=blocks
+    )
+    labels, ranking = rankings.labels(variant), rankings.without(variant)
+    np.save(folder / "soft_labels.npy", labels.to_numpy())
+    ranking.to_parquet(folder / "ranking.parquet")
+    (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))
+    blocks.delete()
+
+
+def run(
+    p,
+    v: Volumes,
+    negatives: list[str],
+    seed: int,
+    encoder: Path | None = None,
+    *,
+    ranked: Ranked | None = None,
+    online: dict | None = None,
+    depth: int | None = None,
+) -> Run:
+    """The classifier of the cohort trained on all its positives and these negatives.
+
+    Args:
+        encoder: folder of a pre-training whose weights it starts from; None: random weights.
+        ranked: the ranking that the negatives were chosen by; what it took is counted before the run.
+        online: strategy against imbalance, see `imbalance.online_loss`. depth: of the network; None: the parameters'.
+    """
+    network = p.network.model_dump() | ({"depth": depth} if depth else {})
+    before = ranked.seconds if ranked else 0.0
+    if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
+        before += pretext_seconds(encoder)
+    trained = {encoder, ranked.pretext if ranked else None} - {None}
+    spent = [pd.read_csv(folder / "history.csv") for folder in trained]
+    positives, classes = ids(v, "train", True), tuple(p.cohort.classes)
+    of_each = np.bincount(
+        numbers(v.table.loc[[*positives, *negatives], "finding"], classes), minlength=len(classes)
+    )
+    return Run(
+        volumes=v.key,
+        positives=tuple(positives),
+        negatives=tuple(negatives),
+        validation=tuple(ids(v, "validation")),
+        test=tuple(ids(v, "test")),
+        network=network,
+        training=p.training.model_dump(),
+        seed=seed,
+        encoder=str(encoder) if encoder else None,
+        online=online,
+        classes=classes,
+        class_sizes=tuple(of_each.tolist()),
+        before=before,
+        exams_before=int(sum(history["exams_seen"].sum() for history in spent)),
+        flops_before=float(sum(history["flops"].sum() for history in spent)),
+    )
+
+
+def selection(
+    p, ranking: pd.DataFrame, strategy: str, share: float, seed: int, by: str = "joint"
+) -> list[str]:
+    """Negatives drawn from a ranking: `share` of the archive, at least one (paper A, IV-E)."""
+    size = selection_size(share, len(ranking))
+    rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
+    return select(ranking, strategy, size, seed, by, **rule)
+
+
+def selection_size(share: float, archive: int) -> int:
+    """How many exams a share of the archive is: the nearest whole number, at least one.
+
+    >>> selection_size(0.14, 1785), selection_size(0.14, 3)
+    (250, 1)
+    """
+    return max(1, round(share * archive))

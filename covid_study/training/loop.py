@@ -1,0 +1,248 @@
+"""One training loop for every network of the study, and the classifier it trains (paper A, IV-F2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from covid_study.losses.imbalance import online_loss
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.progress import progress
+from covid_study.training.optimisers import optimiser_of
+from covid_study.training.whole_batch import set_up
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CHECKPOINT_SECONDS = 30.0  # between two: writing one takes as long as a step or more
+LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
+OrderOf = Callable[
+    [torch.Generator], torch.Tensor
+]  # the exams of an epoch, by number, in the order they come
+
+
+def to_input(volumes: torch.Tensor) -> torch.Tensor:
+    """Stored volumes uint8 (B, z, y, x) as the network's input: float32 (B, 1, z, y, x) in [0, 1]."""
+    return volumes.unsqueeze(1).float().div_(255)
+
+
+def augment(
+    inputs: torch.Tensor, intensity: tuple[float, float], flips: bool, generator: torch.Generator
+) -> torch.Tensor:
+    """Scale the intensity of each exam and flip it (paper A, IV-F2), on the device and for the whole batch at once.
+
+    Choice: flips are left-right and front-back, each with a chance of one half; head-foot is left out, because the lung
+    bases are where COVID-19 lies.
+
+    Args:
+        inputs: (B, 1, z, y, x) in [0, 1].
+        intensity: range of the factor.
+    """
+    low, high = intensity
+    rand = torch.rand((3, len(inputs), 1, 1, 1, 1), generator=generator, device=inputs.device)
+    inputs = (inputs * (low + (high - low) * rand[0])).clamp_(0, 1)
+    if flips:
+        flipped = (rand[1:] < 0.5).to(inputs.dtype)  # 0 or 1: lerp takes the one or the other, in place
+        inputs.lerp_(inputs.flip(4), flipped[0])
+        inputs.lerp_(inputs.flip(3), flipped[1])
+    return inputs
+
+
+def fit(
+    model: nn.Module,
+    n: int,
+    loss_of: LossOf,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+    optimiser: str = "adam",
+    weight_decay: float = 0.0,
+    precision: str = "float32",
+    after_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
+    order_of: OrderOf | None = None,
+    title: str = "training",
+    fabric: Fabric | None = None,
+) -> pd.DataFrame:
+    """Train `model` in place; killed, it goes on from its last checkpoint with the same numbers.
+
+    A checkpoint is written after an epoch when the last one is `CHECKPOINT_SECONDS` old, and after the last epoch: a kill
+    costs at most so long and the epoch it falls in.
+
+    Choice: the last epoch is the result, so that no choice looks at the validation split.
+
+    Args:
+        n: exams of an epoch; `loss_of(model, index, generator)` gets a batch of their numbers and returns the loss
+            and what to log of it.
+        order_of: which n exams come in an epoch and in which order; None: the exams 0 to n - 1, each once, at random.
+        seed: of the order of exams and of all that is drawn on the way; each epoch has its own stream.
+        folder: keeps `checkpoint.pt` while it runs.
+        optimiser: adam, sgd or adamw, see `optimisers.optimiser_of`.
+        precision: "float32" or "bf16" (autocast).
+        after_epoch: called with the number of epochs done and the model; returns further columns of the history.
+        fabric: of the processes that train together, each of which calls this (see `processes`); None: this one alone.
+            Losses and weights are those of one process, rounding aside. The first process alone writes the checkpoint
+            and calls `after_epoch`.
+
+    Returns:
+        One row an epoch: epoch (from 1), loss, what `loss_of` and `after_epoch` report, seconds.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    in_3d = any(p.ndim == 5 for p in model.parameters())
+    model.to(device, memory_format=torch.channels_last_3d if in_3d else torch.channels_last)
+    sizes = _batch_sizes(n, batch_size)
+    stepper, scheduler = optimiser_of(
+        model, optimiser, learning_rate, weight_decay, epochs * len(sizes), device
+    )
+    checkpoint, history, done = Path(folder) / "checkpoint.pt", [], 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        for part, values in zip((model, stepper, scheduler), state["parts"], strict=True):
+            part.load_state_dict(values)
+        history, done = state["history"], len(state["history"])
+    network, backward, first = model, torch.Tensor.backward, True
+    if fabric is not None:
+        network, stepper = set_up(fabric, model, stepper)
+        backward, first = fabric.backward, fabric.is_global_zero
+    written = time.perf_counter()
+    for epoch in progress(range(done + 1, epochs + 1), title, epochs - done):
+        started = time.perf_counter()
+        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
+        torch.manual_seed(seed * 1_000_003 + epoch)  # what dropout draws from
+        order = order_of(generator) if order_of else torch.randperm(n, generator=generator, device=device)
+        network.train()
+        logged: dict[str, float] = {}
+        for index in order.split(sizes):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                loss, measures = loss_of(network, index, generator)
+            stepper.zero_grad(set_to_none=True)
+            backward(loss)
+            stepper.step()
+            scheduler.step()
+            for name, value in {"loss": loss.detach(), **measures}.items():
+                logged[name] = logged.get(name, 0.0) + value * len(index) / n
+        row = {"epoch": epoch, **{name: float(value) for name, value in logged.items()}}
+        if not np.isfinite(row["loss"]):
+            raise FloatingPointError(
+                f"{title}: the loss is {row['loss']} in epoch {epoch}; lower the learning rate (now {learning_rate:g})"
+            )
+        row["seconds"] = time.perf_counter() - started  # training alone, without what `after_epoch` measures
+        if after_epoch and first:
+            # plain floats: a number from numpy would make the checkpoint unreadable
+            row.update({k: float(v) for k, v in after_epoch(epoch, model).items()})
+        history.append(row)
+        if first and (epoch == epochs or time.perf_counter() - written >= CHECKPOINT_SECONDS):
+            parts = [part.state_dict() for part in (model, stepper, scheduler)]
+            state = {"parts": parts, "history": history}
+            write_atomically(checkpoint, lambda path, state=state: torch.save(state, path))
+            written = time.perf_counter()
+    return pd.DataFrame(history)
+
+
+def _batch_sizes(n: int, batch_size: int) -> list[int]:
+    """Full batches and a rest; a rest of one joins the batch before it, because batch normalisation needs two."""
+    sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
+    if len(sizes) > 1 and sizes[-1] == 1 < batch_size:
+        sizes[-2:] = [batch_size + 1]
+    return sizes
+
+
+@torch.inference_mode()
+def in_batches(model: nn.Module, volumes: torch.Tensor, batch_size: int = 16) -> np.ndarray:
+    """What `model` says of stored volumes uint8 (n, z, y, x), in evaluation mode: float32 (n, outputs)."""
+    device = next(model.parameters()).device
+    model.eval()
+    outputs = [
+        model(to_input(part.to(device))).float().cpu() for part in volumes.split(batch_size) if len(part)
+    ]
+    return torch.cat(outputs).numpy() if outputs else np.empty((0, 0), dtype=np.float32)
+
+
+def training_flops(model: nn.Module, volume: torch.Tensor) -> float:
+    """Floating-point operations of one exam's training step: forward and backward pass, counted and not measured.
+
+    A multiplication and an addition count as two; only convolutions and matrix products are counted.
+
+    Args:
+        volume: uint8 (1, z, y, x).
+    """
+    return counted_flops(model, lambda: model(to_input(volume)).sum())
+
+
+def _convolution_backward(gradient, inputs, weight, *rest, **_) -> int:
+    """Each of the two gradients costs what the forward pass does; torch 2.13 counts those of grouped convolutions too often."""
+    *_, transposed, _, _, wanted = rest  # which of the gradients: of the inputs, the weight, the bias
+    return sum(wanted[:2]) * conv_flop_count(inputs, weight, gradient, transposed)
+
+
+CONVOLUTIONS = {torch.ops.aten.convolution_backward: _convolution_backward}
+
+
+def counted_flops(model: nn.Module, loss: Callable[[], torch.Tensor]) -> float:
+    """Floating-point operations of `loss()` and its backward pass; `model` is left in evaluation mode, without gradients."""
+    model.eval()  # batch normalisation cannot train on one exam; it is not counted
+    with FlopCounterMode(display=False, custom_mapping=CONVOLUTIONS) as counter:
+        loss().backward()
+    model.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def classifier_loss(
+    volumes: torch.Tensor,
+    labels: torch.Tensor,
+    intensity: tuple[float, float],
+    flips: bool,
+    online: dict | None = None,
+) -> LossOf:
+    """The loss of augmented batches: cross-entropy, or that of an online strategy (paper A, V and V-F).
+
+    Args:
+        volumes: uint8 (n, z, y, x) on the device. labels: int64 (n,).
+        online: see `imbalance.online_loss`.
+    """
+
+    def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
+        inputs = augment(to_input(volumes[index]), intensity, flips, generator)
+        return online_loss(model(inputs), labels[index], online), {}
+
+    return loss_of
+
+
+def oversampled(labels: torch.Tensor) -> tuple[int, OrderOf]:
+    """Exams of an epoch, drawn so that every class comes equally often (paper A, V-F).
+
+    Choice: an epoch has as many exams of each class as the largest class has exams, drawn with replacement: it is longer,
+    as the paper's training period says (34.3 hours instead of 19.6).
+
+    Args:
+        labels: int64 (n,).
+
+    Returns:
+        How many exams an epoch has, and the order for `fit`.
+
+    >>> n, order_of = oversampled(torch.tensor([0, 0, 0, 1]))
+    >>> n, order_of(torch.Generator().manual_seed(0)).shape
+    (6, torch.Size([6]))
+    """
+    counts = torch.bincount(labels)
+    counts = counts.where(counts > 0, torch.inf)
+    n = int(counts[counts.isfinite()].max()) * int(counts.isfinite().sum())
+    weights = (1.0 / counts)[labels]
+
+    def order_of(generator: torch.Generator) -> torch.Tensor:
+        return torch.multinomial(weights, n, replacement=True, generator=generator)
+
+    return n, order_of

@@ -1,0 +1,104 @@
+"""One picture twice is found however it was saved again; two chests that look alike are not taken for one."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from covid_study.analysis.leaks.duplicates import agreement, details, near_duplicates, pairs, perceptual_hash
+
+NEAR = 8
+
+
+def chest(seed, size=200):
+    """Two dark lungs in a bright body, much the same for all, and vessels that are each picture's own."""
+    y, x = np.mgrid[:size, :size] / size
+    rng = np.random.default_rng(seed)
+    image = 200.0 * ((x - 0.5) ** 2 / 0.22 + (y - 0.5) ** 2 / 0.17 < 1)
+    for side in (0.31, 0.69):
+        cx, cy, wide, high = (side, 0.5, 0.15, 0.26) + rng.uniform(-0.025, 0.025, 4)
+        image[((x - cx) / wide) ** 2 + ((y - cy) / high) ** 2 < 1] = 40
+    for cx, cy, r in rng.uniform((0.15, 0.25, 0.006), (0.85, 0.75, 0.016), (90, 3)):
+        image[(x - cx) ** 2 + (y - cy) ** 2 < r**2] = 235
+    return image.astype(np.uint8)
+
+
+def saved_again(image, how):
+    picture, (height, width) = Image.fromarray(image), image.shape
+    if how == "jpeg":
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=50)
+        return np.asarray(Image.open(buffer))
+    if how == "smaller":
+        return np.asarray(picture.resize((int(0.7 * width), int(0.7 * height)), Image.Resampling.BILINEAR))
+    if how == "brighter":
+        return np.clip(1.2 * image, 0, 255).astype(np.uint8)
+    return image[2:-2, 2:-2]
+
+
+def of(images):
+    return np.array([perceptual_hash(i) for i in images]), np.array([details(i) for i in images])
+
+
+@pytest.mark.parametrize("how", ["jpeg", "smaller", "brighter", "cropped"])
+def test_a_picture_saved_again_is_found(how):
+    images = [chest(n) for n in range(12)]
+    found = near_duplicates(*of(images + [saved_again(image, how) for image in images]), NEAR)
+    assert sorted(zip(found["i"], found["j"], strict=True)) == [(n, n + 12) for n in range(12)]
+
+
+def test_chests_alike_to_the_hash_are_not_one_picture():
+    hashes, fine = of([chest(n) for n in range(40)])
+    apart = np.bitwise_count(hashes[:, None] ^ hashes)
+    assert (apart <= NEAR).sum() >= 40 + 2 * 5  # the hash alone would call some of them one
+    assert near_duplicates(hashes, fine, NEAR).empty
+
+
+def test_all_pairs_are_compared_across_blocks(monkeypatch):
+    images = [chest(n % 5) for n in range(15)]
+    whole = near_duplicates(*of(images), NEAR)
+    monkeypatch.setattr("covid_study.analysis.leaks.duplicates.BLOCK", 4)
+    pd.testing.assert_frame_equal(near_duplicates(*of(images), NEAR), whole)
+    assert len(whole) == 5 * 3 and (whole["distance"] == 0).all()
+    assert ((whole["j"] - whole["i"]) % 5 == 0).all()
+    assert near_duplicates(*of(images), 0)["agreement"].min() == pytest.approx(1, abs=2e-3)
+
+
+def test_agreement_is_of_the_crop_that_fits():
+    one = chest(3)
+    assert agreement(details(one)[None], details(one[6:-6, 6:-6])[None])[0] > 0.95
+    assert agreement(details(one)[None], details(chest(4))[None])[0] < 0.7
+
+
+def test_what_a_pair_spoils_the_worst_first():
+    images = [
+        chest(0),
+        chest(0),
+        chest(1),
+        chest(1),
+        chest(2),
+        chest(2),
+        chest(3),
+        saved_again(chest(3), "jpeg"),
+    ]
+    table = pd.DataFrame(
+        {
+            "patient_id": ["a", "a", "b", "c", "d", "e", "f", "g"],
+            "finding": ["covid"] * 4 + ["covid", "cap", "covid", "cap"],
+            "split": ["train"] * 6 + ["train", "test"],
+        },
+        index=pd.Index(list("01234567"), name="slice_id"),
+    )
+    content = [(f"file {n // 2}" if n < 2 else str(n), f"pixels {min(n, 6) // 2}") for n in range(8)]
+    content[7] = ("7", "other pixels")
+    found = pairs(table, *of(images), content, NEAR)
+    assert found["kind"].tolist() == ["split", "classes", "patients", "patient"]
+    assert found["first"].tolist() == ["6", "4", "2", "0"]
+    assert found["same"].tolist() == ["", "pixels", "pixels", "file"]
+    assert found["classes"].tolist() == [True, True, False, False]
+
+
+def test_no_pair_and_no_picture():
+    assert near_duplicates(np.zeros(0, np.uint64), np.zeros((0, 5, 4096), np.float16), NEAR).empty

@@ -1,0 +1,88 @@
+"""Counts, ranges and sentences of notebook 01, on tables small enough to count by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from covid_study.analysis import cohort_overview
+from covid_study.phantom import lesions
+from covid_study.report import show
+from covid_study.scores import published
+
+EXAMS = pd.DataFrame(
+    [(f"e{i}", f"p{i // 2}", f, s) for i, (f, s) in enumerate(
+        [("covid", "train"), ("covid", "test"), ("cap", "train"), ("cap", "train"), ("non_pneumonia", "validation")])],
+    columns=["exam_id", "patient_id", "finding", "split"],
+)  # fmt: skip
+
+
+def test_split_counts_stand_beside_table_two():
+    counts = cohort_overview.split_counts(EXAMS).set_index(["row", "column"])["mean"]
+    assert counts.to_dict() == {
+        ("positive", "train"): 1, ("positive", "validation"): 0, ("positive", "test"): 1,
+        ("negative", "train"): 2, ("negative", "validation"): 1, ("negative", "test"): 0,
+    }  # fmt: skip
+    html = show.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").data
+    assert "1,785" in html and "not in the paper" not in html
+
+
+def test_protocol_ranges_know_only_what_the_exams_say():
+    facts = pd.DataFrame(
+        {"finding": ["cap", "cap", "covid"], "n_slices": [50, 30, 40], "kvp": [np.nan, 120, np.nan]}
+    )
+    ranges = cohort_overview.protocol_ranges(facts).set_index(["row", "column", "metric"])["mean"].to_dict()
+    assert ranges == {
+        ("cap", "slices_of_exam", "low"): 30, ("cap", "slices_of_exam", "high"): 50, ("covid", "slices_of_exam", "low"): 40,
+        ("covid", "slices_of_exam", "high"): 40, ("cap", "tube_voltage", "low"): 120, ("cap", "tube_voltage", "high"): 120,
+    }  # fmt: skip
+    assert {column for _, column, _ in ranges} <= set(published.table("A.I")["column"])
+    show.side_by_side(cohort_overview.protocol_ranges(facts), "A.I")
+
+
+def test_every_item_of_table_one_can_be_shown():
+    facts = pd.DataFrame(
+        {"finding": ["cap", "cap"]} | {fact: [1.5, 2.0] for fact in cohort_overview.PROTOCOL.values()}
+    )
+    ranges = cohort_overview.protocol_ranges(facts)
+    theirs = published.table("A.I").query("row == 'cap'")
+    assert set(ranges["column"]) == set(theirs["column"])
+    assert ranges.groupby("metric")["mean"].agg(set).to_dict() == {"low": {1.5}, "high": {2.0}}
+
+
+def test_an_empty_protocol_is_no_error():
+    assert cohort_overview.protocol_ranges(pd.DataFrame({"finding": ["cap"]})).empty
+
+
+@pytest.mark.parametrize("lobar, said", [(0.90, True), (0.989, False)])
+def test_the_sentence_blames_consolidation_only_where_it_is_worse(lobar, said):
+    facts = pd.DataFrame(
+        {"exam_id": list("abc"), "kind": ["clean", "clean", "lobar"], "dice": [0.99, 0.99, lobar]}
+    )
+    text = cohort_overview.mask_sentence(facts)
+    assert ("goes missing" in text) == said
+    assert f"lowest is {lobar:.3f} (c, lobar); {int(lobar < 0.95)} of 3 below 0.95" in text
+
+
+def test_the_headline_counts_what_is_left_and_says_where_no_truth_is_known():
+    facts = pd.DataFrame({"exam_id": ["e0", "e1", "e2"], "dice": [0.9, 0.95, 0.99]})
+    assert cohort_overview.headline(EXAMS, facts).startswith("3 of 5 exams (2 patients) are ready")
+    assert "median Dice of 0.950" in cohort_overview.headline(EXAMS, facts)
+    assert "no truth" in cohort_overview.headline(EXAMS, facts[["exam_id"]])
+
+
+def test_choices_of_exams_to_show():
+    assert cohort_overview.spread(EXAMS, 10) == ["e0", "e1", "e2", "e3", "e4"]
+    assert cohort_overview.spread(EXAMS, 3) == ["e0", "e2", "e4"]
+    assert cohort_overview.first_positive(EXAMS) == "e0"
+    assert cohort_overview.first_positive(EXAMS[EXAMS["finding"] != "covid"]) == "e2"
+    facts = pd.DataFrame({"exam_id": list("abcdefghi"), "dice": np.arange(9) / 10})
+    assert cohort_overview.worst_and_typical(facts, 2) == ["a", "b", "d", "e"]
+    assert cohort_overview.worst_and_typical(facts.head(2), 3) == ["a", "b"]
+    assert [row.exam_id for row in cohort_overview.rows_of(EXAMS, ["e3", "e0"])] == ["e3", "e0"]
+
+
+def test_every_kind_of_case_is_described():
+    assert {kind for kinds in lesions.KINDS.values() for kind in kinds} == set(cohort_overview.SHOWS)
+    table = cohort_overview.kind_shares(pd.DataFrame({"kind": ["lobar", "lobar", "clean"]}))
+    assert table["exams here"].sum() == 3 and table.loc[("CAP", "lobar"), "exams here"] == 2
+    assert "exams here" not in cohort_overview.kind_shares()

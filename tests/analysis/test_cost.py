@@ -1,0 +1,194 @@
+"""What a cell costs, the Pareto front against a naive search, and what is said and drawn of it."""
+
+import json
+from types import SimpleNamespace
+
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from covid_study.analysis import cost
+from covid_study.figures import cost as figures_cost  # noqa: E402
+from covid_study.tables import ablation
+from covid_study.tables.ablation_report import labels  # noqa: E402
+from covid_study.training import run
+
+
+def folder(path, train, load, seen, flops):
+    path.mkdir()
+    took = {"train_seconds": train, "load_seconds": load, "exams_seen": seen, "flops": flops, "device": "x"}
+    (path / "timing.json").write_text(json.dumps(took))
+    return path
+
+
+def results(**f1):
+    rows = [("f1", v, v - 0.1, v + 0.1) for v in f1.values()]
+    frame = pd.DataFrame(rows, columns=["metric", "mean", "low", "high"])
+    return frame.assign(
+        row=[k.split("__")[0] for k in f1], column=[k.split("__")[1].replace("_", "%") for k in f1], seeds=2
+    )
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Two cells of two seeds each."""
+    folders = {
+        ("both", "56%", 0): folder(tmp_path / "run-a", 10, 1, 100, 1e9),
+        ("random", "all", 0): folder(tmp_path / "run-b", 20, 2, 200, 2e9),
+        ("both", "56%", 1): folder(tmp_path / "run-c", 14, 3, 100, 1e9),
+        ("random", "all", 1): folder(tmp_path / "run-d", 24, 2, 200, 2e9),
+    }
+    spent = {"both": {"before": 3600.0, "exams_before": 30, "flops_before": 5e8}}
+    nothing = {"before": 0.0, "exams_before": 0, "flops_before": 0.0}
+    runs = {cell: SimpleNamespace(**spent.get(cell[0], nothing)) for cell in folders}
+    return runs, folders
+
+
+def cells(points, **columns):
+    """A table of cells from (cost, f1) pairs."""
+    x, y = np.array(points, float).T
+    frame = pd.DataFrame(
+        {"flops": x, "flops_in_all": x, "hours": x / 1000, "exams_seen": x, "f1": y, "auc": y}
+    )
+    frame = frame.assign(f1_low=y - 0.05, f1_high=y + 0.05, table="A.III", seeds=1)
+    frame = frame.assign(
+        row=[f"r{i}" for i in range(len(x))], column="56%", before_hours=0.0, load_seconds=1.0
+    )
+    return frame.assign(label="Row " + frame["row"], compute_seconds=1.0, runs=frame["row"]).assign(**columns)
+
+
+def test_costs_are_means_over_seeds_and_load_is_apart(made):
+    found = cost.costs("A.III", *made, results(both__56_=0.8, random__all=0.7), {"both": "Both"})
+    assert list(found) == cost.COLUMNS and found["seeds"].tolist() == [2, 2]
+    both, whole = found.to_dict("records")
+    assert (both["row"], both["column"], both["label"], whole["label"]) == ("both", "56%", "Both", "Random")
+    assert (both["before_hours"], both["compute_seconds"], both["load_seconds"]) == (1.0, 12.0, 2.0)
+    assert both["hours"] == pytest.approx(1 + 12 / 3600) and whole["hours"] == pytest.approx(22 / 3600)
+    assert (both["exams_seen"], whole["flops"]) == (100, 2e9)
+    assert (both["exams_in_all"], both["flops_in_all"], whole["flops_in_all"]) == (130, 1.5e9, 2e9)
+    assert [both[k] for k in ("f1", "f1_low", "f1_high")] == pytest.approx([0.8, 0.7, 0.9])
+    assert np.isnan(both["auc"]) and both["runs"] == "run-a run-c"
+
+
+def test_costs_of_real_runs_agree_with_the_table(p, v, table3):
+    """The hours are those of Table III's results; FLOPs are exams seen times those of one exam, the same for all rows."""
+    runs, folders = table3
+    scored = ablation.results(p, v, runs, folders)
+    found = cost.costs("A.III", runs, folders, scored, labels("A.III"))
+    hours = scored[scored["metric"] == "hours"].set_index(["row", "column"])["mean"]
+    assert len(found) == len(folders) and found["flops"].min() > 0
+    for r in found.itertuples():
+        took = run.timing(folders[r.row, r.column, 0])
+        assert r.hours == pytest.approx(hours[r.row, r.column])
+        assert r.load_seconds == took["load_seconds"] and r.exams_seen == took["exams_seen"]
+    each = found["flops"] / found["exams_seen"]
+    assert each.nunique() == 1
+    assert (found.set_index("row")["before_hours"].drop("random") > 0).all()
+
+
+def test_a_run_of_two_tables_stands_once():
+    third = cells([(1, 0.5), (2, 0.6)])
+    fourth = cells([(1, 0.5), (2, 0.6), (4, 0.7)], table="A.IV").iloc[1:].assign(runs=["r1", "r2"])
+    found = cost.together(third, fourth)
+    assert found["runs"].tolist() == ["r0", "r1", "r2"] and found["table"].tolist() == [
+        "A.III",
+        "A.III",
+        "A.IV",
+    ]
+    dearer = third.assign(before_hours=1.0)  # the same exams by chance, but ranked first
+    assert len(cost.together(third, dearer)) == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_front_is_that_of_a_naive_search(seed):
+    """Whole numbers, so that ties occur."""
+    frame = cells(np.random.default_rng(seed).integers(1, 7, (25, 2)))
+    points = list(zip(frame["flops"], frame["f1"], strict=True))
+    wanted = {
+        i
+        for i, (x, y) in enumerate(points)
+        if not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)
+    }
+    found = cost.front(frame)
+    assert set(found.index) == wanted
+    assert found["flops"].is_monotonic_increasing and found["f1"].is_monotonic_increasing
+
+
+def test_front_leaves_out_what_has_no_score():
+    frame = cells([(1, np.nan), (2, 0.5), (3, 0.4)])
+    assert cost.front(frame)["flops"].tolist() == [2]
+    assert cost.front(frame.assign(f1=np.nan)).empty
+    assert "no front" in cost.front_sentence(frame.assign(f1=np.nan))
+
+
+def test_front_sentence_says_whether_all_is_on_it():
+    frame = cells([(1, 0.5), (2, 0.62), (4, 0.6)], column=["14%", "56%", "all"])
+    said = cost.front_sentence(frame)
+    assert said.startswith(
+        "Of 3 cells, 2 lie on the front of F1 against FLOPs of the classifier's training: "
+    )
+    assert "Row r0, 14 % (50.0 %); Row r1, 56 % (62.0 %). Training on all negatives is not: Row r1" in said
+    assert "62.0 % against 60.0 %, inside its 95 % interval, for 50 % of the cost" in said
+    far = frame.assign(f1=[0.5, 0.9, 0.6])
+    assert "outside its 95 % interval" in cost.front_sentence(far)
+    best = frame.assign(f1=[0.5, 0.55, 0.6])
+    assert cost.front_sentence(best).endswith("Training on all negatives is among them.")
+    assert "all negatives" not in cost.front_sentence(frame[:2])
+    many = cells([(i, i / 10) for i in range(1, 8)])
+    assert "; and 3 more." in cost.front_sentence(many)
+
+
+def test_amounts_have_three_digits_and_a_prefix():
+    assert [cost.amount(x) for x in (999, 1000, 999_999, 5.3e9, 2.04e12)] == [
+        "999", "1.00 k", "1.00 M", "5.30 G", "2.04 T",
+    ]  # fmt: skip
+    assert cost.amount(1e15, "FLOP") == "1.00 PFLOP"
+    assert cost.amount(float("nan")) == "–"
+
+
+def test_costs_table_is_whole_and_names_each_row_once(made):
+    found = cost.costs("A.III", *made, results(both__56_=0.8, random__all=np.nan), {"both": "<Both>"})
+    html = cost.costs_table(found, "Costs").data
+    assert html.count("<tr") == html.count("</tr>") and html.count("<td") == html.count("</td>")
+    assert (
+        html.count("&lt;Both&gt;") == 1 and "56 %" in html and "ALL" in html and "Means over 2 seeds" in html
+    )
+    assert "10.0 M" in html and "none" in html and ">–<" in html
+
+
+@pytest.mark.parametrize("by", ["flops", "exams_seen", "hours", ("flops", "hours")])
+def test_pareto_draws_every_cell_and_the_front(by):
+    frame = cells([(1, 0.5), (2, 0.62), (4, 0.6), (8, np.nan)], column=["14%", "56%", "all", "all"])
+    figure = figures_cost.pareto(frame, by)
+    assert isinstance(figure, Figure) and len(figure.axes) == (1 if isinstance(by, str) else 2)
+    for ax in figure.axes:
+        assert ax.get_xscale() == "log"
+        single = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_markersize() == 5]
+        assert sorted(float(np.ravel(line.get_ydata())[0]) for line in single) == pytest.approx([50, 60, 62])
+        (ring,) = [line for line in ax.lines if line.get_markersize() == 10]
+        assert list(ring.get_ydata()) == pytest.approx([50, 62])
+        title = ax.get_title(loc="left")
+        assert "1  Row r0, 14 %" in title and "2  Row r1, 56 %" in title and "r2" not in title
+        low, high = ax.get_xlim()
+        assert 2 <= len([x for x in ax.get_xticks() if low <= x <= high]) <= 12
+
+
+def test_pareto_of_odd_tables():
+    assert figures_cost.pareto(cells([(1, np.nan)]))
+    assert figures_cost.pareto(cells([(5, 0.5)]), "hours", "auc")
+    assert figures_cost.pareto(cells([(1, 0.0), (1, 0.0)]).assign(f1_low=np.nan))
+    many = figures_cost.pareto(cells([(i, i / 20) for i in range(1, 14)]), "flops")
+    assert "and 6 more" in many.axes[0].get_title(loc="left")
+
+
+def test_ticks_are_short():
+    assert [figures_cost._short(x) for x in (0.5, 20, 1500, 2e9)] == ["0.5", "20", "1.5 k", "2 G"]
+
+
+def test_short_costs_are_shown_in_short_units():
+    assert "seconds" in figures_cost.pareto(cells([(1, 0.5)]), "hours").axes[0].get_xlabel()
+    assert figures_cost.pareto(cells([(9000, 0.5)]), "hours").axes[0].get_xlabel().startswith("hours")

@@ -1,0 +1,127 @@
+"""What the pictures of notebook 01 show, on boxes and on small phantom exams."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from covid_study.analysis import exam_pictures
+from covid_study.ct import to_volume  # noqa: E402
+from covid_study.ct.volume import Volume  # noqa: E402
+from covid_study.errors import ExamError  # noqa: E402
+from covid_study.figures import cohort, ct
+from covid_study.phantom import cohort as phantom
+
+ROW = pd.DataFrame([("covid-0001-a", "covid")], columns=["exam_id", "finding"])
+
+
+def load(row):
+    exam = phantom.make_exam(row.exam_id, 0, 96, (5, 10))
+    return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}
+
+
+@pytest.fixture(scope="module")
+def exam():
+    return exam_pictures.read_masked(list(ROW.itertuples()), load)[0]
+
+
+def box(*corners, shape=(6, 8, 8)):
+    result = np.zeros(shape, bool)
+    result[tuple(slice(*c) for c in corners)] = True
+    return result
+
+
+def masked(mask, truth=None):
+    volume = Volume(np.zeros(mask.shape, np.int16), (5.0, 1.0, 1.0), {})
+    return exam_pictures.Masked("e", "cap", volume, mask, truth)
+
+
+def test_the_caption_says_what_the_mask_misses():
+    truth = {"lungs": box((0, 4), (0, 4), (0, 4)), "lesions": box((0, 1), (0, 4), (0, 4))}
+    caption = masked(box((1, 4), (0, 4), (0, 4)), truth).caption
+    assert "Dice 0.857" in caption and "lungs 25.0%" in caption and "lesions 100.0%" in caption
+    truth["lesions"] = np.zeros_like(truth["lungs"])
+    assert "no lesions" in masked(truth["lungs"], truth).caption
+    assert masked(truth["lungs"]).caption == "e\nCAP"
+
+
+def test_slices_show_lesions_but_not_where_there_is_hardly_any_lung():
+    lungs = box((1, 6), (1, 7), (1, 7))
+    lungs[0, 3, 3:5] = True
+    lesions = box((0, 1), (0, 8), (0, 8)) | box((2, 3), (2, 4), (1, 4))
+    assert masked(lungs, {"lungs": lungs, "lesions": lesions}).slices()[0] == 2
+    assert exam_pictures.fullest_slices(lesions)[0] == 0
+    assert masked(box((3, 4), (5, 6), (0, 8))).slices() == (3, 5)
+
+
+def test_exams_that_cannot_be_used_are_passed_over():
+    def bad(row):
+        raise ExamError(row.exam_id, "no", "none")
+
+    assert exam_pictures.read_masked(list(ROW.itertuples()), bad) == []
+
+
+def test_every_step_shows_the_same_place(exam):
+    """A marker, one voxel thick in z and in y, is carried through the steps and lies on the slices that are named."""
+    z, y = exam.slices()
+    for axis, n in ((0, z), (1, y)):
+        hu = np.full(exam.volume.hu.shape, -1000, np.int16)
+        hu[(slice(None),) * axis + (n,)] = 1000
+        target = (5.0, 2.0, 2.0)
+        steps = to_volume.preprocess(
+            exam.volume.hu, exam.volume.spacing_mm, (48, 36, 12), (2, 2, 5), steps=True
+        ).steps
+        moved = to_volume.resample(hu, exam.volume.spacing_mm, target)
+        crop = to_volume.crop_to(
+            to_volume.resample(exam.mask, exam.volume.spacing_mm, target, is_mask=True), target
+        )
+        places = exam_pictures.follow(exam, steps)
+        profile = moved.mean(tuple(a for a in range(3) if a != axis))
+        assert abs(int(profile.argmax()) - places[2][axis]) <= 1
+        assert places[3][axis] == places[2][axis] - crop[axis].start
+        framed = to_volume.centre_crop_or_pad(moved[crop] + 1000, steps["centre crop or pad"][0].shape)
+        profile = framed.mean(tuple(a for a in range(3) if a != axis))
+        assert abs(int(profile.argmax()) - places[5][axis]) <= 1
+
+
+def test_the_pictures_can_be_drawn(exam):
+    steps = to_volume.preprocess(
+        exam.volume.hu, exam.volume.spacing_mm, (48, 36, 12), (2, 2, 5), steps=True
+    ).steps
+    assert isinstance(ct.preprocessing_steps(**exam_pictures.step_by_step(exam, steps)), Figure)
+    assert isinstance(ct.exam_montage(**exam_pictures.montage([exam, exam])), Figure)
+    without = exam_pictures.Masked("real", "cap", exam.volume, exam.mask)
+    assert isinstance(cohort.mask_overlays(exam_pictures.overlays([exam, without])), Figure)
+
+
+def test_one_phantom_exam_of_each_kind():
+    names = exam_pictures.one_of_each_kind(2020)
+    assert all(phantom.kind_of(exam, 2020) == kind for kind, exam in names.items())
+    small = exam_pictures.phantom_exams(2020, 64, (10, 10))
+    assert [e.exam_id for e in small] == list(names)
+
+
+def test_real_exams_only_where_the_variable_names_them(monkeypatch, tmp_path):
+    monkeypatch.delenv(exam_pictures.REAL_EXAMS, raising=False)
+    assert exam_pictures.real_exams().empty
+    monkeypatch.setenv(exam_pictures.REAL_EXAMS, str(tmp_path))
+    assert exam_pictures.real_exams().empty
+
+
+def test_real_exams_are_found(monkeypatch, real_data):
+    monkeypatch.setenv(exam_pictures.REAL_EXAMS, str(real_data))
+    assert set(exam_pictures.real_exams()["finding"]) == {"covid", "cap", "non_pneumonia"}
+
+
+@pytest.mark.parametrize("kinds", [["clean"], ["typical", "lobar", "clean"]])
+def test_charts_of_small_cohorts(kinds):
+    of = {"clean": "non_pneumonia", "typical": "covid", "lobar": "cap"}
+    facts = pd.DataFrame({"kind": kinds, "finding": [of[k] for k in kinds], "dice": 0.97})
+    assert isinstance(cohort.dice_by_kind(facts), Figure)
+    shares = pd.DataFrame(np.full((len(kinds), 64), 1 / 64), index=kinds)
+    figure = cohort.lung_densities(shares, facts.set_index("kind")["finding"], (-1024, 200))
+    line = figure.axes[0].get_lines()[0].get_ydata()
+    assert line == pytest.approx(100 / 64 * 10 / (1224 / 64))  # % of the voxels per 10 HU

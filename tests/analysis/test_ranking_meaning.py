@@ -1,0 +1,110 @@
+"""The numbers behind notebooks 02 and 03, on rankings and histories whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from covid_study.analysis import ranking_meaning as evidence
+from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_table
+from covid_study.figures.pretext import forests, hamming_distances, permutation_distances, probe_epochs
+from covid_study.pretext.rubiks_cube import permutations
+from covid_study.ranking.rank import rank_negatives
+
+
+def history(accuracy, seeds=(0,), variant="Pro"):
+    rows = [
+        {"variant": variant, "seed": s, "epoch": e, "validation_permutation": a, "validation_horizontal": 0.5,
+         "validation_vertical": 0.54}
+        for s in seeds
+        for e, a in enumerate(accuracy)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_pretext_test_is_binomial_and_pools_seeds():
+    table = pretext_tests(history([0.0, 0.25], seeds=(0, 1)), exams=3, permutations=100, draws=8).set_index(
+        "part"
+    )
+    assert table.loc["permutation", "answers"] == 48
+    assert table.loc["permutation", "p"] == pytest.approx(binom.sf(11, 48, 0.01))
+    assert table.loc["vertical", "p"] == pytest.approx(binom.sf(round(0.54 * 384) - 1, 384, 0.5))
+    assert table["learnt"].tolist() == ["learnt", "no", "no"]
+
+
+def test_barely_and_unknown():
+    many = pretext_tests(history([0.05]), exams=100, permutations=100)
+    assert many["learnt"].tolist() == ["barely", "no", "barely"]
+    none = history([0.5]).drop(
+        columns=["validation_permutation", "validation_horizontal", "validation_vertical"]
+    )
+    assert set(pretext_tests(none, exams=0, permutations=100)["learnt"]) == {"unknown"}
+
+
+@pytest.fixture
+def archive():
+    ids = [f"e{i:02d}" for i in range(40)]
+    finding = ["cap"] * 15 + ["non_pneumonia"] * 25
+    exams = pd.DataFrame({"finding": finding, "patient_id": ids}, index=ids)
+    hard_first = rank_negatives(pd.DataFrame({"p": np.arange(1.0, 41)}, index=ids))
+    hard_last = rank_negatives(pd.DataFrame({"p": np.arange(40.0, 0, -1)}, index=ids))
+    found = {("pretext", 0): hard_first, ("untrained", 0): hard_last, ("hu_histogram", 0): hard_first}
+    return found, exams
+
+
+def test_small_difficulty_is_hard(archive):
+    table = evidence.cap_first(*archive, n=100).set_index(["source", "metric"])["value"]
+    assert table["pretext", "auc"] == 1 and table["untrained", "auc"] == 0
+    assert table["untrained", "lead"] == 1 and table["hu_histogram", "lead"] == 0
+
+
+def test_difficulty_that_follows_the_load(archive):
+    found, exams = archive
+    load = pd.Series(np.linspace(0.5, 0, 40), index=exams.index)
+    table = evidence.follows_load(found, load, exams).set_index(["source", "among"])["value"]
+    assert table["pretext", "all negatives"] == pytest.approx(1)
+    assert table["untrained", "CAP alone"] == pytest.approx(-1)
+    assert evidence.agreement(found).loc["pretext features", "untrained encoder"] == pytest.approx(-1)
+
+
+def test_no_cap_no_answer(archive):
+    found, exams = archive
+    table = evidence.cap_first(found, exams.assign(finding="non_pneumonia"), n=100)
+    assert table["value"].isna().all()
+
+
+def test_probe_table_gains_over_the_untrained_of_the_same_seed():
+    ids = [f"e{i}" for i in range(20)]
+    truth = np.arange(20) < 8
+    base = pd.DataFrame({"exam_id": ids, "patient_id": ids, "truth": truth})
+    parts = [
+        base.assign(variant=v, seed=0, target=t, score=s)
+        for t in TARGETS
+        for v, s in (("Pro", truth * 1.0), (UNTRAINED, np.full(20, 0.5)))
+    ]
+    table = probe_table(pd.concat(parts), n=100).set_index(["target", "variant", "metric"])["value"]
+    for target in TARGETS.values():
+        assert table[target, "Pro", "auc"] == 1 and table[target, "Pro", "gain"] == pytest.approx(0.5)
+    parts[0]["score"] = np.nan
+    table = probe_table(pd.concat(parts), n=100).set_index(["target", "variant", "metric"])["value"]
+    assert np.isnan(table[TARGETS["covid"], "Pro", "auc"])
+
+
+def test_selection_table_and_spread():
+    ranking = rank_negatives(pd.DataFrame({"p": [1.0, 2, 3, 4]}, index=list("abcd")))
+    finding = pd.Series(["cap", "cap", "non_pneumonia", "non_pneumonia"], index=list("abcd"))
+    table = evidence.drawn(ranking, {"long_tail": ["a"]}, finding)
+    assert table.loc["the archive", "CAP (%)"] == 50 and table.loc["long tail", "CAP (%)"] == 100
+    assert evidence.spread(ranking["difficulty"], 5) == list("dcba")
+
+
+def test_figures_with_and_without_numbers():
+    assert hamming_distances(permutations(100)).min() == 6
+    assert permutation_distances(permutations(100)).axes
+    empty = pd.DataFrame(columns=["target", "variant", "epoch", "value"])
+    assert probe_epochs(empty).axes
+    frame = pd.DataFrame(
+        {"panel": ["x", "x"], "label": ["a", "b"], "value": [0.5, np.nan], "low": np.nan, "high": np.nan}
+    )
+    figure = forests(frame, "panel", "label", {"x": 0.5}, {"x": "AUC"})
+    assert any("too few" in t.get_text() for t in figure.axes[0].texts)

@@ -1,0 +1,110 @@
+"""The pictures of slices show what they are given, and the choice of slices to show is a fair one."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_study import parameters
+
+from covid_study.analysis import slice_pictures
+from covid_study.cohort.slices import counts
+from covid_study.ct.to_slice import preprocess_slice
+from covid_study.figures import slices
+from covid_study.samples import cohorts, slice_store
+
+SLICES = {"images": None, "size": 32, "per_exam": 3, "exams": None, "train_share": 0.7}
+
+
+@pytest.fixture(scope="module")
+def p(root):
+    return parameters(root, slices=SLICES)
+
+
+@pytest.fixture(scope="module")
+def s(p):
+    return slice_store.slices(p)
+
+
+def visible(figure):
+    return [ax for ax in figure.axes if ax.get_visible() and ax.images]
+
+
+def test_examples_are_of_different_patients_with_ever_more_lesions(s):
+    shown = slice_pictures.examples(s, 3)
+    assert next(iter(shown)) == "covid" and set(shown) == {"covid", "cap", "non_pneumonia"}
+    for finding, ids in shown.items():
+        rows = s.table.loc[ids]
+        assert (rows["finding"] == finding).all() and (rows["split"] == "train").all()
+        assert rows["patient_id"].is_unique and rows["lesion_share"].is_monotonic_increasing
+        assert len(ids) == min(
+            3, s.table.query("split == 'train' and finding == @finding")["patient_id"].nunique()
+        )
+
+
+def test_the_typical_slice_has_much_lung_and_many_lesions(s):
+    row = s.table.loc[slice_pictures.typical(s)]
+    of = s.table[(s.table["finding"] == "covid") & (s.table["split"] == "train")]
+    assert row["finding"] == "covid" and row["lung_area_mm2"] >= 0.7 * of["lung_area_mm2"].max()
+    assert (
+        row["lesion_share"]
+        == of[of["lung_area_mm2"] >= 0.7 * of["lung_area_mm2"].max()]["lesion_share"].max()
+    )
+
+
+def test_the_montage_shows_the_slices_and_what_is_on_them(s):
+    shown = slice_pictures.examples(s, 4)
+    figure = slices.slice_montage(s, shown, "title")
+    drawn = visible(figure)
+    ids = [name for of in shown.values() for name in of]
+    assert len(drawn) == len(ids)
+    for ax, name in zip(drawn, ids, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), s.of([name])[0].numpy())
+        share = s.table.loc[name, "lesion_share"]
+        assert ax.get_xlabel() == "no lesion" if not share else "of the lung" in ax.get_xlabel()
+    assert [ax.get_ylabel() for ax in drawn if ax.get_ylabel()] == ["COVID-19", "CAP", "Non-pneumonia"]
+
+
+def test_the_steps_are_those_of_the_slice(p, s):
+    name = slice_pictures.typical(s)
+    given = slice_pictures.step_by_step(p, s, name)
+    exam = s.table.loc[name, "exam_id"]
+    volume, truth = cohorts.loader(p)(s.table.loc[name])
+    z = int(name.removeprefix(f"{exam}/"))
+    expected = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], 32, p.slices.crop, steps=True).steps
+    np.testing.assert_array_equal(given["outline"], truth["lesions"][z])
+    np.testing.assert_array_equal(given["steps"]["the network's input"], s.of([name])[0].numpy())
+    drawn = visible(slices.slice_steps(**given))
+    assert [ax.get_title(loc="center") for ax in drawn] == [f"{n}  {c}" for n, c in enumerate(expected, 1)]
+    for ax, step in zip(drawn, expected.values(), strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), step)
+
+
+def test_an_image_has_two_steps_and_no_outline(root, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("COVID", "CP"):
+        (tmp_path / name).mkdir()
+        for k in range(4):
+            Image.fromarray(rng.integers(0, 255, (50, 60), dtype=np.uint8)).save(tmp_path / name / f"{k}.png")
+    p = parameters(root, slices=SLICES | {"images": str(tmp_path)})
+    s = slice_store.slices(p)
+    given = slice_pictures.step_by_step(p, s, slice_pictures.typical(s))
+    assert [step.shape for step in given["steps"].values()] == [(50, 60), (32, 32)]
+    assert len(visible(slices.slice_steps(**given))) == 2
+    shown = slice_pictures.examples(s)
+    assert list(shown) == ["covid", "CP"] and [len(ids) for ids in shown.values()] == [3, 3]
+    drawn = visible(slices.slice_montage(s, shown))
+    assert all(not ax.get_xlabel() for ax in drawn)
+
+
+def test_bars_are_as_long_as_the_counts(s):
+    ours, paper = counts(s.table), slices.published_counts()
+    assert paper["slices"].sum() == 6982 and paper["patients"].sum() == 225
+    figure = slices.slice_counts({"ours": ours, "paper": paper})
+    for ax, expected in zip(figure.axes, (ours, paper), strict=True):
+        assert [bar.get_width() for bar in ax.patches] == expected["slices"].tolist()
+        assert f"{expected['slices'][0]:,} of {expected['patients'][0]}" in ax.texts[0].get_text()
+
+
+def test_findings_that_are_not_ours_have_names_and_colours_of_their_own():
+    findings = ["covid", "non_covid", "CP"]
+    assert [slices.name_of(f) for f in findings] == ["COVID-19", "Not COVID-19", "CP"]
+    assert len({slices.colour_of(f, findings) for f in findings}) == 3

@@ -1,0 +1,163 @@
+"""Deep supervision: the counts of Table 4, its arithmetic, its gradients, and that it leaves the backbone as it is."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from covid_study.networks import backbones
+from covid_study.networks.backbones import NAMES, build, stages
+from covid_study.networks.deep_supervision import Auxiliary, DeepSupervision, sizes
+from covid_study.scores import published
+
+TABLE_4 = (
+    published.table("B.4").query("metric == 'params'").set_index(["row", "column"])["printed"].astype(float)
+)
+
+
+@pytest.mark.parametrize("name", ["vgg16_bn", "resnet50", "densenet169", "resnext50_32x4d"])
+def test_parameters_are_those_of_table_4(name):
+    ours = sizes(name, classes=3)
+    assert round(ours["baseline"] / 1e6, 2) == TABLE_4[name, "baseline"]
+    assert 0 < ours["dsn"] - ours["baseline"] <= 0.1e6  # paper B, 5.2: not more than 0.1 M
+    if (
+        name == "vgg16_bn"
+    ):  # as 3.2 describes it: 13 convolutions beside 4224 channels; the paper prints 134.32
+        side = 21 * 4224 + 13 * 21
+        assert ours["dsn"] - ours["baseline"] == side + 5 * (21 + 1) + 5 * (49 * 3 + 3)
+        assert TABLE_4[name, "dsn"] == 134.32
+    else:
+        assert round(ours["dsn"] / 1e6, 2) == TABLE_4[name, "dsn"]
+
+
+def test_an_auxiliary_classifier_by_hand():
+    torch.manual_seed(0)
+    auxiliary = Auxiliary([4, 6], classes=3)
+    maps = [torch.rand(2, 4, 14, 14), torch.rand(2, 6, 14, 14)]
+    summed = sum(
+        torch.einsum("oc,ncyx->noyx", side.weight[:, :, 0, 0], part) + side.bias.view(1, -1, 1, 1)
+        for side, part in zip(auxiliary.sides, maps, strict=True)
+    )
+    fused = torch.einsum("c,ncyx->nyx", auxiliary.fuse.weight[0, :, 0, 0], summed) + auxiliary.fuse.bias
+    pooled = fused.view(2, 7, 2, 7, 2).mean((2, 4))
+    logits = pooled.view(2, 49) @ auxiliary.classifier.weight.T + auxiliary.classifier.bias
+    torch.testing.assert_close(auxiliary(maps), logits)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A network of five convolutions, one a stage, under deep supervision."""
+    monkeypatch.setitem(backbones.STAGES, "tiny", [["0"], ["2"], ["4"], ["6"], ["8"]])
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(inplace=True)]
+    for _ in range(4):
+        layers += [nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    model.backbone = "tiny"
+    return DeepSupervision(model)
+
+
+def test_the_diagnosis_is_the_backbones_own(tiny):
+    images = torch.rand(2, 1, 32, 32)
+    logits = tiny(images)
+    assert [tuple(part.shape) for part in logits] == [(2, 2)] * 6
+    torch.testing.assert_close(logits[-1], tiny.backbone(images))
+
+
+def test_each_stage_is_classified_from_its_own_maps(tiny):
+    images, maps, logits = torch.rand(2, 1, 32, 32), None, []
+    for i, layer in enumerate(tiny.backbone[:10]):
+        maps = layer(images if maps is None else maps)
+        if i % 2:  # what stands in the watched layer's output when the ReLU behind it has worked in place
+            logits.append(tiny.auxiliaries[i // 2]([maps]))
+    for ours, by_hand in zip(tiny(images)[:5], logits, strict=True):
+        torch.testing.assert_close(ours, by_hand)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_reaches_its_own_classifier_and_the_stages_before_it(name):
+    with torch.device("meta"):  # which gradients there are does not hang on their values
+        model = DeepSupervision(build(name, classes=2))
+        model(torch.zeros(2, 1, 64, 64))[2].sum().backward()
+    reached = [auxiliary.fuse.weight.grad is not None for auxiliary in model.auxiliaries]
+    assert reached == [False, False, True, False, False]
+    parameters = list(model.backbone.parameters())
+    assert parameters[0].grad is not None  # of the first convolution
+    assert parameters[-1].grad is None  # of the backbone's classifier, behind the third stage
+
+
+def test_the_watched_maps_are_rectified_in_resnet():
+    torch.manual_seed(0)
+    model, lowest = build("resnet50").eval(), []
+    for layer in sum(stages(model), []):
+        model.get_submodule(layer).register_forward_hook(
+            lambda _module, _inputs, output: lowest.append(float(output.min()))
+        )
+    with torch.no_grad():
+        model(torch.rand(1, 1, 64, 64))
+    assert lowest == [0.0] * 5
+
+
+def test_training_lowers_all_six_losses(tiny):
+    images, labels = torch.rand(8, 1, 32, 32), torch.tensor([0, 1] * 4)
+    images[1::2, :, 8:24, 8:24] = 1.0
+    optimiser = torch.optim.Adam(tiny.parameters(), 1e-2)
+    losses = []
+    for _ in range(60):
+        each = torch.stack([F.cross_entropy(part, labels) for part in tiny(images)])
+        losses.append(each.detach())
+        optimiser.zero_grad()
+        each.sum().backward()
+        optimiser.step()
+    assert (losses[-1] < 0.5 * losses[0]).all()
+
+
+def test_a_copy_does_not_write_into_the_original(tiny):
+    twin, images = copy.deepcopy(tiny), torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(0.1)
+        before, other, after = tiny(images), twin(images), tiny(images)
+    for a, b, c in zip(before, after, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+        assert not torch.allclose(a, c, atol=0.01)
+    assert not any(module._forward_hooks for module in tiny.modules())
+
+
+def test_functional_call_sees_the_maps_of_its_own_weights(tiny):
+    """Meta-Weight-Net calls a network with weights that it does not have yet."""
+    images = torch.rand(1, 1, 32, 32)
+    changed = {name: value.detach() + 0.1 for name, value in tiny.named_parameters()}
+    with torch.no_grad():
+        called, without = torch.func.functional_call(tiny, changed, (images,)), tiny(images)
+        tiny.load_state_dict(changed)
+        for a, b, c in zip(called, tiny(images), without, strict=True):
+            torch.testing.assert_close(a, b)
+            assert not torch.allclose(a, c, atol=0.01)
+
+
+def test_bfloat16_stays_close(tiny):
+    images = torch.rand(2, 1, 32, 32)
+    exact = tiny(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = tiny(images)
+    for a, b in zip(exact, rough, strict=True):
+        torch.testing.assert_close(a, b.float(), rtol=0.02, atol=0.01)
+        assert b.dtype == torch.bfloat16
+
+
+def test_it_is_built_in_the_mode_and_with_the_random_numbers_it_was_given():
+    model = build("mobilenet_v2").eval()
+    torch.manual_seed(1)
+    first = DeepSupervision(model)
+    torch.manual_seed(1)
+    second = DeepSupervision(model)
+    assert not model.training
+    for a, b in zip(first.auxiliaries.parameters(), second.auxiliaries.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    state = build("mobilenet_v2").features[0][1].running_mean
+    torch.testing.assert_close(
+        model.features[0][1].running_mean, state
+    )  # the look at its layers left no trace

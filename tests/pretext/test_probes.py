@@ -1,0 +1,32 @@
+"""Probes agree with those of the pre-training; the untrained encoder is its epoch 0."""
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from covid_study.pretext.probes import probe_scores, untrained_encoder
+from covid_study.pretext.train import probe_auc
+
+
+def test_scores_give_the_auc_of_the_pretext_history():
+    rng = np.random.default_rng(0)
+    target = np.arange(40) < 15
+    values = rng.normal(size=(40, 6)) + target[:, None] * 0.5
+    patients = np.arange(40) // 2
+    scores = probe_scores(values, target, patients)
+    assert roc_auc_score(target, scores) == probe_auc(values, target, patients)
+
+
+def test_no_scores_from_one_patient():
+    scores = probe_scores(np.ones((5, 2)), np.arange(5) < 2, np.array([0, 0, 1, 2, 3]))
+    assert scores.shape == (5,) and np.isnan(scores).all()
+
+
+def test_untrained_encoder_leaves_the_random_numbers_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    a = untrained_encoder({"width": 0.125, "stem_stride": 2, "depth": 18}, seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    b = untrained_encoder({"width": 0.125, "stem_stride": 2, "depth": 18}, seed=2)
+    assert not torch.equal(a.conv1.weight, b.conv1.weight)

@@ -1,0 +1,242 @@
+"""Pre-training on a handful of tiny exams, and the linear probe on features whose content is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from covid_study.networks.resnet3d import encoder
+from covid_study.pretext import train as module
+from covid_study.pretext.train import Probe, features, load_encoder, probe_auc, train_pretext
+from covid_study.training import loop
+
+CPU = torch.device("cpu")
+NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
+PRETEXT = {
+    "permutations": 4,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "gap": [2, 1, 1],
+    "heads": "siamese",
+    "probe_every": 2,
+}
+ACCURACIES = ["permutation", "horizontal", "vertical"]
+
+
+class CountingProbe:
+    def __init__(self):
+        self.calls = 0
+
+    def measure(self, backbone):
+        self.calls += 1
+        return {"probe_covid": 0.5 + self.calls / 100, "probe_cap": 0.5}
+
+
+class Killed(Exception):
+    pass
+
+
+def volumes(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, (n, 16, 24, 32), generator=torch.Generator().manual_seed(seed)).to(
+        torch.uint8
+    )
+
+
+def run(folder, *, epochs=3, masking=True, validation=2, probe=None, **settings) -> pd.DataFrame:
+    folder.mkdir(exist_ok=True)
+    return train_pretext(
+        folder,
+        volumes(6),
+        volumes(validation, seed=1),
+        masking=masking,
+        network=NETWORK,
+        pretext=PRETEXT | settings,
+        epochs=epochs,
+        seed=3,
+        device=CPU,
+        probe=probe or CountingProbe(),
+    )
+
+
+def test_files_and_history(tmp_path):
+    probe = CountingProbe()
+    history = run(tmp_path / "a", probe=probe)
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["encoder.safetensors", "history.csv"]
+    assert history["epoch"].tolist() == [0, 1, 2, 3]
+    validation = [f"validation_{name}" for name in ACCURACIES]
+    cost = {"seconds", "exams_seen", "flops"}
+    assert set(history) == {"epoch", "loss", *cost, *ACCURACIES, *validation, "probe_covid", "probe_cap"}
+    assert history["exams_seen"].tolist() == [0, 6, 6, 6]
+    assert (
+        history.loc[0, "flops"] == 0
+        and history.loc[1:, "flops"].nunique() == 1
+        and history.loc[1, "flops"] > 1e6
+    )
+    # epoch 0 is the untrained network: measured, not trained
+    assert history.loc[0, ["loss", *ACCURACIES, "seconds"]].isna().all()
+    assert history.loc[0, [*validation, "probe_covid"]].notna().all()
+    assert history.loc[1:, ["loss", *ACCURACIES, *validation]].notna().all().all()
+    assert history[[*ACCURACIES, *validation]].dropna().ge(0).all().all()
+    assert history[[*ACCURACIES, *validation]].dropna().le(1).all().all()
+    # probed before the first epoch, every second one, and after the last
+    assert history["probe_covid"].notna().tolist() == [True, False, True, True] and probe.calls == 3
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a" / "history.csv"), history)
+    # an untrained network's loss is near that of guessing
+    assert history.loc[1, "loss"] == pytest.approx(np.log(4) + 16 * np.log(2), rel=0.25)
+
+
+@pytest.mark.parametrize("killed_in", ["epoch 0", "epoch 2", "at the end"])
+def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    expected = run(tmp_path / "whole")
+
+    class Killing(CountingProbe):
+        def measure(self, backbone):
+            row = super().measure(backbone)
+            if self.calls == {"epoch 0": 1, "epoch 2": 2}.get(killed_in):
+                raise Killed
+            return row
+
+    with monkeypatch.context() as patch:
+        if killed_in == "at the end":
+
+            def kill(*_):
+                raise Killed
+
+            patch.setattr(module, "save_file", kill)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", probe=Killing())
+    torch.manual_seed(12345)
+    history = run(tmp_path / "killed")
+    ours, theirs = (load_file(tmp_path / name / "encoder.safetensors") for name in ("killed", "whole"))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+    measured = [c for c in history if c not in ("seconds", "probe_covid", "probe_cap")]
+    pd.testing.assert_frame_equal(history[measured], expected[measured])
+
+
+def test_half_of_epoch_0_is_not_read(tmp_path, monkeypatch):
+    def cut_off(self, path, **_):
+        with open(path, "w") as file:
+            file.write("epoch,validation_permu")
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_csv", cut_off)
+        with pytest.raises(Killed):
+            run(tmp_path / "a", epochs=1)
+    assert run(tmp_path / "a", epochs=1)["epoch"].tolist() == [0, 1]
+
+
+def test_the_encoder_comes_back_whole(tmp_path):
+    probe_on = volumes(3, seed=7)
+    kept = {}
+
+    class Keeping(CountingProbe):
+        def measure(self, backbone):
+            kept["features"] = features(backbone, probe_on)
+            return super().measure(backbone)
+
+    run(tmp_path / "a", epochs=2, probe=Keeping())
+    loaded = features(load_encoder(tmp_path / "a" / "encoder.safetensors", NETWORK), probe_on)
+    np.testing.assert_allclose(loaded, kept["features"], rtol=1e-4, atol=1e-6)
+    assert loaded.shape == (3, 32) and loaded.dtype == np.float32 and (loaded >= 0).all()
+    torch.manual_seed(3)
+    untrained = features(encoder(NETWORK["width"]), probe_on)
+    assert not np.allclose(untrained, loaded)  # it has moved
+
+
+def test_gap_is_in_the_order_of_the_parameters(tmp_path, monkeypatch):
+    seen = []
+    original = module.rubiks_cube.scramble
+
+    def scramble(v, table, gap, masking, generator):
+        seen.append((gap, masking, len(table)))
+        return original(v, table, gap, masking, generator)
+
+    monkeypatch.setattr(module.rubiks_cube, "scramble", scramble)
+    run(tmp_path / "a", epochs=1, masking=False, gap=[3, 2, 1])
+    assert set(seen) == {((1, 2, 3), False, 4)}  # x, y, z became z, y, x
+
+
+def test_without_validation_exams_and_with_the_whole_cube(tmp_path):
+    history = run(tmp_path / "a", epochs=1, validation=0, heads="whole")
+    assert not any(column.startswith("validation") for column in history)
+    assert np.isfinite(history["loss"].iloc[-1])
+
+
+def test_it_learns_the_permutation_of_structured_exams(tmp_path):
+    """Each corner has a brightness of its own; three permutations can then be told apart at once."""
+    corners = torch.linspace(10, 250, 8).reshape(1, 2, 2, 2)
+    data = corners.repeat_interleave(8, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    data = (
+        data.repeat(12, 1, 1, 1)
+        + torch.randint(-5, 5, (12, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    ).to(torch.uint8)
+    settings = PRETEXT | {"permutations": 3, "gap": [0, 0, 0], "learning_rate": 1e-2}
+    history = train_pretext(
+        tmp_path, data[:8], data[8:], masking=False, network=NETWORK, pretext=settings, epochs=20, seed=0,
+        device=CPU, probe=CountingProbe(),
+    )  # fmt: skip
+    assert history["validation_permutation"].iloc[-3:].max() > 0.7
+    assert history["validation_permutation"].iloc[0] < 0.75
+
+
+def features_of(separation: float, n: int = 120, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    target = rng.random(n) < 0.4
+    values = rng.normal(size=(n, 12))
+    values[:, 3] += separation * target
+    return values, target, np.arange(n)
+
+
+def test_probe_of_what_is_there_and_what_is_not():
+    assert probe_auc(*features_of(8.0)) > 0.99
+    noise = [probe_auc(*features_of(0.0, seed=seed)) for seed in range(6)]
+    assert np.mean(noise) == pytest.approx(0.5, abs=0.08)
+    between = probe_auc(*features_of(1.0, n=400))
+    assert 0.68 < between < 0.82  # the normal law says 0.76 for one deviation
+
+
+def test_the_probe_keeps_patients_together():
+    """Features that say who it is, and no more: exams of one patient on both sides would give an AUC of 1."""
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 5)
+    values = rng.normal(size=(40, 60))[patients] + 0.01 * rng.normal(size=(200, 60))
+    target = (rng.random(40) < 0.5)[patients]
+    assert probe_auc(values, target, patients) < 0.75
+    assert probe_auc(values, target, np.arange(200)) > 0.9
+
+
+@pytest.mark.parametrize(
+    "target, patients",
+    [
+        ([True] + [False] * 9, range(10)),  # one positive
+        ([True] * 10, range(10)),  # no negative
+        ([], []),
+        ([True] * 5 + [False] * 5, [0] * 5 + [1, 2, 3, 4, 5]),  # five positives of one patient
+    ],
+)
+def test_the_probe_says_nan_where_there_are_too_few(target, patients):
+    target = np.array(target, dtype=bool)
+    assert np.isnan(
+        probe_auc(np.random.default_rng(0).random((len(target), 4)), target, np.array(list(patients)))
+    )
+
+
+def test_the_probe_takes_as_few_as_two_patients_a_side():
+    target = np.array([True, True, False, False, False])
+    values = np.array([[5.0], [5.1], [0.0], [0.1], [0.2]])
+    assert probe_auc(values, target, np.arange(5)) == 1.0
+
+
+def test_probe_measures_covid_against_all_and_cap_against_the_rest(monkeypatch):
+    findings = np.array(["covid"] * 20 + ["cap"] * 20 + ["non_pneumonia"] * 20)
+    values = np.random.default_rng(1).normal(size=(60, 6))
+    values[:20, 0] += 9
+    monkeypatch.setattr(module, "features", lambda backbone, volumes: values)
+    rows = Probe(torch.zeros(60, 2, 2, 2), findings, np.arange(60)).measure(None)
+    assert set(rows) == {"probe_covid", "probe_cap"}
+    assert rows["probe_covid"] > 0.99 and rows["probe_cap"] < 0.75
+    values[20:40, 1] += 9
+    assert Probe(torch.zeros(60, 2, 2, 2), findings, np.arange(60)).measure(None)["probe_cap"] > 0.99

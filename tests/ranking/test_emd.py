@@ -1,0 +1,249 @@
+"""Earth mover's distances against a linear programme, POT, brute force and the axioms."""
+
+import itertools
+
+import numpy as np
+import ot
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.optimize import linprog
+from scipy.stats import wasserstein_distance
+
+from covid_study.ranking.emd import emd, mean_emd_to_others, pairwise_emd
+
+
+def by_linear_programme(f, g, ground=None):
+    """Eq. 3 and 4 of paper A, written down as they stand: flows f_ij over a matrix |i - j|, or another."""
+    f, g = np.asarray(f, dtype=float), np.asarray(g, dtype=float)
+    d = len(f)
+    moved = min(f.sum(), g.sum())
+    f, g = f / moved, g / moved  # the ratio of eq. 3 does not change, the solver's tolerances mean something
+    cost = np.abs(np.subtract.outer(np.arange(d), np.arange(d))) if ground is None else np.asarray(ground)
+    cost = cost.ravel()
+    from_each = np.kron(np.eye(d), np.ones((1, d)))
+    to_each = np.kron(np.ones((1, d)), np.eye(d))
+    solution = linprog(
+        cost,
+        A_ub=np.vstack([from_each, to_each]),
+        b_ub=np.concatenate([f, np.minimum(g, 1e3)]),
+        A_eq=np.ones((1, d * d)),
+        b_eq=[1.0],
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    assert solution.status == 0, solution.message
+    return solution.fun
+
+
+def by_pot(f, g):
+    """POT's solver on balanced problems: a dummy point, at no distance, takes what need not move."""
+    f, g = np.asarray(f, dtype=float), np.asarray(g, dtype=float)
+    total, moved = max(f.sum(), g.sum()), min(f.sum(), g.sum())
+    d = len(f)
+    cost = np.zeros((d + 1, d + 1))
+    cost[:d, :d] = np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
+    a, b = np.append(f, total - f.sum()), np.append(g, total - g.sum())
+    return ot.emd2(a / a.sum(), b / b.sum(), cost) * total / moved
+
+
+def brute_force(f, g):
+    """Unit masses: every way to send the lighter's units to different units of the heavier."""
+    light, heavy = sorted((np.repeat(np.arange(len(h)), h) for h in (f, g)), key=len)
+    ways = itertools.permutations(heavy, len(light))
+    return min(np.abs(light - np.array(way)).sum() for way in ways) / len(light)
+
+
+def random_pair(rng, d, zeros=0.0, scale=1.0):
+    f, g = rng.gamma(0.5, size=(2, d)) * (rng.random((2, d)) >= zeros)
+    f[rng.integers(d)] += 0.1
+    g[rng.integers(d)] += 0.1
+    return f, g * scale
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_unequal_masses_agree_with_a_linear_programme(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(15):
+        f, g = random_pair(
+            rng, rng.integers(1, 16), rng.choice([0, 0.5, 0.9]), rng.choice([0.1, 0.9, 1, 1.1, 30])
+        )
+        assert emd(f, g) == pytest.approx(by_linear_programme(f, g), abs=1e-9)
+
+
+ADVERSARIAL = {
+    "one bin": ([2.0], [5.0]),
+    "all at one end each": ([1, 0, 0, 0, 0], [0, 0, 0, 0, 3]),
+    "the lighter between two heaps": ([0, 0, 1, 0, 0], [0.3, 0, 0, 0, 0.9]),
+    "zeros at both ends": ([0, 0, 2, 1, 0], [0, 4, 0, 0, 0]),
+    "equal masses": ([1, 2, 3, 4], [4, 3, 2, 1]),
+    "the same": ([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]),
+    "one inside the other": ([1, 0, 2, 1], [1, 5, 2, 3]),
+    "equal but for rounding": ([0.1] * 10, [0.0] * 9 + [1.0]),
+    "ties everywhere": ([1, 0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 0, 1, 0]),
+    "one unit short": ([1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1]),
+    "far apart in mass": ([1e-3, 0, 2e-3, 0], [0, 1e3, 0, 1e3]),
+    "a millionth": ([1.0, 0, 1.0, 0.5], [0, 1e6, 0, 2e6]),
+    "a million times": ([1e6, 0, 0, 5e5], [0, 1, 0, 2]),
+    "one crumb in a heap": ([0, 0, 0, 1], [1e6, 0, 1e-6, 0]),
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_adversarial_pairs_agree_with_a_linear_programme(name):
+    f, g = map(np.array, ADVERSARIAL[name])
+    expected = by_linear_programme(f, g)
+    assert emd(f, g) == pytest.approx(expected, abs=1e-9)
+    assert emd(g, f) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
+def test_masses_that_differ_by_orders_of_magnitude(scale):
+    rng = np.random.default_rng(7)
+    for _ in range(8):
+        f, g = random_pair(rng, 12, zeros=0.6, scale=scale)
+        assert emd(f, g) == pytest.approx(by_linear_programme(f, g), abs=1e-9)
+
+
+def test_float32_features_lose_nothing_but_their_own_digits():
+    f, g = np.random.default_rng(3).random((2, 40)).astype(np.float32)
+    assert emd(f, g) == pytest.approx(by_linear_programme(f.astype(float), g.astype(float)), abs=1e-9)
+    assert pairwise_emd(f[None], g[None]).dtype == np.float64
+
+
+def test_unequal_masses_agree_with_pot_and_its_dummy_point():
+    rng = np.random.default_rng(11)
+    for d in (2, 17, 64, 150):
+        for scale in (0.5, 3.0):
+            f, g = random_pair(rng, d, zeros=0.3, scale=scale)
+            assert emd(f, g) == pytest.approx(by_pot(f, g), abs=1e-9)
+
+
+def test_512_bins_agree_with_pot():
+    f, g = np.random.default_rng(12).gamma(1.0, size=(2, 512)) * [[1.0], [1.7]]
+    assert emd(f, g) == pytest.approx(by_pot(f, g), rel=1e-9)
+
+
+def test_equal_masses_agree_with_pot_and_scipy_on_a_line():
+    rng = np.random.default_rng(5)
+    for d in (1, 2, 33, 512):
+        f, g = random_pair(rng, d)
+        g *= f.sum() / g.sum()
+        bins = np.arange(d, dtype=float)
+        expected = ot.emd2_1d(bins, bins, f / f.sum(), g / g.sum(), metric="minkowski", p=1.0)
+        assert expected == pytest.approx(ot.wasserstein_1d(bins, bins, f / f.sum(), g / g.sum(), p=1))
+        assert expected == pytest.approx(wasserstein_distance(bins, bins, f, g), abs=1e-9)
+        assert emd(f, g) == pytest.approx(expected, abs=1e-9)
+        assert emd(f, 9 * g, mass="normalised") == pytest.approx(expected, abs=1e-9)
+
+
+def test_huge_d_with_few_masses_agrees_with_the_problem_of_those_masses():
+    d, rng = 200_000, np.random.default_rng(2)
+    places = np.sort(rng.choice(d, 9, replace=False))
+    f, g = np.zeros((2, d))
+    f[places[::2]], g[places[1::2]] = [0.5, 1, 2, 0.25, 1], [3, 0.1, 4, 2]
+    a, b = f[places[::2]], g[places[1::2]]
+    cost = np.abs(np.subtract.outer(places[::2], places[1::2])).astype(float)
+    padded = np.vstack([cost, np.zeros(4)])  # the heavier's surplus goes to a dummy
+    moved = a.sum()
+    expected = ot.emd2(np.append(a, b.sum() - moved) / b.sum(), b / b.sum(), padded) * b.sum() / moved
+    assert emd(f, g) == pytest.approx(expected, rel=1e-10)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(1, 6).flatmap(lambda d: st.tuples(*[st.lists(st.integers(0, 2), min_size=d, max_size=d)] * 2))
+)
+def test_whole_units_agree_with_brute_force(pair):
+    f, g = pair
+    if min(sum(f), sum(g)) == 0 or max(sum(f), sum(g)) > 7:
+        return
+    assert emd(f, g) == pytest.approx(brute_force(f, g), abs=1e-12)
+
+
+masses = arrays(float, 7, elements=st.floats(0, 1e3, allow_subnormal=False)).filter(lambda h: h.sum() > 1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(masses, masses, masses, st.sampled_from(["partial", "normalised"]), st.floats(1e-6, 1e6))
+def test_axioms(f, g, h, mass, factor):
+    fg = emd(f, g, mass)
+    assert emd(f, f, mass) == pytest.approx(0, abs=1e-9)
+    assert fg == pytest.approx(emd(g, f, mass), abs=1e-9)
+    assert -1e-12 <= fg <= 6 + 1e-9  # nothing travels farther than the line is long
+    assert emd(factor * f, factor * g, mass) == pytest.approx(fg, abs=1e-9)
+    assert emd(f[::-1], g[::-1], mass) == pytest.approx(fg, abs=1e-9)
+    assert emd(np.pad(f, (3, 5)), np.pad(g, (3, 5)), mass) == pytest.approx(fg, abs=1e-9)
+    if mass == "normalised":
+        assert fg <= emd(f, h, mass) + emd(h, g, mass) + 1e-9
+        assert emd(factor * f, g, mass) == pytest.approx(fg, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(masses, masses)
+def test_more_to_choose_from_never_costs_more(f, g):
+    """The lighter histogram, moving into a heavier one that only grows, finds its way at most as dear."""
+    g = g + f.sum() / 7  # f is the lighter from here on
+    assert emd(f, g + 1.0) <= emd(f, g) + 1e-9
+
+
+def test_partial_needs_no_triangle_inequality_and_normalising_changes_it():
+    a, everything, b = np.eye(5)[0], np.ones(5), np.eye(5)[4]
+    assert emd(a, b) == 4 and emd(a, everything) == emd(everything, b) == 0
+    assert emd(a, everything, mass="normalised") == pytest.approx(2)
+
+
+def test_pairwise_is_emd_for_every_pair():
+    rng = np.random.default_rng(8)
+    F, G = rng.random((4, 9)), 2 * rng.random((5, 9))
+    for mass in ("partial", "normalised"):
+        expected = [[emd(f, g, mass) for g in G] for f in F]
+        np.testing.assert_allclose(pairwise_emd(F, G, mass), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("mass", ["partial", "normalised"])
+@pytest.mark.parametrize("n", [2, 3, 40])
+def test_mean_to_others_is_the_matrix_without_its_diagonal(mass, n):
+    F = np.random.default_rng(n).gamma(0.7, size=(n, 11))
+    F[-1] = F[0]  # a tie in every coordinate
+    matrix = pairwise_emd(F, F, mass)
+    expected = [np.delete(matrix[i], i).mean() for i in range(n)]
+    np.testing.assert_allclose(mean_emd_to_others(F, mass), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "bad, named",
+    [
+        ([[1, 1], [0, 0]], "row 1 of F is empty"),
+        ([[1, 1], [1, 1], [3, -1]], "row 2 of F holds a negative"),
+        ([[np.nan, 1], [1, 1]], "row 0 of F holds a value that is not finite"),
+        ([[1, 1], [np.inf, 1]], "row 1 of F holds a value that is not finite"),
+        ([[1, 1], [1, 1], [1, 1, 1]], "row 2 of F has 3 bins, row 0 has 2"),
+        ([["a", "b"]], "no number"),
+        ([[]], "must be a table"),
+        ([[[1.0]]], "must be a table"),
+    ],
+)
+def test_errors_name_the_row(bad, named):
+    with pytest.raises(ValueError, match=named):
+        pairwise_emd(bad, [[1, 1]])
+    with pytest.raises(ValueError, match=named):
+        mean_emd_to_others(bad)
+
+
+def test_errors_name_the_second_table_too():
+    with pytest.raises(ValueError, match="row 0 of G is empty"):
+        emd([1, 2], [0, 0])
+    with pytest.raises(ValueError, match="3 bins, those of G 2"):
+        emd([1, 2, 3], [1, 2])
+    with pytest.raises(ValueError, match="'normalized'"):
+        emd([1], [1], mass="normalized")
+    with pytest.raises(ValueError, match="at least two"):
+        mean_emd_to_others([[1, 2]])
+
+
+def test_a_heap_ten_billion_times_heavier_eats_no_digits():
+    light, heap = np.array([0.1, 0.7, 0, 0, 0.2]), np.array([0, 0, 1e10, 0, 0])
+    expected = (0.1 * 2 + 0.7 * 1 + 0.2 * 2) / 1.0
+    assert emd(light, heap) == pytest.approx(expected, abs=1e-12)
+    assert emd(np.append(light, light), np.append(heap, heap)) == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,213 @@
+"""The store: no exam computed twice, nothing half-written taken as done, bad exams left out or stopping the run."""
+
+import errno
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from covid_study.ct import to_volume
+from covid_study.ct.volume import Volume
+from covid_study.errors import CohortError, ExamError, StudyError
+from covid_study.samples import store
+
+SHAPE, SPACING = (12, 10, 8), (4, 4, 5)
+IDS = ["covid-b", "covid-a", "cap-a", "non-a", "non-b"]
+
+
+class Killed(BaseException):
+    pass
+
+
+def volume_of(exam_id):
+    """Two lungs in a body, their density told by the exam's place in IDS."""
+    hu = np.full((24, 40, 48), -1000, np.int16)
+    hu[:, 3:37, 3:45] = 40
+    hu[3:21, 8:32, 7:21] = hu[3:21, 8:32, 27:41] = -850 + 20 * IDS.index(exam_id)
+    return Volume(hu, (8.0, 6.0, 6.0), {"kvp": 120.0, "manufacturer": "ACME"})
+
+
+def load(row):
+    return volume_of(row.exam_id), None
+
+
+def load_with_a_bad_one(row):
+    if row.exam_id in ("non-a", "covid-a"):
+        raise ExamError(row.exam_id, f"{row.path}: 11 of 12 slices are there", "restore the missing file")
+    return load(row)
+
+
+def load_with_no_positive(row):
+    if row.exam_id.startswith("covid"):
+        raise ExamError(row.exam_id, "no file", "restore it")
+    return load(row)
+
+
+def load_with_a_full_disk(row):
+    if row.exam_id == "covid-b":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return load(row)
+
+
+def load_and_die(row):
+    if row.exam_id == "covid-b":
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load(row)
+
+
+@pytest.fixture
+def exams():
+    findings = ["covid", "covid", "cap", "non_pneumonia", "non_pneumonia"]
+    return pd.DataFrame(
+        {"exam_id": IDS, "patient_id": IDS, "path": [f"/ct/{i}" for i in IDS], "finding": findings}
+    )
+
+
+def build(exams, folder, load=load, workers=1, **how):
+    folder.mkdir(parents=True, exist_ok=True)
+    store.build_store(
+        exams, folder, shape=SHAPE, working_spacing_mm=SPACING, load=load, workers=workers, **how
+    )
+    return store.VolumeStore(folder)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The exams that are really preprocessed, in this process."""
+    seen, original = [], to_volume.preprocess
+
+    def count(*args, **kwargs):
+        seen.append(args[4])
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(to_volume, "preprocess", count)
+    return seen
+
+
+def test_store_holds_what_preprocessing_makes(exams, tmp_path):
+    kept = build(exams, tmp_path / "s")
+    for exam_id in IDS:
+        volume = volume_of(exam_id)
+        expected = to_volume.preprocess(volume.hu, volume.spacing_mm, SHAPE, SPACING)
+        np.testing.assert_array_equal(kept.load([exam_id])[0], expected.image)
+        np.testing.assert_allclose(kept.histograms.loc[exam_id], expected.histogram)
+        row = kept.table.set_index("exam_id").loc[exam_id]
+        assert row["mean_hu"] == pytest.approx(expected.facts["mean_hu"])
+        assert (row["kvp"], row["spacing_z_mm"], row["spacing_xy_mm"]) == (120, 8, 6)
+    assert kept.load(["non-b", "covid-a"]).shape == (2, 8, 10, 12)
+    assert kept.left_out.empty and list(kept.left_out) == ["exam_id", "path", "problem", "remedy"]
+
+
+def test_one_worker_and_two_make_the_same(exams, tmp_path):
+    one, two = build(exams, tmp_path / "1"), build(exams, tmp_path / "2", workers=2)
+    np.testing.assert_array_equal(one.load(IDS), two.load(IDS))
+    pd.testing.assert_frame_equal(one.table, two.table)
+    pd.testing.assert_frame_equal(one.histograms, two.histograms)
+
+
+def test_order_of_the_rows_does_not_matter(exams, tmp_path):
+    one, two = build(exams, tmp_path / "1"), build(exams[::-1], tmp_path / "2")
+    pd.testing.assert_frame_equal(one.table, two.table)
+    np.testing.assert_array_equal(one.load(IDS), two.load(IDS))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4])
+def test_killed_it_goes_on_and_computes_nothing_twice(exams, tmp_path, counted, monkeypatch, after):
+    original = store.write_atomically
+
+    def write(path, how):
+        if len(list(path.parent.glob("*.json"))) == after:
+            raise Killed  # the chunk is there, its facts are not
+        original(path, how)
+
+    monkeypatch.setattr(store, "write_atomically", write)
+    with pytest.raises(Killed):
+        build(exams, tmp_path / "s")
+    monkeypatch.setattr(store, "write_atomically", original)
+    half = (tmp_path / "s" / "volumes.zarr").rglob("c/*/0/0/0")
+    for chunk in sorted(half, key=lambda path: path.stat().st_mtime_ns)[-1:]:
+        chunk.write_bytes(chunk.read_bytes()[:20])  # as if killed while it was written
+    before = list(counted)
+    assert len(before) == after + 1
+    kept = build(exams, tmp_path / "s")
+    assert sorted(counted[len(before) :] + before[:after]) == sorted(IDS)
+    np.testing.assert_array_equal(kept.load(IDS), build(exams, tmp_path / "whole").load(IDS))
+
+
+def test_bad_exams_are_left_out_and_listed(exams, tmp_path):
+    kept = build(exams, tmp_path / "s", load_with_a_bad_one)
+    assert sorted(kept.table["exam_id"]) == ["cap-a", "covid-b", "non-b"]
+    assert kept.left_out.to_dict("records") == [
+        {
+            "exam_id": exam_id,
+            "path": f"/ct/{exam_id}",
+            "problem": f"/ct/{exam_id}: 11 of 12 slices are there",
+            "remedy": "restore the missing file",
+        }
+        for exam_id in ("covid-a", "non-a")
+    ]
+    np.testing.assert_array_equal(kept.load(["non-b"]), build(exams, tmp_path / "whole").load(["non-b"]))
+    assert list(kept.histograms.index) == list(kept.table["exam_id"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_exam_stops_the_run_where_it_is_told_to(exams, tmp_path, workers):
+    with pytest.raises(ExamError, match="exam (covid|non)-a: .*11 of 12 slices.*What to do: restore"):
+        build(exams, tmp_path / "s", load_with_a_bad_one, workers, on_bad_exam="stop")
+    assert not (tmp_path / "s" / "exams.parquet").exists()
+
+
+def test_an_exam_that_was_mended_is_tried_again_and_the_others_are_not(exams, tmp_path, counted):
+    with pytest.raises(CohortError, match="no positive exam could be used.*exam covid-a: no file"):
+        build(exams, tmp_path / "s", load_with_no_positive)
+    assert sorted(counted) == ["cap-a", "non-a", "non-b"]
+    build(exams, tmp_path / "s")
+    assert sorted(counted) == sorted(IDS)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_told_and_loses_nothing(exams, tmp_path, workers):
+    with pytest.raises(StudyError, match="disk is full.*call again"):
+        build(exams, tmp_path / "s", load_with_a_full_disk, workers)
+    assert len(build(exams, tmp_path / "s").table) == 5
+
+
+def test_a_worker_that_dies_is_told(exams, tmp_path):
+    with pytest.raises(StudyError, match="died.*memory.*study.workers"):
+        build(exams, tmp_path / "s", load_and_die, workers=2)
+    assert len(build(exams, tmp_path / "s").table) == 5
+
+
+def test_the_truth_of_a_phantom_exam_is_measured(tmp_path):
+    how = {"seed": 0, "matrix": 64, "thickness_mm": (8, 10)}
+    row = SimpleNamespace(exam_id="covid-0002-a", path="phantom", Index=0)
+    volume, truth = store.load_exam(row, how)
+    assert truth["lungs"].shape == volume.hu.shape
+    (tmp_path / "facts").mkdir()
+    import zarr
+
+    zarr.create_array(
+        tmp_path / "volumes.zarr", shape=(1, *SHAPE[::-1]), chunks=(1, *SHAPE[::-1]), dtype="uint8"
+    )
+    store._one(row, tmp_path, SHAPE, SPACING, lambda _: (volume, truth), "stop")
+    facts = json.loads((tmp_path / "facts" / "0.json").read_text())
+    assert facts["dice"] > 0.9 and 0 < facts["lesion_share"] < 1
+
+
+def test_one_mended_exam_computes_one(exams, tmp_path, counted):
+    """Another store, because the cohort, a file or on_bad_exam changed, takes what is still true from the one before."""
+    keys = {exam_id: f"key of {exam_id}" for exam_id in IDS}
+    build(exams, tmp_path / ".partial-one", load_with_a_bad_one, keys=keys)
+    assert sorted(counted) == ["cap-a", "covid-b", "non-b"]
+    counted.clear()
+    keys["cap-a"] = "another file"
+    kept = build(exams[::-1].iloc[:4], tmp_path / "two", keys=keys)
+    assert sorted(counted) == ["cap-a", "covid-a", "non-a"]  # covid-b is no part of it, non-b was copied
+    whole = build(exams[::-1].iloc[:4], tmp_path / "other" / "whole")
+    np.testing.assert_array_equal(kept.load(IDS[1:]), whole.load(IDS[1:]))
+    pd.testing.assert_frame_equal(kept.table, whole.table)

@@ -1,0 +1,185 @@
+"""The scores of slices: scikit-learn's and imbalanced-learn's, intervals over patients, patients instead of slices."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.metrics import geometric_mean_score
+from sklearn import metrics as sk
+
+from covid_study.errors import StudyError
+from covid_study.scores import binary, slices as slice_metrics
+
+CLASSES = ("covid", "cap", "non_pneumonia")
+
+
+def predictions(patients=30, slices=6, skill=1.5, seed=0, classes=CLASSES):
+    """Slices of patients; slices of one patient resemble each other."""
+    rng, rows = np.random.default_rng(seed), []
+    for i in range(patients):
+        finding = i % len(classes)
+        own = rng.normal(size=len(classes))
+        for j in range(slices):
+            logits = own + rng.normal(size=len(classes)) + skill * (np.arange(len(classes)) == finding)
+            p = np.exp(logits) / np.exp(logits).sum()
+            rows.append((f"s{i}_{j}", f"e{i}", f"p{i}", classes[finding], "test", *p))
+    columns = ["slice_id", "exam_id", "patient_id", "finding", "split"]
+    return pd.DataFrame(rows, columns=[*columns, *(f"p_{c}" for c in classes)])
+
+
+@pytest.mark.parametrize("classes", [CLASSES, ("covid", "non_covid")])
+def test_scores_are_scikit_learns(classes):
+    table = predictions(classes=classes)
+    found = slice_metrics.point_scores(table)
+    p = table[[f"p_{c}" for c in classes]].to_numpy()
+    told = np.array(classes)[p.argmax(1)]
+    y, called = table["finding"] == "covid", told == "covid"
+    assert found["acc"] == pytest.approx(sk.accuracy_score(table["finding"], told))
+    assert found["f1"] == pytest.approx(sk.f1_score(y, called))
+    assert found["sen"] == pytest.approx(sk.recall_score(y, called))
+    assert found["spe"] == pytest.approx(sk.recall_score(~y, ~called))
+    assert found["pre"] == pytest.approx(sk.precision_score(y, called))
+    assert found["auc"] == pytest.approx(sk.roc_auc_score(y, table["p_covid"]))
+    assert found["gmean"] == pytest.approx(np.sqrt(found["sen"] * found["spe"]))
+    assert 0.3 < found["acc"] < 0.95 and found["sen"] != found["spe"]
+
+
+def test_gmean_is_imbalanced_learns():
+    table = predictions(skill=0.7, seed=3)
+    told = np.array(CLASSES)[table[[f"p_{c}" for c in CLASSES]].to_numpy().argmax(1)]
+    expected = geometric_mean_score(table["finding"] == "covid", told == "covid")
+    assert slice_metrics.point_scores(table)["gmean"] == pytest.approx(expected)
+
+
+def test_the_order_of_the_columns_does_not_matter():
+    table = predictions()
+    turned = table[[*table.columns[:5], "p_non_pneumonia", "p_covid", "p_cap"]]
+    pd.testing.assert_series_equal(slice_metrics.point_scores(table), slice_metrics.point_scores(turned))
+
+
+def test_weights_count_slices_that_often():
+    table = predictions(patients=9, slices=3)
+    called = slice_metrics.read(table)
+    weights = np.random.default_rng(1).integers(0, 4, (5, len(table)))
+    found = slice_metrics.weighted(called.y, called.p, weights.astype(float))
+    for i, row in enumerate(weights):
+        repeated = slice_metrics.point_scores(table.loc[table.index.repeat(row)].reset_index(drop=True))
+        assert [found[m][i] for m in slice_metrics.SCORES] == pytest.approx(repeated.tolist(), nan_ok=True)
+
+
+def test_two_classes_agree_with_the_bootstrap_of_paper_a():
+    """Two classes: argmax is a threshold of 0.5, and the same draw gives the same intervals."""
+    table = predictions(classes=("covid", "non_covid"), skill=1.0)
+    ours = slice_metrics.intervals(table, n=300, seed=5)
+    theirs = binary.bootstrap_intervals(
+        (table["finding"] == "covid").astype(int), table["p_covid"], table["patient_id"], n=300, seed=5
+    )
+    for mine, other in {"sen": "recall", "pre": "precision", "f1": "f1", "auc": "auc"}.items():
+        expected = theirs.loc[other, ["value", "low", "high"]].astype(float).tolist()
+        assert ours.loc[mine, ["value", "low", "high"]].astype(float).tolist() == pytest.approx(expected)
+
+
+def test_intervals_are_over_patients_not_slices():
+    """Slices of one patient are alike: were they independent, the interval would be far narrower."""
+    table = predictions(patients=30, slices=20)
+    honest = slice_metrics.intervals(table, n=400)
+    naive = slice_metrics.intervals(table.assign(patient_id=table["slice_id"]), n=400)
+    width = lambda t: t.loc["acc", "high"] - t.loc["acc", "low"]  # noqa: E731
+    assert width(honest) > 2 * width(naive)
+    assert (honest["low"] <= honest["value"]).all() and (honest["value"] <= honest["high"]).all()
+
+
+def test_intervals_cover_what_other_patients_give():
+    """Of 40 cohorts from the same source about 95 % of the intervals hold the score of a huge one."""
+    truth = slice_metrics.point_scores(predictions(patients=6000, slices=2, seed=99))["sen"]
+    tables = [slice_metrics.intervals(predictions(60, 2, seed=i), n=200).loc["sen"] for i in range(40)]
+    assert sum(t["low"] <= truth <= t["high"] for t in tables) >= 33
+
+
+def test_a_patient_is_the_mean_of_its_slices():
+    table = predictions(patients=9, slices=5)
+    found = slice_metrics.by_patient(table).set_index("patient_id")
+    for patient, rows in table.groupby("patient_id"):
+        assert found.loc[patient, "p_covid"] == pytest.approx(rows["p_covid"].mean())
+        assert found.loc[patient, "slices"] == 5 and found.loc[patient, "finding"] == rows["finding"].iloc[0]
+    both = pd.concat([table, table[:1].assign(finding="cap")])
+    assert len(slice_metrics.by_patient(both)) == 10
+
+
+def test_a_run_is_scored_on_its_test_slices_by_slice_and_by_patient():
+    table = predictions(skill=1.0)
+    training = predictions(skill=9.0, seed=8).assign(split="train")
+    found = slice_metrics.run_scores(pd.concat([table, training]), bootstrap=50).set_index("metric")
+    assert found.loc["acc", "value"] == slice_metrics.point_scores(table)["acc"]
+    assert (
+        found.loc["acc_patient", "value"]
+        == slice_metrics.point_scores(slice_metrics.by_patient(table))["acc"]
+    )
+    assert found.loc["auc_patient", "value"] > found.loc["auc", "value"]
+    assert len(found) == 2 * len(slice_metrics.SCORES)
+
+
+@pytest.mark.parametrize(
+    "rows, undefined, word",
+    [
+        ("finding != 'covid'", {"f1", "gmean", "sen", "auc"}, "class is missing"),
+        ("finding == 'covid'", {"gmean", "spe", "auc"}, "class is missing"),
+        ("p_covid < 0.2", {"pre"}, "nothing is called COVID-19"),
+    ],
+)
+def test_what_is_not_defined_is_nan_and_said(rows, undefined, word):
+    found = slice_metrics.intervals(predictions(patients=60, skill=1.0).query(rows), n=50)
+    assert set(found.index[found["value"].isna()]) >= undefined
+    assert found.loc[list(undefined), "note"].str.contains(word).all() and pd.notna(found.loc["acc", "value"])
+    if "pre" in undefined:
+        assert (
+            found.loc[["f1", "sen", "gmean"], "value"].tolist() == [0, 0, 0]
+            and found.loc["spe", "value"] == 1
+        )
+
+
+def test_one_patient_of_a_class_gives_no_interval():
+    table = predictions(patients=12)
+    found = slice_metrics.intervals(table[~table["patient_id"].isin(["p3", "p6", "p9"])], n=50)
+    assert found[["low", "high"]].isna().all(axis=None) and found["value"].notna().all()
+    assert (
+        found.loc["acc", "note"].startswith("no interval") and "the fewer are 1" in found.loc["acc", "note"]
+    )
+
+
+def test_no_slices_give_no_scores():
+    found = slice_metrics.intervals(predictions()[:0])
+    assert found["value"].isna().all() and set(found["note"]) == {"no slices"}
+
+
+def test_repeats_become_mean_and_deviation():
+    scored = {
+        ("ce", "slices", seed): slice_metrics.run_scores(predictions(seed=seed), bootstrap=50)
+        for seed in range(3)
+    }
+    found = slice_metrics.over_repeats(scored).set_index("metric")
+    accs = [t.set_index("metric").loc["acc", "value"] for t in scored.values()]
+    assert found.loc["acc", "mean"] == pytest.approx(np.mean(accs))
+    assert found.loc["acc", "sd"] == pytest.approx(np.std(accs, ddof=1)) and found.loc["acc", "seeds"] == 3
+    assert found["high"].max() <= 1 and found["low"].min() >= 0
+
+
+def test_only_scores_are_kept_between_0_and_1():
+    scored = pd.DataFrame(
+        {"metric": ["acc", "hours"], "value": [0.99, 3.0], "low": [0.9, 2.0], "high": [1.0, 5.0]}
+    )
+    lower = scored.assign(value=scored["value"] - [0.3, 1])
+    found = slice_metrics.over_repeats({("a", "b", 0): scored, ("a", "b", 1): lower}).set_index("metric")
+    assert found.loc["acc", "high"] == 1 and found.loc["hours", "high"] > 3
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        (lambda t: t.drop(columns="p_covid"), "p_covid"),
+        (lambda t: t.assign(finding="tuberculosis"), "tuberculosis"),
+        (lambda t: t.assign(p_cap=[np.nan, *t["p_cap"][1:]]), "s0_0"),
+    ],
+)
+def test_unusable_predictions_are_refused(change, word):
+    with pytest.raises(StudyError, match=word):
+        slice_metrics.read(change(predictions()))

@@ -1,0 +1,313 @@
+"""The runner, on small projects with notebooks of its own; two kernels are started in all (`ran`)."""
+
+import json
+import re
+import shutil
+
+import nbformat
+import pytest
+from filelock import FileLock
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from covid_study import paths
+from covid_study.errors import ParameterError, StudyError
+from covid_study.params import profiles
+from covid_study.runtime import closure
+from covid_study.study import dependencies, execute, pages, reproduce
+
+PARAMETERS = new_code_cell("study = {}", metadata={"tags": ["parameters"]})
+
+
+def write_notebook(root, stem, *cells):
+    cells = [new_markdown_cell(f"# Title of {stem}"), PARAMETERS, *cells]
+    nbformat.write(new_notebook(cells=cells), root / "notebooks" / f"{stem}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    root = tmp_path_factory.mktemp("project")
+    for folder in ("notebooks", "params"):
+        (root / folder).mkdir()
+    shutil.copy(paths.root() / "params" / "demo.yaml", root / "params" / "toy.yaml")
+    write_notebook(
+        root,
+        "01_good",
+        new_markdown_cell("An equation, $f_k - g_k$, and\n\n$$\\sum_k |x_k| \\tag{3}$$"),
+        new_code_cell(
+            "import os, matplotlib.pyplot as plt, pandas as pd\n"
+            "from covid_study.report import say as reports\n"
+            "from covid_study.runtime.progress import progress\n"
+            "for epoch in progress(range(3), 'training'): pass\n"
+            "figure, axes = plt.subplots(); axes.plot([1, 2])\n"
+            "reports.headline(f\"F1 is 0.5 in {study['name']} & on {os.path.basename(os.getcwd())}\", figure)\n"
+            "exams = pd.DataFrame({'exam_id': ['a'], 'patient_id': ['p'], 'finding': ['covid'], 'split': ['test']})\n"
+            "reports.cohort(exams)\n"
+            "reports.left_out(pd.DataFrame([{'exam_id': 'P9', 'problem': 'no lungs', 'remedy': 'look at it'}]))"
+        ),
+    )
+    write_notebook(
+        root,
+        "02_bad",
+        new_code_cell(
+            "from covid_study.errors import ExamError\nraise ExamError('P001', 'a slice is missing', 'restore it')"
+        ),
+    )
+    write_notebook(root, "03_after", new_code_cell("1 + 1"))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch):
+    stems = ("00_guide", "01_good", "02_bad", "03_after")
+    monkeypatch.setattr(profiles, "NOTEBOOKS", dict.fromkeys(stems, profiles.ReadingGuide))
+
+
+@pytest.fixture(scope="module")
+def ran(project):
+    """The project after its first run: 01 done, 02 failed, 03 not run."""
+    with pytest.MonkeyPatch.context() as patch:
+        stems = ("01_good", "02_bad", "03_after")
+        patch.setattr(profiles, "NOTEBOOKS", dict.fromkeys(stems, profiles.ReadingGuide))
+        patch.setenv("JUPYTER_PATH", "")
+        patch.setenv("PYTHONPATH", "")
+        assert reproduce.reproduce(reproduce.plan("toy", root=project)) is False
+    return project
+
+
+def statuses(root, **options):
+    return {n.stem: n.status() for n in reproduce.plan("toy", root=root, **options).notebooks}
+
+
+def test_run_stops_at_the_failure_and_goes_on_with_nothing_else(ran):
+    assert statuses(ran) == {"01_good": "done", "02_bad": "failed", "03_after": "not-run"}
+    folder = ran / "build" / "toy" / "notebooks"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "01_good.ipynb",
+        "01_good.json",
+        "02_bad.failed.ipynb",
+        "02_bad.json",
+    ]
+    record = json.loads((folder / "02_bad.json").read_text())
+    assert record["error"] == "exam P001: a slice is missing. What to do: restore it."
+
+
+def test_parameters_reach_the_notebook_and_it_runs_in_the_root(ran):
+    text = (ran / "build" / "toy" / "notebooks" / "01_good.ipynb").read_text()
+    assert f"F1 is 0.5 in toy & on {ran.name}" in text
+    assert "training 3/3, took 0:00" in text
+
+
+def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
+    folder = ran / "reports" / "toy"
+    for page in folder.glob("*.html"):
+        assert pages.outside_references(page.read_text()) == [], page
+    good = (folder / "01_good.html").read_text()
+    assert good.count("<math") == 2 and "$" not in re.sub(
+        r"<details.*?</details>|<style.*?</style>", "", good, flags=re.S
+    )
+    assert '<a href="02_bad.html">Title of 02_bad →</a>' in good
+    assert (
+        "This notebook failed; what stands below its error was not run. exam P001"
+        in (folder / "02_bad.html").read_text()
+    )
+    assert "has not been run yet" in (folder / "03_after.html").read_text()
+
+
+def test_index_shows_what_notebooks_said_and_which_failed(ran):
+    index = (ran / "reports" / "toy" / "index.html").read_text()
+    for text in (
+        "F1 is 0.5 in toy &amp;",
+        "data:image/png;base64,",
+        "1 exam, 1 patient",
+        "P9",
+        "no lungs",
+        "not run yet",
+    ):
+        assert text in index
+    assert "exam P001: a slice is missing" in index
+    assert "1 of 3 notebooks are up to date" in index
+
+
+def test_processes_are_asked_for_as_the_executor_is(project):
+    def planned(**asked):
+        return reproduce.plan("toy", root=project, **asked).profile["study"]["processes"]
+
+    assert planned() == 1 and planned(processes=2) == 2
+    with pytest.raises(ParameterError, match="study.processes.*EXECUTOR, here dask"):
+        planned(processes=2, executor="dask")
+    with pytest.raises(ParameterError, match="study.processes.*greater than or equal to 1"):
+        planned(processes=0)
+
+
+def test_images_are_a_matter_of_the_notebooks_of_slices_alone(project, tmp_path, monkeypatch):
+    monkeypatch.setitem(profiles.NOTEBOOKS, "03_after", profiles.SliceNotebook)
+    (tmp_path / "covid").mkdir()
+    (tmp_path / "covid" / "1.png").write_bytes(b"1")
+    run = reproduce.plan("toy", images=str(tmp_path), root=project)
+    assert run.profile["slices"]["images"] == run.images == str(tmp_path.resolve())
+    with_images = {n.stem: n.parts for n in run.notebooks}
+    (tmp_path / "covid" / "1.png").write_bytes(b"12")
+    changed = {n.stem: n.parts for n in reproduce.plan("toy", images=str(tmp_path), root=project).notebooks}
+    assert changed["01_good"] == with_images["01_good"]
+    assert changed["03_after"].pop("the images") != with_images["03_after"].pop("the images")
+    assert changed["03_after"] == with_images["03_after"]
+    with pytest.raises(StudyError, match="DATA=nowhere: there is no such file or folder"):
+        reproduce.plan("toy", images="nowhere", root=project)
+
+
+def test_a_second_call_does_nothing_and_starts_nothing(ran, monkeypatch, capsys):
+    monkeypatch.setattr(execute, "execute", lambda *a: pytest.fail("a notebook was run"))
+    assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01") is True
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
+    assert reproduce.plan("toy", root=ran, device="cuda").notebooks[0].changes() == ["its parameters"]
+    monkeypatch.setattr(dependencies, "notebook_key", lambda content: "edited")
+    run = reproduce.plan("toy", root=ran)
+    assert run.notebooks[0].status() == "stale"
+    monkeypatch.setattr(
+        execute, "execute", lambda *a: pytest.fail("only 03 was asked for, and it is stopped")
+    )
+    monkeypatch.setattr(execute, "check_parameters", lambda *a: (_ for _ in ()).throw(StudyError("stop")))
+    with pytest.raises(StudyError, match="stop"):
+        reproduce.reproduce(run, "03")
+    page = ran / "reports" / "toy" / "01_good.html"
+    assert "Out of date: changed since it ran: the notebook." in page.read_text()
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        profiles, "NOTEBOOKS", dict.fromkeys(("01_good", "02_bad", "03_after"), profiles.ReadingGuide)
+    )
+    assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01_good")
+    assert "Out of date" not in page.read_text()
+
+
+def test_a_half_written_record_or_a_lost_page_is_no_result(ran, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(ran, copy)
+    (copy / "reports" / "toy" / "01_good.html").unlink()
+    (copy / "build" / "toy" / "notebooks" / "02_bad.json").write_text('{"status": "do')
+    assert statuses(copy) == {"01_good": "stale", "02_bad": "not-run", "03_after": "not-run"}
+
+
+def test_two_runs_in_one_folder_do_not_collide(project, tmp_path):
+    run = reproduce.plan("toy", root=project, name="locked")
+    run.build.mkdir(parents=True)
+    with (
+        FileLock(run.build / ".lock"),
+        pytest.raises(StudyError, match="another run is working in build/locked"),
+    ):
+        reproduce.reproduce(run)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"profile": "toi"}, "did you mean 'toy'"),
+        ({"profile": "toy", "exams": "/nowhere"}, "EXAMS=/nowhere: there is no such file"),
+        ({"profile": "toy", "name": "../up"}, "letters, digits"),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_runs(project, options, message):
+    with pytest.raises(StudyError, match=message):
+        reproduce.plan(root=project, **options)
+
+
+def test_choosing_notebooks(project):
+    notebooks = reproduce.plan("toy", root=project).notebooks
+    assert [n.stem for n in reproduce.choose(notebooks, "03, 01_good")] == ["01_good", "03_after"]
+    with pytest.raises(StudyError, match="no notebook is called '7'. There are: 01_good"):
+        reproduce.choose(notebooks, "7")
+
+
+def test_parameters_that_a_notebook_would_ignore_are_an_error():
+    content = new_notebook(cells=[PARAMETERS])
+    execute.check_parameters("01_good", content, {"study": {}})
+    with pytest.raises(ParameterError, match="would ignore cohort: its parameters cell sets study"):
+        execute.check_parameters("01_good", content, {"study": {}, "cohort": {}})
+    with pytest.raises(ParameterError, match="0 cells tagged 'parameters'"):
+        execute.check_parameters("01_good", new_notebook(), {})
+
+
+def test_command_line_reports_errors_in_one_message(capsys):
+    assert reproduce.main(["--profile", "no-such-profile"]) == 1
+    captured = capsys.readouterr()
+    assert "there is no profile 'no-such-profile'" in captured.err and "Traceback" not in captured.err
+
+
+def test_a_kernel_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StudyError, match="no Jupyter kernel 'nowhere'. Known kernels: .*python3"):
+        execute.prepare_kernel(tmp_path, "nowhere")
+
+
+def test_exams_key_sees_every_change(tmp_path):
+    folder = tmp_path / "covid" / "P1"
+    folder.mkdir(parents=True)
+    (folder / "1.dcm").write_bytes(b"1")
+    first = dependencies.exams_key(str(tmp_path))
+    assert first == dependencies.exams_key(str(tmp_path))
+    (folder / "2.dcm").write_bytes(b"2")
+    second = dependencies.exams_key(str(tmp_path))
+    (tmp_path / "exams.csv").write_text("exam_id,path\nP1,covid/P1\n")
+    third = dependencies.exams_key(str(tmp_path / "exams.csv"))
+    (folder / "2.dcm").write_bytes(b"22")
+    assert len({first, second, third, dependencies.exams_key(str(tmp_path / "exams.csv"))}) == 4
+    assert dependencies.exams_key(None) == "synthetic"
+
+
+def test_code_key_sees_figures_but_not_the_runner(tmp_path, monkeypatch):
+    package = tmp_path / "covid_study"
+    package.mkdir()
+    (package / "figures.py").write_text('"""Doc."""\nfrom covid_study import study\n')
+    (package / "study.py").write_text("x = 1\n")
+    monkeypatch.setattr(closure, "PACKAGE", package)
+
+    def key():
+        closure.parsed.cache_clear()
+        return dependencies.code_key({"figures"})
+
+    try:
+        first = key()
+        (package / "figures.py").write_text('"""Other doc."""\nfrom covid_study import study  # comment\n')
+        assert key() == first
+        (package / "study.py").write_text("x = 2\n")
+        assert key() == first
+        (package / "figures.py").write_text("from covid_study import study\ny = 1\n")
+        assert key() != first
+        (package / "figures.py").write_text("def (:\n")
+        with pytest.raises(StudyError, match="figures.py, line 1"):
+            key()
+    finally:
+        closure.parsed.cache_clear()
+
+
+def test_display_line_tells_where_a_notebook_is(tmp_path):
+    display = execute.Display("[1/6] 01_x", tmp_path / "live.json", last_time=130)
+    display.cell, display.cells = 5, 12
+    (tmp_path / "live.json").write_text(
+        json.dumps({"desc": "training", "done": 12, "total": 40, "left": 31.2})
+    )
+    assert display.line() == "[1/6] 01_x: cell 5 of 12, training 12/40 (0:31 left), 0:00 of about 2:10"
+
+
+def test_an_edit_of_a_figure_runs_its_own_notebook_again_and_none_after_it(ran, tmp_path, monkeypatch):
+    """On a copy of the real package: `01_good` draws, `02_bad` comes after it."""
+    package = shutil.copytree(closure.PACKAGE, tmp_path / "covid_study")
+    monkeypatch.setattr(closure, "PACKAGE", package)
+    project = shutil.copytree(ran, tmp_path / "project")
+    draws = new_code_cell("from covid_study.figures import charts\nfrom covid_study.scores import binary")
+    write_notebook(project, "01_good", draws)
+
+    def keys():
+        closure.parsed.cache_clear()
+        return {n.stem: n.parts for n in reproduce.plan("toy", root=project).notebooks}
+
+    def edit(module):
+        before, file = keys(), closure.file_of(module)
+        file.write_text(file.read_text() + "\nEDITED = 1\n")
+        after = keys()
+        return {stem for stem in after if after[stem] != before[stem]}
+
+    assert edit("figures.charts") == {"01_good"}
+    assert edit("scores.binary") >= {"01_good", "02_bad", "03_after"}
+    closure.parsed.cache_clear()

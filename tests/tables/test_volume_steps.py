@@ -1,0 +1,138 @@
+"""The data's way on a cohort of a few small exams: each step computed once, and only what changed computed anew."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_study import parameters
+
+from covid_study.errors import CohortError, ParameterError, StudyError
+from covid_study.pretext import train
+from covid_study.ranking import order_free, rank
+from covid_study.samples import cohorts, store
+from covid_study.tables import ablation, volume_steps
+from covid_study.training import run
+
+
+@pytest.fixture
+def nothing_is_computed(monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("computed again")
+
+    for module, name in (
+        (store.preprocess, "preprocess"),
+        (run, "fit"),
+        (train, "fit"),
+        (volume_steps, "Rankings"),
+        (volume_steps, "encoder_features"),
+    ):
+        monkeypatch.setattr(module, name, fail)
+
+
+def test_volumes_are_the_cohorts(p, v):
+    cohort = cohorts.cohort(p).set_index("exam_id")
+    assert sorted(v.table.index) == sorted(cohort.index)
+    pd.testing.assert_series_equal(v.table["split"].sort_index(), cohort["split"].sort_index())
+    assert v.data.shape == (len(cohort), 8, 24, 32)
+    assert len(volume_steps.ids(v, "train", True)) == 3 and len(volume_steps.ids(v, "train", False)) == 7
+    assert set(volume_steps.ids(v, "test")) == set(cohort.index[cohort["split"] == "test"])
+    exam = volume_steps.ids(v, "test")[-1]
+    np.testing.assert_array_equal(v.of([exam])[0].numpy(), cohorts.store(p).load([exam])[0])
+
+
+def test_ranking_is_that_of_its_soft_labels(p, v):
+    found = volume_steps.ranked(p, v, "hu_histogram")
+    histograms = cohorts.store(p).histograms
+    positives, negatives = volume_steps.ids(v, "train", True), volume_steps.ids(v, "train", False)
+    expected = rank.soft_labels(histograms.loc[positives], histograms.loc[negatives])
+    np.testing.assert_allclose(found.soft_labels.loc[negatives, positives], expected)
+    pd.testing.assert_frame_equal(found.ranking, rank.rank_negatives(expected), check_names=False)
+    assert found.pretext is None and found.seconds >= 0
+    with_network = volume_steps.ranked(p, v)
+    assert with_network.pretext.is_dir()
+    assert with_network.features.shape == (10, 32)  # 512 at width 1/16
+    assert with_network.seconds >= volume_steps.pretext_seconds(with_network.pretext)
+
+
+def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch):
+    """With the same features, the finished blocks, and by any executor: here on a local Dask cluster."""
+    expected = volume_steps.ranked(p, v, "hu_histogram")
+    on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
+    histograms = cohorts.store(p).histograms
+    with monkeypatch.context() as patch:
+        patch.setattr(order_free, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            volume_steps.rank_archive(on_dask, v, tmp_path, lambda exams: histograms.loc[exams].to_numpy())
+    blocks = list((tmp_path / "blocks").rglob("*.npz"))
+    assert len(blocks) == 1 and not (tmp_path / "ranking.parquet").exists()
+    before = blocks[0].stat().st_mtime_ns
+    volume_steps.rank_archive(on_dask, v, tmp_path, lambda exams: pytest.fail("features were computed again"))
+    assert not (tmp_path / "blocks").exists() and before < (tmp_path / "ranking.parquet").stat().st_mtime_ns
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "ranking.parquet"), expected.ranking)
+
+
+@pytest.mark.parametrize("variant", ["channels", "positives", "both"])
+def test_the_archive_is_ranked_without_an_order_where_that_is_asked_for(p, v, variant):
+    free = p.model_copy(update={"ranking": p.ranking.model_copy(update={"order_free": variant})})
+    found, listed = (volume_steps.ranked(q, v, "hu_histogram") for q in (free, p))
+    near, far = (found.features.loc[e] for e in (found.soft_labels.columns, found.ranking.index))
+    rankings = order_free.Rankings(near.iloc[::-1], far.iloc[::-1])  # a line in a mirror is the same line
+    tracks = ["difficulty", "diversity"]
+    expected = rankings.without(variant).loc[found.ranking.index, tracks]
+    pd.testing.assert_frame_equal(found.ranking[tracks], expected, check_names=False)
+    assert not np.allclose(found.ranking[tracks], listed.ranking[tracks])
+
+
+def test_selection_is_a_share_of_the_archive(p, v):
+    ranked = volume_steps.ranked(p, v).ranking
+    chosen = volume_steps.selection(p, ranked, "long_tail", 0.6, seed=0)
+    assert len(chosen) == 4 and set(chosen) <= set(ranked.index)
+    assert volume_steps.selection(p, ranked, "long_tail", 0.6, seed=0) == chosen
+    with pytest.raises(CohortError, match="a selection of 14 negatives was asked for, the archive holds 7"):
+        volume_steps.selection(p, ranked, "top", 2.0, seed=0)
+
+
+def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
+    again = volume_steps.volumes(p)
+    assert again.key == v.key
+    runs = ablation.ranking_ablation(p, again)
+    assert ablation.train_all(p, again, runs) == table3[1]
+
+
+def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):
+    exams = cohorts.cohort(p).sample(frac=1, random_state=0)
+    moved = exams.assign(split=exams["split"].map({"train": "test", "test": "train"}).fillna("validation"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohorts.phantom, "cohort", lambda *_: moved)
+        other = volume_steps.volumes(p)
+    assert other.key == v.key
+    assert set(volume_steps.ids(other, "train")) == set(volume_steps.ids(v, "test"))
+
+
+def test_other_preprocessing_makes_another_store(p, v, root):
+    other = parameters(root, preprocessing={"shape": [24, 24, 8], "working_spacing_mm": [4.0, 4.0, 10.0]})
+    assert volume_steps.volumes(other).key != v.key
+    assert volume_steps.volumes(p).key == v.key
+
+
+def test_a_test_split_without_a_class_is_told(p, root):
+    table = volume_steps.volumes(p).table
+    with pytest.raises(CohortError, match="the test split holds no positive exam.*What to do"):
+        volume_steps._check_splits(
+            table[(table["split"] != "test") | (table["finding"] != "covid")],
+            pd.DataFrame(columns=["exam_id", "problem"]),
+            p.cohort.classes,
+        )
+    left_out = pd.DataFrame([{"exam_id": "P7", "problem": "a slice is missing"}])
+    with pytest.raises(CohortError, match="train split.*\n- exam P7 was left out: a slice is missing"):
+        volume_steps._check_splits(table[table["finding"] != "covid"], left_out, p.cohort.classes)
+
+
+def test_wrong_device_and_wrong_path_are_told(root):
+    with pytest.raises(ParameterError, match="study.device.*DEVICE is auto, cpu.*'gpu7'"):
+        parameters(root, study={"device": "gpu7"})
+    with pytest.raises(ParameterError, match="device 'cuda:99'.*DEVICE=auto"):
+        volume_steps.volumes(parameters(root, study={"device": "cuda:99", "name": "tiny"}))
+    wrong = parameters(root)
+    wrong = wrong.model_copy(update={"cohort": wrong.cohort.model_copy(update={"exams": "/no/such/exams"})})
+    with pytest.raises(StudyError, match="/no/such/exams"):
+        volume_steps.volumes(wrong)

@@ -1,0 +1,361 @@
+"""The training loop: resuming, augmentation, learning, and what it does with a loss that explodes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from covid_study.errors import ParameterError
+from covid_study.networks.resnet3d import Classifier, encoder
+from covid_study.runtime.device import find_device
+from covid_study.training import loop
+from covid_study.training.loop import (
+    augment,
+    classifier_loss,
+    counted_flops,
+    fit,
+    in_batches,
+    to_input,
+    training_flops,
+)
+
+CPU = torch.device("cpu")
+SHAPE = (16, 24, 32)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    """A checkpoint after each epoch, however short."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+
+def small_model(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return Classifier(encoder(0.0625), 32)
+
+
+def problem(n: int = 10, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exams of noise, the positives brighter in one corner: easy, and separable."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 2
+    volumes = torch.randint(0, 100, (n, *SHAPE), generator=generator)
+    volumes[labels == 1, :8] += 120
+    return volumes.to(torch.uint8), labels
+
+
+def train(folder, model, *, after_epoch=None, epochs=4, n=10, **settings) -> pd.DataFrame:
+    volumes, labels = problem(n)
+    settings = {"batch_size": 4, "learning_rate": 3e-3, "seed": 5, "device": CPU} | settings
+    loss = classifier_loss(volumes, labels, (0.9, 1.1), flips=True)
+    return fit(model, n, loss, epochs=epochs, folder=folder, after_epoch=after_epoch, **settings)
+
+
+def measures(epoch, model):
+    """What a caller may report: also a number from numpy, and evaluation mode left on."""
+    model.eval()
+    return {
+        "norm": np.float64(sum(float(p.detach().abs().sum()) for p in model.parameters())),
+        "twice": 2 * epoch,
+    }
+
+
+@pytest.mark.parametrize("killed_in", [1, 3, 4])
+def test_killed_and_resumed_is_bit_for_bit_the_uninterrupted_run(tmp_path, killed_in, every_epoch):
+    whole, reference = tmp_path / "whole", small_model()
+    whole.mkdir()
+    expected = train(whole, reference, after_epoch=measures)
+
+    def kill(epoch, model):
+        if epoch == killed_in:
+            raise Killed
+        return measures(epoch, model)
+
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    with pytest.raises(Killed):
+        train(folder, small_model(), after_epoch=kill)
+    torch.manual_seed(999)  # another process: nothing of the global generator is left
+    torch.rand(17)
+    resumed, epochs_seen = small_model(), []
+
+    def count(epoch, model):
+        epochs_seen.append(epoch)
+        return measures(epoch, model)
+
+    history = train(folder, resumed, after_epoch=count)
+    assert epochs_seen == list(range(killed_in, 5))  # whole epochs are not trained again
+    for (name, ours), theirs in zip(
+        resumed.state_dict().items(), reference.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs), name
+    pd.testing.assert_frame_equal(
+        history.drop(columns="seconds"), expected.drop(columns="seconds"), check_exact=True
+    )
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "pause, kept", [(0.0, [1, 2, 3, 4, 5]), (25.0, [3, 5]), (15.0, [2, 4, 5]), (1000.0, [5])]
+)
+def test_a_checkpoint_is_written_when_the_last_is_old_enough_and_after_the_last_epoch(
+    tmp_path, monkeypatch, pause, kept
+):
+    """An epoch takes ten seconds of a clock that only `after_epoch` moves."""
+    now, written = [0.0], []
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", pause)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0])
+    write = loop.write_atomically
+
+    def noted(path, fill):
+        write(path, fill)
+        written.append(len(torch.load(path, weights_only=True)["history"]))
+
+    def tick(epoch, model):
+        now[0] += 10
+        return {}
+
+    monkeypatch.setattr(loop, "write_atomically", noted)
+    train(tmp_path, small_model(), epochs=5, after_epoch=tick)
+    assert written == kept
+
+
+def test_a_finished_run_asked_again_trains_nothing(tmp_path):
+    first, second = small_model(), small_model(1)
+    history = train(tmp_path, first, epochs=2)
+    again = train(tmp_path, second, epochs=2, after_epoch=lambda *_: pytest.fail("trained again"))
+    pd.testing.assert_frame_equal(again, history, check_exact=True)
+    for ours, theirs in zip(second.state_dict().values(), first.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_checkpoint_cut_off_while_it_was_written_is_not_read(tmp_path):
+    expected, model = small_model(), small_model()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    train(tmp_path / "a", expected, epochs=2)
+    (tmp_path / "b" / ".checkpoint.pt.4711.tmp").write_bytes(b"half of it")
+    train(tmp_path / "b", model, epochs=2)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected.parameters(), strict=True))
+
+
+def test_the_seed_decides(tmp_path):
+    losses = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        losses.append(train(tmp_path / name, small_model(), epochs=2, seed=seed)["loss"].tolist())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_every_exam_is_seen_once_an_epoch_in_a_new_order(tmp_path):
+    orders = []
+
+    def loss_of(model, index, generator):
+        orders.append(index.tolist())
+        return model(torch.ones(len(index), 1)).sum(), {}
+
+    fit(
+        nn.Linear(1, 1),
+        7,
+        loss_of,
+        epochs=3,
+        batch_size=3,
+        learning_rate=1e-3,
+        seed=0,
+        device=CPU,
+        folder=tmp_path,
+    )
+    assert [len(batch) for batch in orders] == [3, 4] * 3  # the lone seventh joins the batch before it
+    epochs = [orders[i] + orders[i + 1] for i in (0, 2, 4)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+@pytest.mark.parametrize("n, batch_size", [(9, 4), (9, 8), (5, 2)])
+def test_a_lone_exam_at_the_end_of_an_epoch_does_not_stop_it(tmp_path, n, batch_size):
+    """Batch normalisation needs two values a channel; at 16 x 24 x 32 the last layer has one voxel."""
+    history = train(tmp_path, small_model(), epochs=1, n=n, batch_size=batch_size)
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_exams(tmp_path):
+    values = torch.arange(10.0)
+
+    def loss_of(model, index, generator):
+        return values[index].mean() + 0 * model.weight.sum(), {"value": float(values[index].mean())}
+
+    history = fit(
+        nn.Linear(1, 1),
+        10,
+        loss_of,
+        epochs=1,
+        batch_size=4,
+        learning_rate=1e-3,
+        seed=0,
+        device=CPU,
+        folder=tmp_path,
+    )
+    assert history.loc[0, ["loss", "value"]].tolist() == pytest.approx([4.5, 4.5])
+
+
+def test_adam_follows_the_cosine_to_zero(tmp_path):
+    """A constant gradient: Adam moves by the learning rate at each step, so the way is the sum of the cosine's rates."""
+    model, epochs, steps = nn.Linear(1, 1, bias=False), 5, 3
+    start = float(model.weight.detach())
+
+    def loss_of(model, index, generator):
+        return model.weight.sum(), {}
+
+    fit(
+        model, 6, loss_of, epochs=epochs, batch_size=2, learning_rate=0.1, seed=0, device=CPU, folder=tmp_path
+    )
+    rates = 0.05 * (1 + np.cos(np.pi * np.arange(epochs * steps) / (epochs * steps)))
+    assert start - float(model.weight.detach()) == pytest.approx(rates.sum(), rel=1e-4)
+
+
+def test_it_learns_what_can_be_learnt(tmp_path):
+    volumes, labels = problem(16)
+    model = small_model()
+    loss = classifier_loss(volumes, labels, (0.9, 1.1), flips=True)
+    history = fit(
+        model, 16, loss, epochs=12, batch_size=8, learning_rate=1e-2, seed=0, device=CPU, folder=tmp_path
+    )
+    unseen, truth = problem(16, seed=99)
+    assert history["loss"].iloc[-1] < 0.2 * history["loss"].iloc[0]
+    assert (in_batches(model, unseen).argmax(1) == truth.numpy()).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path, value, every_epoch):
+    def loss_of(model, index, generator):
+        poison = value if len(calls) >= 2 else 0.0
+        calls.append(1)
+        return model(torch.ones(len(index), 1)).sum() + poison, {}
+
+    calls = []
+    with pytest.raises(
+        FloatingPointError, match=r"toy: the loss is (nan|inf) in epoch 3; lower the learning rate"
+    ):
+        fit(
+            nn.Linear(1, 1), 4, loss_of, epochs=5, batch_size=4, learning_rate=1e-3, seed=0, device=CPU,
+            folder=tmp_path, title="toy",
+        )  # fmt: skip
+    assert len(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["history"]) == 2
+
+
+def test_bf16_trains(tmp_path):
+    history = train(tmp_path, small_model(), epochs=1, precision="bf16")
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_stored_volumes_become_inputs():
+    volumes = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    inputs = to_input(volumes)
+    assert inputs.shape == (1, 1, 1, 1, 3) and inputs.dtype == torch.float32
+    torch.testing.assert_close(inputs.ravel(), torch.tensor([0, 0.2, 1]))
+    assert volumes.ravel().tolist() == [0, 51, 255]
+
+
+def test_augmentation_scales_by_the_range_and_flips_two_axes():
+    n = 400
+    base = torch.rand(1, 1, 3, 4, 5, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.05
+    inputs = base.repeat(n, 1, 1, 1, 1)
+    out = augment(inputs, (0.9, 1.1), True, torch.Generator().manual_seed(0))
+    assert torch.equal(inputs, base.repeat(n, 1, 1, 1, 1))  # what is stored stays
+    versions = {(y, x): base.flip([a for a, on in ((3, y), (4, x)) if on]) for y in (0, 1) for x in (0, 1)}
+    factors, counts = [], dict.fromkeys(versions, 0)
+    for exam in out:
+        ratios = {key: exam / version[0] for key, version in versions.items()}
+        key = min(ratios, key=lambda k: float(ratios[k].std()))
+        assert float(ratios[key].std()) < 1e-5  # one factor for the whole exam, head to foot as it was
+        factors.append(float(ratios[key].mean()))
+        counts[key] += 1
+    assert 0.9 <= min(factors) < 0.905 and 1.095 < max(factors) <= 1.1 + 1e-6
+    assert np.mean(factors) == pytest.approx(1.0, abs=4 * 0.2 / np.sqrt(12 * n))
+    assert all(abs(count - n / 4) < 4 * np.sqrt(n * 3 / 16) for count in counts.values())
+
+
+def test_augmentation_stays_within_the_window_and_can_be_turned_off():
+    inputs = torch.rand(8, 1, 2, 3, 4)
+    assert augment(torch.ones(50, 1, 2, 2, 2), (0.9, 1.5), True, torch.Generator().manual_seed(0)).max() == 1
+    still = augment(inputs, (1.0, 1.0), False, torch.Generator().manual_seed(0))
+    assert torch.equal(still, inputs)
+
+
+def test_augmentation_follows_its_generator():
+    inputs = torch.rand(6, 1, 4, 4, 4)
+    one, same, other = (
+        augment(inputs, (0.9, 1.1), True, torch.Generator().manual_seed(s)) for s in (1, 1, 2)
+    )
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_classifier_loss_is_the_cross_entropy_of_those_exams():
+    volumes, labels = problem(6)
+    model = small_model().eval()
+    index = torch.tensor([4, 1, 3])
+    loss, logged = classifier_loss(volumes, labels, (1.0, 1.0), False)(model, index, torch.Generator())
+    logits = model(volumes[index].unsqueeze(1) / 255)
+    expected = -F.log_softmax(logits, 1)[torch.arange(3), labels[index]].mean()
+    torch.testing.assert_close(loss, expected)
+    assert logged == {}
+
+
+def test_in_batches_is_the_same_for_every_batch_size_and_leaves_the_model_alone():
+    volumes, _ = problem(7)
+    model = small_model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    one, all_at_once = in_batches(model, volumes, batch_size=1), in_batches(model, volumes, batch_size=16)
+    assert one.shape == (7, 2) and one.dtype == np.float32
+    np.testing.assert_allclose(one, all_at_once, atol=1e-5)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert len(in_batches(model, volumes[:0])) == 0
+
+
+def test_a_device_that_is_not_there():
+    assert find_device("cpu") == CPU
+    assert find_device("auto").type in {"cpu", "cuda", "mps"}
+    with pytest.raises(ParameterError, match="device 'meow'.*DEVICE=cpu"):
+        find_device("meow")
+    if not torch.cuda.is_available():
+        with pytest.raises(ParameterError, match="device 'cuda'.*DEVICE=auto"):
+            find_device("cuda")
+
+
+def test_flops_of_a_step_by_the_closed_form():
+    conv, head = nn.Conv3d(1, 4, 3, padding=1, bias=False), nn.Linear(4, 2)
+    model = nn.Sequential(conv, nn.AdaptiveAvgPool3d(1), nn.Flatten(), head)
+    forward_conv, forward_head = 2 * 27 * 4 * (16 * 24 * 32), 2 * 4 * 2
+    # backward: the weights of both, and the input of the head; nobody asks for the gradient of the volume
+    expected = 2 * forward_conv + 3 * forward_head
+    assert training_flops(model, torch.zeros(1, *SHAPE, dtype=torch.uint8)) == expected
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_an_epoch_may_draw_exams_again(tmp_path):
+    seen = []
+
+    def loss_of(model, index, generator):
+        seen.extend(index.tolist())
+        return model.head.weight.sum(), {}
+
+    fit(small_model(), 3, loss_of, epochs=2, batch_size=2, learning_rate=1e-3, seed=0, device=CPU, folder=tmp_path,
+        order_of=lambda generator: torch.tensor([7, 7, 1]))  # fmt: skip
+    assert seen == [7, 7, 1, 7, 7, 1]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_flops_of_a_grouped_convolution(groups):
+    """Forward, and a backward pass for the weight and for the inputs, which are another convolution's: 3 times forward."""
+    first, second = torch.nn.Conv2d(1, 8, 1), torch.nn.Conv2d(8, 8, 3, padding=1, groups=groups)
+    model = torch.nn.Sequential(first, second)
+    pixels = 6 * 7
+    expected = (
+        2 * pixels * 8 * 2 + 3 * 2 * pixels * 8 * (8 // groups) * 9
+    )  # the first has no gradient of its inputs
+    assert counted_flops(model, lambda: model(torch.zeros(1, 1, 6, 7)).sum()) == expected

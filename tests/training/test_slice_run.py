@@ -1,0 +1,155 @@
+"""One classifier of slices from its configuration to its predictions (paper B, Algorithm 1)."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_study import parameters
+
+from covid_study.cohort.findings import outputs
+from covid_study.losses.imbalance import SelfAdaptiveAuxiliaryLoss
+from covid_study.samples import slice_store
+from covid_study.tables import slice_steps
+from covid_study.training import loop, slice_run, sweep
+from covid_study.training.loop import in_batches
+from covid_study.training.slice_run import Final, load
+
+
+@pytest.fixture(scope="module")
+def q(root):
+    small = {"size": 32, "exams": None, "per_exam": 2}
+    return parameters(root, slices=small, slice_network={"weights": "none"}, slice_training={"epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def s(q):
+    return slice_store.slices(q)
+
+
+@pytest.fixture(scope="module")
+def runs(q, s):
+    return {"ce": slice_steps.run(q, s, 0), "dsn_saal": slice_steps.dsn_saal(q, s, 0)}
+
+
+@pytest.fixture(scope="module")
+def folders(runs, s, tmp_path_factory):
+    return sweep.sweep(runs, s, tmp_path_factory.mktemp("runs"))
+
+
+def test_what_a_run_leaves(folders, runs, s):
+    for name, folder in folders.items():
+        table = pd.read_parquet(folder / "predictions.parquet").set_index("slice_id")
+        assert list(table.index) == list(runs[name].test_slices)
+        p = table[[f"p_{c}" for c in runs[name].classes]]
+        np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_array_equal(table["probability"], table["p_covid"])
+        assert (table["label"] == (s.table.loc[table.index, "finding"] == "covid")).all()
+        timing = json.loads((folder / "timing.json").read_text())
+        assert timing["exams_seen"] == 2 * len(runs[name].training_slices) and timing["flops"] > 0
+        assert not (folder / "checkpoint.pt").exists()
+
+
+def test_the_loaded_network_says_what_was_predicted(folders, runs, s):
+    for name, folder in folders.items():
+        run = runs[name]
+        logits = torch.from_numpy(in_batches(Final(load(run, folder)), s.of(run.test_slices)))
+        at = outputs(run.classes).index("covid")
+        known = pd.read_parquet(folder / "predictions.parquet")["probability"]
+        np.testing.assert_allclose(logits.softmax(1)[:, at], known, atol=1e-5)
+
+
+def test_alpha_and_the_betas_are_trained_and_written_down(folders):
+    history = pd.read_csv(folders["dsn_saal"] / "history.csv")
+    factors = ["alpha", *(f"beta_{i}" for i in range(1, 7))]
+    assert ((history[factors] > 0) & (history[factors] < 1)).all(axis=None)
+    assert (history[factors].diff().iloc[1:] != 0).all(axis=None)
+    assert "alpha" not in pd.read_csv(folders["ce"] / "history.csv")
+
+
+def test_decay_leaves_alpha_and_beta_alone(q, s, tmp_path, monkeypatch):
+    """With no gradient on them, weight decay alone would pull both raw values towards 0."""
+    loss = SelfAdaptiveAuxiliaryLoss([5, 5, 5], 1)
+    start = [loss.raw_alpha.item(), *loss.raw_betas.tolist()]
+    model = slice_run.SliceClassifier(torch.nn.Linear(4, 3), loss)
+
+    def loss_of(model, index, generator):
+        return sum(
+            x.sum() for x in model(torch.ones(len(index), 4))
+        ) + 0 * loss.raw_alpha + 0 * loss.raw_betas.sum(), {}
+
+    known = {"epochs": 3, "batch_size": 4, "learning_rate": 0.1, "seed": 0, "device": torch.device("cpu")}
+    loop.fit(model, 8, loss_of, folder=tmp_path, optimiser="sgd", weight_decay=0.5, **known)
+    assert [loss.raw_alpha.item(), *loss.raw_betas.tolist()] == start
+    assert model.network.weight.abs().max() < 100
+
+
+def test_a_killed_run_goes_on_with_the_same_numbers(runs, folders, s, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    factors, calls = slice_run._factors, []
+
+    def killed(epoch, model):
+        calls.append(epoch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return factors(epoch, model)
+
+    monkeypatch.setattr(slice_run, "_factors", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs["dsn_saal"].train(s, tmp_path)
+    monkeypatch.setattr(slice_run, "_factors", factors)
+    resumed = pd.read_csv(runs["dsn_saal"].train(s, tmp_path) / "history.csv")
+    whole = pd.read_csv(folders["dsn_saal"] / "history.csv")
+    pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"), rtol=1e-4)
+
+
+def test_the_key_holds_the_weights_content_and_not_what_was_spent(runs, tmp_path):
+    from dataclasses import replace
+
+    from covid_study.networks.weights import Weights
+
+    run = runs["ce"]
+    here, there = (Weights("x", tmp_path / place, "abc", "") for place in ("a", "b"))
+    folder = replace(run, weights=here).folder(tmp_path)
+    assert folder == replace(run, weights=there, before=9.0, exams_before=3).folder(tmp_path)
+    assert folder != run.folder(tmp_path)
+
+
+def test_augmented_slices_are_changed_and_the_plain_ones_are_not(s):
+    data, labels = s.data[:4], torch.tensor([0, 1, 0, 1])
+    seen = []
+
+    class Keeps(torch.nn.Module):
+        def forward(self, inputs):
+            seen.append(inputs)
+            return [torch.zeros(len(inputs), 2, requires_grad=True)]
+
+        loss = staticmethod(lambda logits, labels: logits[0].sum())
+
+    index, generator = torch.arange(4), torch.Generator().manual_seed(0)
+    for augment in (False, True, True):
+        slice_run.slices_loss(data, labels, augment)(Keeps(), index, generator)
+    plain, first, second = seen
+    torch.testing.assert_close(plain, data[:, None].float() / 255)
+    assert first.shape == plain.shape and first.min() >= 0 and first.max() <= 1
+    assert not torch.equal(first, plain) and not torch.equal(first, second)
+
+
+def test_a_run_that_augments_is_another_run(runs, tmp_path):
+    run = runs["ce"]
+    other = replace(run, training=run.training | {"augment": True})
+    assert run.folder(tmp_path) != other.folder(tmp_path)
+
+
+def test_a_network_that_learnt_from_mirrored_slices_is_asked_about_both(runs, folders, s):
+    run, network = runs["ce"], load(runs["ce"], folders["ce"])
+    both = replace(run, training=run.training | {"augment": True})
+    asked = s.of(run.test_slices)
+    p = [torch.from_numpy(in_batches(Final(network), view)).softmax(1) for view in (asked, asked.flip(2))]
+    at = outputs(run.classes).index("covid")
+    said = slice_run._predict(network, both, s)["probability"]
+    np.testing.assert_allclose(said, (p[0][:, at] + p[1][:, at]) / 2, atol=1e-6)
+    plain = slice_run._predict(network, run, s)["probability"]
+    np.testing.assert_allclose(plain, p[0][:, at], atol=1e-6)

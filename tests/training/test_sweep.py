@@ -1,0 +1,170 @@
+"""Sweeps: each configuration once, the plan before, failures told and kept apart, the same on a cluster, a kill survived."""
+
+# ruff: noqa: F811  (fixtures of another file)
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from covid_study.errors import StudyError
+from covid_study.training import run as experiments
+from covid_study.training.run import timing
+from covid_study.training.sweep import plan_sentence, plan_table, planned, sweep
+from tests.training.test_run import run, trainings, volumes  # noqa: F401
+
+
+def seeds(run, *numbers):
+    return {f"seed {n}": dataclasses.replace(run, seed=n) for n in numbers}
+
+
+def test_a_sweep_trains_each_configuration_once(tmp_path, run, volumes, trainings):
+    runs = {
+        "III random": run,
+        "V random": dataclasses.replace(run, negatives=run.negatives[::-1]),
+        "seed 1": dataclasses.replace(run, seed=1),
+    }
+    assert plan_sentence(planned(runs, tmp_path)) == "3 runs: 0 there, 2 to compute, time not known yet"
+    folders = sweep(runs, volumes, tmp_path)
+    assert list(folders) == list(runs)
+    assert folders["III random"] == folders["V random"] != folders["seed 1"]
+    assert trainings == ["III random", "seed 1"]
+    assert sweep(runs, volumes, tmp_path) == folders and len(trainings) == 2
+    assert plan_sentence(planned(runs, tmp_path)) == "3 runs: 3 there, 0 to compute"
+
+
+def test_the_plan_says_what_is_there_and_estimates_the_rest(tmp_path, run, volumes):
+    runs = seeds(run, 0, 1) | {"again": dataclasses.replace(run, seed=1)}
+    runs["oversampled"] = dataclasses.replace(
+        run, negatives=run.negatives[:1], online={"strategy": "oversampling"}
+    )
+    runs["other network"] = dataclasses.replace(run, network=run.network | {"width": 0.125})
+    before = planned(runs, tmp_path)
+    assert before["seconds"].drop("again").isna().all() and (before["state"] == "to compute").sum() == 4
+    folder = sweep({"seed 0": run}, volumes, tmp_path)["seed 0"]
+    plan = planned(runs, tmp_path)
+    assert plan["state"].tolist() == ["there", "to compute", "same as seed 1", "to compute", "to compute"]
+    took = timing(folder)["train_seconds"]
+    assert plan.loc["seed 0", "seconds"] == took
+    assert plan.loc["seed 1", "seconds"] == pytest.approx(took)  # as many exams, the same network
+    assert plan.loc["again", "seconds"] == 0 and pd.isna(plan.loc["other network", "seconds"])
+    assert plan["exams_seen"].tolist() == [6, 6, 6, 6, 6]
+    html = plan_table(plan).data
+    assert "seed 0" in html and "same as seed 1" in html and "not known yet" in html
+    known = plan.drop(index="other network")
+    assert plan_sentence(known).startswith("4 runs: 1 there, 2 to compute, about ")
+    result = sweep({"oversampled": runs["oversampled"]}, volumes, tmp_path)["oversampled"]
+    assert timing(result)["exams_seen"] == plan.loc["oversampled", "exams_seen"]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, FloatingPointError, ValueError, OSError, StudyError])
+def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(
+    tmp_path,
+    run,
+    volumes,
+    monkeypatch,
+    kind,
+):
+    original = experiments.fit
+
+    def fit(*args, seed, **kwargs):
+        if seed == 1:
+            raise kind("it broke")
+        return original(*args, seed=seed, **kwargs)
+
+    runs = seeds(run, 0, 1, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiments, "fit", fit)
+        with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*seed 1:\nTraceback.*in fit.*it broke"):
+            sweep(runs, volumes, tmp_path)
+    assert [r.folder(tmp_path).is_dir() for r in runs.values()] == [True, False, True]
+    assert set(sweep(runs, volumes, tmp_path)) == set(runs)  # nothing but the failed one is left to do
+
+
+def test_a_run_has_several_processes_or_a_cluster(tmp_path, run, volumes):
+    with pytest.raises(ValueError, match="by several processes here, or as a whole on a cluster"):
+        sweep({"a": run}, volumes, tmp_path, "dask", processes=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_processes_reach_the_training(tmp_path, run, volumes, monkeypatch):
+    seen = []
+
+    def spread(function, folder, run, volumes, title, *, processes, device):
+        seen.append((processes, device.type, len(volumes.data), title))
+        function(folder, run, volumes, title)
+
+    monkeypatch.setattr(experiments, "spread", spread)
+    sweep({"a": run}, volumes, tmp_path, processes=3)
+    needed = {*run.positives, *run.negatives, *run.validation, *run.test}  # and no other exam of the cohort
+    assert seen == [(3, "cpu", len(needed), "a")] and len(needed) < len(volumes.data)
+
+
+def test_a_person_who_interrupts_is_obeyed(tmp_path, run, volumes, monkeypatch):
+    def fit(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        sweep({"a": run}, volumes, tmp_path)
+
+
+def test_a_cluster_trains_the_same_and_tells_what_fails(tmp_path, run, volumes):
+    runs = seeds(run, 0, 1)
+    runs["no such exam"] = dataclasses.replace(run, test=("covid-99",))
+    with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*no such exam:\nTraceback.*'covid-99'"):
+        sweep(runs, volumes, tmp_path / "dask", "dask")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a worker has: other threads take sums in another order
+    here = sweep(seeds(run, 0, 1), volumes, tmp_path / "here")
+    torch.set_num_threads(threads)
+    there = sweep(seeds(run, 0, 1), volumes, tmp_path / "dask")
+    for name in here:
+        assert here[name].name == there[name].name
+        a, b = (pd.read_parquet(folder[name] / "predictions.parquet") for folder in (here, there))
+        pd.testing.assert_frame_equal(a, b)
+
+
+KILLED = """
+import sys
+import dataclasses
+from pathlib import Path
+from tests.training.test_run import a_run, noise
+from covid_study.training.sweep import plan_sentence, planned, sweep
+
+if __name__ == "__main__":
+    one = dataclasses.replace(a_run(), training=a_run().training | {"epochs": 6})
+    runs = {f"seed {n}": dataclasses.replace(one, seed=n) for n in range(6)}
+    print(plan_sentence(planned(runs, Path(sys.argv[1]))))
+    sweep(runs, noise(), Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
+    script, folder = tmp_path / "sweep.py", tmp_path / "runs"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    command = [sys.executable, str(script), str(folder)]
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while len(there := sorted(folder.glob("run-*"))) < 2:
+        assert first.poll() is None and time.monotonic() < until, "the sweep ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    there = {f.name: f.stat().st_mtime_ns for f in sorted(folder.glob("run-*"))}
+    assert 2 <= len(there) < 6
+    second = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert f"6 runs: {len(there)} there, {6 - len(there)} to compute, about" in second.stdout
+    after = {f.name: f.stat().st_mtime_ns for f in folder.glob("run-*")}
+    assert there.items() <= after.items() and len(after) == 6
+    weights = [load_file(f / "weights.safetensors")["head.weight"] for f in sorted(folder.glob("run-*"))]
+    assert all(not torch.equal(weights[0], other) for other in weights[1:])
