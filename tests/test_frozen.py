@@ -30,7 +30,12 @@ def hu(values: np.ndarray) -> dict:
     """Numbers that fix an image."""
     of = values.astype(float)
     quantiles = np.quantile(of, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist()
-    return {"mean": of.mean(), "sd": of.std(), "quantiles": quantiles, "some": values.ravel()[::40_009].tolist()}
+    return {
+        "mean": of.mean(),
+        "sd": of.std(),
+        "quantiles": quantiles,
+        "some": values.ravel()[::40_009].tolist(),
+    }
 
 
 def numbers(case: str) -> dict:
