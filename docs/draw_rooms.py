@@ -1,6 +1,6 @@
 """Draws the rooms of the package and the arrows between them into docs/architecture.md, from the imports.
 
-    python docs/draw_rooms.py        writes the drawing
+python docs/draw_rooms.py        writes the drawing
 """
 
 import ast
@@ -18,7 +18,9 @@ def drawing() -> str:
     above: dict[str, set[str]] = {}
     for module in modules_inside():
         room = module.split(".")[0]
-        found = {name.split(".")[0] for name in imports(ast.parse(file_of(module).read_text()), module) if name}
+        found = {
+            name.split(".")[0] for name in imports(ast.parse(file_of(module).read_text()), module) if name
+        }
         above.setdefault(room, set()).update(found - {room, *ALONE})
     lines = ["flowchart TD"]
     for room in sorted(set(above) - set(ALONE)):
