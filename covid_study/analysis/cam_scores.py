@@ -137,7 +137,7 @@ def scores_tables(scored: pd.DataFrame) -> HTML:
             metrics=METRICS,
             title=f"Where the maps of the {name} lie",
             over="test patients",
-        ).data
+        ).to_html()
         for layer, name in LAYERS.items()
     ]
     return HTML("".join(made))

@@ -1,253 +1,128 @@
-"""Result tables: ours beside the paper's, from data, as tidy parquet and as HTML for a report."""
+"""Every table of a page in one look (pandas Styler): any frame, a table beside the paper's, and the verdicts."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from pandas.io.formats.style import Styler
 
-from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import write_atomically
+from covid_study.report.framed import STYLE, framed  # noqa: F401 - until its callers are frames
+from covid_study.report.results import COLUMNS, KEY, join_published, read_results, write_results  # noqa: F401
+from covid_study.report.words import (
+    COLUMN_HEADS,  # noqa: F401
+    COUNTS,
+    METRIC_HEADS,
+    column_head,
+    counted,
+    duration,  # noqa: F401
+    metric_head,
+    value_text,
+)
 from covid_study.scores import published as papers
-from covid_study.scores.slices import PATIENT
 
-KEY = ["row", "column", "metric"]
-COLUMNS = [
-    "table",
-    "row",
-    "label",
-    "column",
-    "metric",
-    "mean",
-    "sd",
-    "low",
-    "high",
-    "seeds",
-    "published",
-    "published_sd",
-    "in_paper",
-]
-HEADS = {
-    "precision": "Prec.",
-    "recall": "Recall",
-    "f1": "F1",
-    "auc": "AUC",
-    "average_precision": "Av. prec.",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "hours": "Training",
-    "count": "Exams",
-    "range": "Range",
-    "precision_validation": "Prec.*",
-    "recall_validation": "Recall*",
-    "f1_validation": "F1*",
-    "acc": "ACC",
-    "gmean": "G-mean",
-    "sen": "SEN",
-    "sen_fall": "Change of SEN",
-    "spe": "SPE",
-    "pre": "PRE",
-    "params": "Parameters",
-    "cases": "Cases",
-    "images": "Slices",
+HEADS = METRIC_HEADS
+OURS, BETWEEN, PAPER = "here", "95 %", "paper"  # the lines of a row
+LOOK = {
+    "": "border-collapse: collapse; font-size: 12.5px; line-height: 1.3; font-variant-numeric: tabular-nums; margin: 0 0 1em; "
+    "border-bottom: 1.5px solid",
+    "caption": "caption-side: top; text-align: left; white-space: pre-line; padding: 0 0 .5em; color: inherit",
+    "caption::first-line": "font-weight: 600",
+    "th": "border: 0; padding: 2px 8px; vertical-align: top; text-align: left; background: none",
+    "td": "border: 0; padding: 2px 8px; vertical-align: top; text-align: right; background: none",
+    "thead th": "border: 0; text-align: center; font-weight: 600",
+    "thead th.blank": "border: 0",
+    "thead tr:first-child th": "border-top: 1.5px solid currentColor",
+    "thead tr:last-child th": "border-bottom: 1px solid currentColor",
+    "tbody tr": "background: none",
+    "tbody th": "font-weight: 600; max-width: 16em",
+    "tbody th.level1": "font-weight: 400; font-size: 10.5px; white-space: nowrap; opacity: .68",
+    ".top": "border-top: 1px solid rgba(128,128,128,.28)",
+    ".ours": "font-weight: 600",
+    ".words": "text-align: left; white-space: normal; min-width: 12em; max-width: 30em",
+    ".between": "font-size: 10.5px; opacity: .68; white-space: nowrap",
+    ".paper": "color: #0072b2; white-space: nowrap",
+    ".holds": "color: #00704f; font-weight: 600",
+    ".fails": "color: #b34700; font-weight: 600",
+    ".no-effect": "color: #0072b2; font-weight: 600",
+    ".open": "opacity: .68",
 }
-COUNTS = ("count", "low", "high", "cases", "images", "params")  # metrics that are no scores
-COLUMN_HEADS = {
-    "all": "ALL",
-    "none": "No strategy",
-    "ohem": "OHEM",
-    "focal": "Focal loss",
-    "covid": "COVID-19",
-    "cap": "CAP",
-    "non_pneumonia": "Non-pneumonia",
-    "other": "Other or unknown",
-    "slices": "Test slices",
-    "slices_of_exam": "Slices",
-    "baseline": "Baseline",
-    "dsn": "DSN",
-    "dsn_saal": "DSN-SAAL",
-    "self_trans": "Self-Trans",
-    "transfer_chexnet": "Transfer-CheXNet",
-    "meta_weight_net": "Meta-Weight-Net",
-    "ce": "CE",
-    "class_balanced": "Class-balanced loss",
-    "sce": "SCE",
-    "saal": "SAAL",
-    "vgg16_bn": "VGG-16",
-    "resnet50": "ResNet-50",
-    "densenet169": "DenseNet-169",
-    "densenet121": "DenseNet-121",
-    "mobilenet_v2": "MobileNet-V2",
-    "resnext50_32x4d": "ResNeXt-50",
-    "alexnet": "AlexNet",
-    "googlenet": "GoogLeNet",
-    "efficientnet_lite0": "EfficientNet-Lite0",
-    "resnet": "ResNet",
-    "adaboost": "AdaBoost",
-    "decision_tree": "Decision tree",
-    "xdnn": "xDNN",
-    "all_ce": "All negatives, CE",
-    "random_ce": "Random, CE",
-    "dual_track_ce": "Dual-track, CE",
-    "all_saal": "All negatives, SAAL",
-    "random_saal": "Random, SAAL",
-    "dual_track_saal": "Dual-track, SAAL",
-}
-STYLE = """<style>
-.study-table{overflow-x:auto;margin:0 0 1.2em}
-.study-table table{border-collapse:collapse;font-size:12.5px;line-height:1.3;font-variant-numeric:tabular-nums;
- margin:0;width:auto;table-layout:auto;border:0}
-.study-table .caption{font-size:12.5px;padding:0 0 .5em;max-width:70em}
-.study-table th,.study-table td{padding:4px 6px;border:0;text-align:center!important;white-space:nowrap;background:none;
- vertical-align:top!important;max-width:none}
-.study-table thead th{font-weight:600;vertical-align:bottom!important}
-.study-table thead tr:first-child th{border-top:1.5px solid currentColor}
-.study-table thead tr:last-child th{border-bottom:1px solid currentColor}
-.study-table tbody tr{background:none!important;border-bottom:1px solid rgba(128,128,128,.28)}
-.study-table tbody tr:last-child{border-bottom:1.5px solid currentColor}
-.study-table th.row{text-align:left!important;font-weight:600;white-space:normal;min-width:8.5em;max-width:13em}
-.study-table .key{text-align:left!important;font-size:10.5px;opacity:.68;line-height:1.56}
-.study-table th.wrap{white-space:normal}
-.study-table .first{border-left:1px solid rgba(128,128,128,.28)}
-.study-table .small,.study-table .paper{font-size:10.5px;opacity:.68;font-weight:400}
-.study-table .paper{opacity:.95;color:#0072b2}
-.study-table .extra{display:inline-block;font-size:10px;font-weight:400;padding:0 4px;border-radius:3px;
- border:1px solid #b35c00;color:#b35c00}
-</style>"""
 
 
-def join_published(results: pd.DataFrame, name: str | None, table: str | None = None) -> pd.DataFrame:
-    """Our results beside the published values, tidy: what `build/P/results/<table>.parquet` holds.
+def table(
+    frame: pd.DataFrame, title: str = "", notes: Sequence[str] = (), *, index: bool = True, **form
+) -> Styler:
+    """Any frame in the look of the study, its text escaped: opens offline, prints in black and white.
 
     Args:
-        results: `row`, `column`, `metric`, `mean` (or `value`; scores as fractions), and where known `sd`,
-            `low`, `high`, `seeds`, `label`.
-        name: published table, e.g. "A.III"; None where the paper has no such table.
-        table: what to call ours; `name` unless given.
+        frame: as it is to be read; its index and columns may have levels. Numbers have the digits that `form` says.
+        title: the first line of the caption. notes: the lines after it.
+        index: whether to show it. form: of `Styler.format`, e.g. formatter or precision.
 
-    Returns:
-        Rows in the paper's order, then ours that the paper lacks (`in_paper` False). What we did not run has NaN
-        in `mean`. Where the paper gives one training period a column and `results` one a row, ours is the
-        mean over the rows that the paper has.
-
-    Raises:
-        StudyError: a column is missing, or a value is given twice.
-
-    >>> ours = pd.DataFrame({"row": ["random"], "column": ["14%"], "metric": ["f1"], "mean": [0.7]})
-    >>> joined = join_published(ours, "A.III").dropna(subset="mean")
-    >>> print(joined[["label", "mean", "published", "in_paper"]].to_string(index=False, header=False))
-    Random   0.7      0.739     True
+    >>> shown = table(pd.DataFrame({"AUC": [0.613, None]}, index=["a", "<b>"]), "Probes", precision=2)
+    >>> [text in shown.to_html() for text in (">0.61<", ">–<", "&lt;b&gt;", ">Probes<")]
+    [True, True, True, True]
     """
-    ours = _checked(results)
-    if name is None:
-        joined = ours.assign(published=np.nan, published_sd=np.nan, in_paper=False)
-    else:
-        paper = _with_deviations(papers.table(name).rename(columns={"value": "published"}))
-        ours = pd.concat([ours, _training_periods(ours, paper)], ignore_index=True)
-        paper = paper[[*KEY, "label", "published", "published_sd"]].assign(in_paper=True)
-        joined = paper.merge(ours, on=KEY, how="outer", suffixes=("", "_ours"))
-        joined["label"] = joined["label"].fillna(joined["label_ours"])
-        joined["in_paper"] = joined["in_paper"].eq(True)
-        order = pd.concat([paper[KEY], ours[KEY]], ignore_index=True).drop_duplicates()
-        joined = order.merge(joined, on=KEY)
-    labels = joined["row"].str.replace("_", " ").str.capitalize()
-    first = joined.dropna(subset="label").drop_duplicates("row").set_index("row")["label"]
-    joined["label"] = [first.get(row, label) for row, label in zip(joined["row"], labels, strict=True)]
-    return joined.assign(table=table or name or "")[COLUMNS]
-
-
-def _with_deviations(paper: pd.DataFrame) -> pd.DataFrame:
-    """The deviation of a score, a row of its own in the published table, beside the score it belongs to."""
-    deviation = paper["metric"].str.endswith("_sd")
-    of = paper[deviation].assign(metric=paper["metric"].str.removesuffix("_sd"))
-    of = of.rename(columns={"published": "published_sd"})[[*KEY, "published_sd"]]
-    return paper[~deviation].merge(of, on=KEY, how="left")
-
-
-def _checked(results: pd.DataFrame) -> pd.DataFrame:
-    ours = results.rename(columns={"value": "mean"}) if "mean" not in results else results.copy()
-    if missing := sorted({*KEY, "mean"} - set(ours)):
-        raise StudyError(f"Results lack the columns {missing}; they need row, column, metric and mean.")
-    twice = ours.duplicated(KEY)
-    if twice.any():
-        raise StudyError(
-            f"Two results for {ours.loc[twice, KEY].iloc[0].to_dict()}: put seeds together first."
-        )
-    for column, default in (("sd", np.nan), ("low", np.nan), ("high", np.nan), ("seeds", 1), ("label", None)):
-        if column not in ours:
-            ours[column] = default
-    return ours[[*KEY, "mean", "sd", "low", "high", "seeds", "label"]]
-
-
-def _training_periods(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """One training period a column, where the paper has such a row and the results have one a run."""
-    wanted = "training_period" in set(paper["row"]) and "training_period" not in set(ours["row"])
-    hours = ours[(ours["metric"] == "hours") & ours["row"].isin(paper["row"])]
-    if not wanted or hours.empty:
-        return ours.iloc[:0]
-    mean = (
-        hours.groupby("column", sort=False).agg(mean=("mean", "mean"), seeds=("seeds", "max")).reset_index()
+    look = [{"selector": where, "props": props} for where, props in LOOK.items()]
+    styler = frame.style.format(**{"na_rep": "–", "escape": "html", "thousands": ",", **form}).format_index(
+        escape="html"
     )
-    return mean.assign(row="training_period", metric="hours").reindex(columns=ours.columns)
+    styler = styler.format_index(escape="html", axis="columns").set_table_styles(look)
+    if title or notes:
+        styler = styler.set_caption(escape("\n".join(filter(None, [title, *notes])), quote=False))
+    words = frame.apply(
+        lambda column: "words" if column.map(lambda x: isinstance(x, str) and len(x) > 24).any() else ""
+    )
+    styler = styler.set_td_classes(
+        pd.DataFrame([words] * len(frame), index=frame.index, columns=frame.columns)
+    )
+    return styler if index else styler.hide(axis="index")
 
 
-def duration(hours: float) -> str:
-    """A training period in the unit that suits it.
+def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
+    """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
 
-    >>> [duration(h) for h in (19.6, 0.75, 0.01, 0.0005)]
-    ['19.6 h', '45 min', '36 s', '1.8 s']
+    decided: of `scores.claims.decide`.
     """
-    seconds = 3600 * hours
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:.1f} h"
+    shown = pd.DataFrame(
+        {
+            "claim": decided["text"],
+            "place": [
+                f"{table}, {place}" for table, place in zip(decided["table"], decided["place"], strict=True)
+            ],
+            "score": decided["score"].map(metric_head),
+            "paper": [
+                _difference(score, x) for score, x in zip(decided["score"], decided["published"], strict=True)
+            ],
+            "here": [
+                _difference(score, x)
+                for score, x in zip(decided["score"], decided["difference"], strict=True)
+            ],
+            "95 %": [
+                _between(score, *ends)
+                for score, *ends in decided[["score", "low", "high"]].itertuples(index=False)
+            ],
+            "seeds": decided["seeds"],
+            "patients": decided["fewest"],
+            "verdict": decided["verdict"],
+            "to close it": decided["needs"].fillna(""),
+        }
+    )
+    styler = table(shown, title, index=False)
+    classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
+    classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
+    classes["verdict"] = decided["verdict"].str.replace(" ", "-")
+    return styler.set_td_classes(classes)
 
 
-def _text(metric: str, value, digits: int = 1, decimals: float | None = None) -> str:
-    """A value for a cell; scores in per cent, or as fractions with so many decimals where those are given."""
-    if value is None or pd.isna(value):
+def _difference(score: str, value: float) -> str:
+    """A difference with its sign, of scores in points."""
+    if pd.isna(value):
         return ""
-    if metric == "hours":
-        return duration(value)
-    if metric == "params":
-        return f"{value / 1e6:.2f} M"
-    if metric in COUNTS:
-        return f"{value:,g}" if value < 1e6 else f"{value:,.0f}"
-    if decimals is not None and pd.notna(decimals):
-        return f"{value:.{int(decimals)}f}"
-    return f"{100 * value:.{digits}f}"
+    return f"{value:+.2f}" if score in ("hours", *COUNTS) else f"{100 * value:+.1f}"
 
 
-def column_head(column: str) -> str:
-    """The heading of a column.
-
-    >>> column_head("56%"), column_head("all"), column_head("ohem")
-    ('56 %', 'ALL', 'OHEM')
-    """
-    if column in COLUMN_HEADS:
-        return COLUMN_HEADS[column]
-    return column.replace("%", " %") if column.endswith("%") else column.replace("_", " ").capitalize()
-
-
-def metric_head(metric: str) -> str:
-    """The heading of a score.
-
-    >>> metric_head("f1"), metric_head("gmean_patient"), metric_head("sen_cap")
-    ('F1', 'G-mean by patient', 'SEN CAP')
-    """
-    if metric.endswith(PATIENT):
-        return f"{metric_head(metric.removesuffix(PATIENT))} by patient"
-    score, _, finding = metric.partition("_")
-    if score in ("sen", "pre") and finding in COLUMN_HEADS:
-        return f"{HEADS[score]} {COLUMN_HEADS[finding]}"
-    return HEADS.get(metric, metric.replace("_", " "))
+def _between(score: str, low: float, high: float) -> str:
+    return "" if pd.isna(low) else f"{_difference(score, low)} to {_difference(score, high)}"
 
 
 def side_by_side(
@@ -261,11 +136,9 @@ def side_by_side(
     decimals: int | None = None,
     over: str = "test exams",
     not_run: str = "",
-) -> HTML:
-    """A table of the paper with ours beside each value, for a notebook.
+) -> Styler:
+    """A table of the paper with ours above each value: a line ours (± deviation over seeds), its interval, the paper's.
 
-    Each cell has our value (in per cent, or as fractions where the paper prints them so; mean and deviation over seeds),
-    its 95 % interval, and the paper's value with its deviation, where it has one.
     Rows and columns are the paper's; rows that it lacks follow and are marked. What was not run has a dash.
 
     Args:
@@ -273,207 +146,148 @@ def side_by_side(
         published: e.g. "A.III", or None where the paper has no such table.
         metrics: which scores to show; the paper's unless given.
         sizes: number of negatives of ours in each column, shown in the head beside the paper's.
-        title: said first in the caption. notes: sentences below the table.
+        title, notes: lines of the caption.
         decimals: of scores as fractions; as the paper prints them unless given, per cent where it prints per cent. The
             paper's own keep the decimals that it prints.
         over: what the interval is over.
         not_run: what a row is marked with that only the paper has; it then has no line of ours.
+
+    >>> ours = pd.DataFrame({"row": ["random"], "column": ["14%"], "metric": ["f1"], "mean": [0.701]})
+    >>> side_by_side(ours, "A.III").data.xs("Random").iloc[:, 2].tolist()  # here and in the paper
+    ['70.1', '73.9']
     """
-    own = [*KEY, "mean", "value", "sd", "low", "high", "seeds", "label"]
-    ours = results[[c for c in own if c in results]]
-    if "published" in results:  # already joined: what the paper alone has comes from the paper again
-        ours = ours[ours["mean"].notna()]
-    frame = join_published(ours, published)
-    if "published" in results:
-        frame = _from_other_tables(frame, results)
-    hours = frame["metric"] == "hours"
-    frame.loc[hours, ["low", "high"]] = np.nan  # a machine's moods are no interval of the method
-    known = set(frame.loc[frame["in_paper"], "row"])
-    counts = papers.sizes(published).to_dict() if published else {}
-    shown = frame[frame["row"] != "negatives"]
-    if {"low", "high"} & set(shown["metric"]):
+    frame = results if "published" in results else join_published(results, published)
+    known = set(frame.loc[frame["in_paper"], "row"]) | set(
+        papers.table(published)["row"] if published else ()
+    )
+    frame = frame[frame["row"] != "negatives"]
+    if ranges := bool({"low", "high"} & set(frame["metric"])):
         metrics = ["range"]
     elif metrics is None:
-        basis = shown[shown["in_paper"]] if shown["in_paper"].any() else shown
+        basis = frame[frame["in_paper"]] if frame["in_paper"].any() else frame
         metrics = list(dict.fromkeys(basis.loc[basis["row"] != "training_period", "metric"]))
-    if not shown.loc[shown["metric"].isin([*metrics, "low", "high"]), "in_paper"].any():
-        shown = shown[shown["row"] != "training_period"]  # only scores of ours: no time beside them
-    relevant = shown[shown["metric"].isin([*metrics, "low", "high"]) | (shown["row"] == "training_period")]
-    if decimals is None and published:
-        decimals = papers.decimals(published)
-    printed = decimals if decimals is None or not published else papers.decimals(published) or decimals
-    relevant = relevant.assign(decimals=decimals, printed=printed)
-    columns = list(dict.fromkeys(relevant["column"]))
-    cells = {tuple(r[k] for k in KEY): r for r in relevant.to_dict("records")}
-    units = {}
-    if published and metrics == ["range"]:
-        units = papers.table(published).drop_duplicates("column").set_index("column")["unit"].to_dict()
-    head = _head(columns, metrics, counts, sizes or {}, units)
-    body = "".join(
-        _row(r, label, columns, metrics, cells, bool(known) and r not in known, not_run)
-        for r, label in _rows(relevant)
+    wanted = frame["metric"].isin(["low", "high"] if ranges else metrics)
+    if frame.loc[wanted, "in_paper"].any():  # beside scores of ours alone stands no time
+        wanted |= frame["row"] == "training_period"
+    frame = frame[wanted].sort_values("row", key=lambda row: row == "training_period", kind="stable")
+    printed = papers.decimals(published) if published else None
+    decimals = printed if decimals is None else decimals
+    cells = _cells(frame, metrics, decimals, decimals if printed is None else printed)
+    lines = _lines(cells, not_run)
+    columns = list(dict.fromkeys(cells["column"]))
+    lines = lines.reindex(columns=pd.MultiIndex.from_product([columns, metrics]), fill_value="")
+    labels = cells.drop_duplicates("row").set_index("row")["label"].to_dict()
+    ran = set(cells.loc[cells[OURS] != "–", "row"])
+    marks = {row: "not in the paper" for row in labels if known and row not in known} | {
+        row: not_run for row in labels if row not in ran
+    }
+    labels = {row: f"{label} ({marks[row]})" if marks.get(row) else label for row, label in labels.items()}
+    classes = {OURS: "ours", BETWEEN: "between", PAPER: "paper"}
+    look = pd.DataFrame([[classes[line] + " top" * bool(first)] * lines.shape[1] for (_, line), first in zip(
+        lines.index, ~lines.index.get_level_values(0).duplicated(), strict=True)])  # fmt: skip
+    lines.index = lines.index.set_levels([labels[row] for row in lines.index.levels[0]], level=0)
+    heads = [_head(column, published, sizes or {}, ranges) for column in columns]
+    if ranges or metrics == ["count"]:
+        lines.columns = pd.Index(heads)
+    else:
+        lines.columns = pd.MultiIndex.from_product([heads, map(metric_head, metrics)])
+    look.index, look.columns = lines.index, lines.columns
+    return table(lines, title or "", [_legend(frame, over, decimals), *notes]).set_td_classes(look)
+
+
+def _cells(frame: pd.DataFrame, metrics: Sequence[str], decimals, printed) -> pd.DataFrame:
+    """The three lines of each cell as text."""
+
+    def text(value: str, sd: str, digits) -> list[str]:
+        parts = frame[["metric", value, sd]].itertuples(index=False)
+        return [
+            (value_text(m, x, decimals=digits) or "–")
+            + (
+                f" ±{value_text(m, s, decimals=digits)}"
+                if pd.notna(s) and pd.notna(x) and m != "hours"
+                else ""
+            )
+            for m, x, s in parts
+        ]
+
+    two = None if decimals is None else 2
+    ends = [
+        [value_text(m, x, 0, two) for x in ends]
+        for m, *ends in frame[["metric", "low", "high"]].itertuples(index=False)
+    ]
+    between = [
+        f"{low}{' to ' if '-' in low else '–'}{high}"
+        if low and high and m != "hours"
+        else ""  # times: a machine's moods
+        for (low, high), m in zip(ends, frame["metric"], strict=True)
+    ]
+    cells = frame.assign(
+        **{
+            OURS: text("mean", "sd", decimals),
+            BETWEEN: between,
+            PAPER: text("published", "published_sd", printed),
+        }
     )
-    said = _legend(relevant, over) if known & set(relevant["row"]) or relevant["mean"].notna().any() else ""
-    caption = "<br>".join(filter(None, [f"<b>{escape(title)}</b>" if title else "", said]))
-    below = "".join(f"<div class='small'>{escape(note)}</div>" for note in notes)
-    return framed(caption, head, body, below=below)
+    cells.loc[~cells["in_paper"], PAPER] = ""
+    if metrics == ["range"]:  # both ends in one cell, once where they are equal
+        join = {
+            line: lambda ends: "–".join(e for e in dict.fromkeys(ends) if e != "–") or "–"
+            for line in (OURS, PAPER)
+        }
+        cells.loc[~cells["row"].isin(cells.loc[cells["in_paper"], "row"]), PAPER] = "–"
+        cells = (
+            cells.groupby(["row", "label", "column"], sort=False)
+            .agg({**join, BETWEEN: "first", "in_paper": "any"})
+            .reset_index()
+        )
+        return cells.assign(metric="range")
+    period = cells["row"] == "training_period"  # one value a column, under its first score
+    return cells.assign(metric=cells["metric"].mask(period, metrics[0]))
 
 
-def framed(caption: str, head: str, body: str, style: str = "", below: str = "") -> HTML:
-    """A table as all of them look: its caption above, a frame that scrolls where it is wider than the page.
-
-    Args:
-        caption, body, below: HTML; `body` the rows. head: the rows of the head, "" for none.
-        style: a <style> of its own, which goes before.
-    """
-    top = f"<thead>{head}</thead>" if head else ""
-    return HTML(
-        f"{STYLE}{style}<div class='study-table'><div class='caption'>{caption}</div><table>{top}<tbody>{body}</tbody></table>"
-        f"{below}</div>"
+def _lines(cells: pd.DataFrame, not_run: str) -> pd.DataFrame:
+    """A line of text a row and kind of line, those left out that say nothing."""
+    long = cells.melt(id_vars=KEY, value_vars=[OURS, BETWEEN, PAPER], var_name="line")
+    lines = long.pivot(index=["row", "line"], columns=["column", "metric"], values="value")
+    order = [(row, line) for row in dict.fromkeys(cells["row"]) for line in (OURS, BETWEEN, PAPER)]
+    lines = lines.reindex(pd.MultiIndex.from_tuples(order)).fillna("")
+    said = (lines != "").any(axis=1) & (
+        (lines.index.get_level_values(1) != OURS) | ~lines.isin(["", "–"]).all(axis=1) | (not not_run)
     )
+    return lines[said]
 
 
-def _from_other_tables(frame: pd.DataFrame, joined: pd.DataFrame) -> pd.DataFrame:
-    """With the values that `joined` has from the paper and the published table has not, e.g. a row of another table."""
-    there = pd.MultiIndex.from_frame(frame.loc[frame["in_paper"], KEY])
-    more = joined[joined["published"].notna() & ~pd.MultiIndex.from_frame(joined[KEY]).isin(there)]
-    if more.empty:
-        return frame
-    replaced = pd.MultiIndex.from_frame(frame[KEY]).isin(pd.MultiIndex.from_frame(more[KEY]))
-    return pd.concat([frame[~replaced], more], ignore_index=True)
+def _head(column: str, published: str | None, sizes: Mapping[str, int], ranges: bool) -> str:
+    paper = papers.sizes(published).to_dict() if published else {}
+    if ranges and published:
+        under = papers.table(published).drop_duplicates("column").set_index("column")["unit"].get(column, "")
+    else:
+        counts = (("paper", paper), ("here", sizes))
+        under = ", ".join(f"{name} {of[column]:,}" for name, of in counts if column in of)
+    return f"{column_head(column)} ({under})" if under else column_head(column)
 
 
-def _rows(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """Rows in order, the training period last, as in the paper."""
-    rows = frame[["row", "label"]].drop_duplicates("row")
-    last = rows["row"] == "training_period"
-    return list(pd.concat([rows[~last], rows[last]]).itertuples(index=False, name=None))
-
-
-def _legend(frame: pd.DataFrame, over: str) -> str:
+def _legend(frame: pd.DataFrame, over: str, decimals) -> str:
+    """What the lines of a cell are, said of those that there are."""
     ran = frame[frame["mean"].notna()]
     if ran.empty:
         return "Nothing of this table has been run yet; the numbers are the paper's."
     scored = ran[~ran["metric"].isin(COUNTS)]
-    of = (scored if len(scored) else ran)["seeds"]
-    low, high = int(of.min()), int(of.max())
-    seeds = f" ({high} seed{'s' * (high > 1)})"
-    if low < high:
-        seeds = f" ({low} to {high} seeds: those in which a score is defined)"
-    interval = f"95 % interval over {over}" + (" and seeds" if high > 1 else "")
-    value = "mean ± deviation" if frame["published_sd"].notna().any() else "value"
-    paper = (
-        f", the {value} printed in <span class='paper'>the paper</span>" if frame["in_paper"].any() else ""
+    least, most = (0, 0) if scored.empty else (int(scored["seeds"].min()), int(scored["seeds"].max()))
+    many = f" ({f'{least} to ' * (least < most)}{counted(most, 'seed')})" if most else ""
+    unit = (
+        ""
+        if set(ran["metric"]) <= {*COUNTS, "hours"}
+        else f"Scores {'in per cent' if decimals is None else 'as fractions'}. "
     )
-    if scored.empty:
-        seeds = ""  # what the exams are depends on no seed
-    unit = "in per cent" if frame["decimals"].isna().all() else "as fractions"
-    scores = f"Scores {unit}. " if set(ran["metric"]) - {*COUNTS, "hours"} else ""
-    below = f", {interval}" if ran[["low", "high"]].notna().all(axis=1).any() else ""
-    starred = (
-        " * at the threshold chosen on the validation split."
-        if any("validation" in m for m in ran["metric"])
+    between = (
+        f"; 95 %: interval over {over}{' and seeds' * (most > 1)}"
+        if scored.loc[scored["metric"] != "hours", "low"].notna().any()
         else ""
     )
-    return f"{scores}Each cell: this run{seeds}{below}{paper}.{starred}"
-
-
-def _head(columns, metrics, counts, sizes, units) -> str:
-    width = len(metrics)
-    groups = ""
-    for column in columns:
-        known = [
-            f"paper {counts[column]:,}" if column in counts else "",
-            f"here {sizes[column]:,}" if column in sizes else "",
-        ]
-        under = units.get(column) or " · ".join(filter(None, known))
-        under = f"<br><span class='small'>{under}</span>" if under else ""
-        look = "first wrap" if metrics == ["range"] else "first"
-        groups += f"<th class='{look}' colspan='{width}'>{escape(column_head(column))}{under}</th>"
-    top = f"<tr><th></th><th></th>{groups}</tr>"
-    if metrics == ["range"] or metrics == ["count"]:
-        return top
-    names = "".join(
-        f"<th class='{'first wrap' if i == 0 else 'wrap'}'>{escape(metric_head(m))}</th>"
-        for _ in columns
-        for i, m in enumerate(metrics)
+    star = (
+        " * at the threshold chosen on the validation split."
+        if ran["metric"].str.contains("validation").any()
+        else ""
     )
-    return f"{top}<tr><th></th><th></th>{names}</tr>"
-
-
-def _row(row, label, columns, metrics, cells, added: bool, not_run: str) -> str:
-    in_row = [r for r in cells.values() if r["row"] == row]
-    in_paper = any(r["in_paper"] for r in in_row)
-    interval = any(pd.notna(r["low"]) for r in in_row)
-    absent = not_run if in_row and all(pd.isna(r["mean"]) for r in in_row) else ""
-    mark = "not in the paper" if added else absent
-    extra = f"<br><span class='extra'>{escape(mark)}</span>" if mark else ""
-    own = [] if absent else ["ours", *["95 %"] * interval]
-    key = "<br>".join([*own, *["<span class='paper'>paper</span>"] * in_paper])
-    out = f"<tr><th class='row'>{escape(str(label))}{extra}</th><td class='key'>{key}</td>"
-    for column in columns:
-        if row == "training_period":
-            cell = _cell(cells.get((row, column, "hours")), interval, in_paper, bool(absent))
-            out += f"<td class='first' colspan='{len(metrics)}'>{cell}</td>"
-            continue
-        for i, metric in enumerate(metrics):
-            if metric == "range":
-                cell = _range(cells.get((row, column, "low")), cells.get((row, column, "high")), in_paper)
-            else:
-                cell = _cell(cells.get((row, column, metric)), interval, in_paper, bool(absent))
-            out += f"<td class='{'first' if i == 0 else ''}'>{cell}</td>"
-    return out + "</tr>"
-
-
-def _cell(record: dict | None, interval: bool, in_paper: bool, absent: bool) -> str:
-    """Up to three lines: ours unless it is absent, its interval, the paper's; the same lines in all cells of a row."""
-    if record is None:
-        return ""
-    metric, decimals = record["metric"], record["decimals"]
-    ours = f"<b>{_text(metric, record['mean'], decimals=decimals) or '–'}</b>"
-    if pd.notna(record["sd"]) and pd.notna(record["mean"]) and metric != "hours":
-        ours += f"<span class='small'> ±{_text(metric, record['sd'], decimals=decimals)}</span>"
-    lines = [] if absent else [ours]
-    if interval:
-        low, high = (
-            _text(metric, record[end], 0, None if pd.isna(decimals) else 2) for end in ("low", "high")
-        )
-        dash = " to " if "-" in low else "–"
-        lines.append(f"<span class='small'>{low}{dash}{high}</span>" if low and high else "&nbsp;")
-    if in_paper:
-        paper = _text(metric, record["published"], decimals=record["printed"]) or "–"
-        if pd.notna(record["published_sd"]):
-            paper += f" ±{_text(metric, record['published_sd'], decimals=record['printed'])}"
-        lines.append(f"<span class='paper'>{paper}</span>")
-    return "<br>".join(lines)
-
-
-def _range(low: dict | None, high: dict | None, in_paper: bool) -> str:
-    """The two ends of a range, once where they are equal."""
-    if low is None or high is None:
-        return ""
-    lines = []
-    for key in ("mean", *["published"] * in_paper):
-        ends = list(dict.fromkeys(_text("low", end[key]) for end in (low, high)))
-        text = "–".join(e for e in ends if e) or "–"
-        lines.append(f"<b>{text}</b>" if key == "mean" else f"<span class='paper'>{text}</span>")
-    return "<br>".join(lines)
-
-
-def write_results(path: str | Path, frame: pd.DataFrame) -> Path:
-    """Write a tidy result table (what `join_published` returns) as parquet, whole or not at all."""
-    path = Path(path)
-    write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
-    return path
-
-
-def read_results(path: str | Path) -> pd.DataFrame:
-    """Read a tidy result table.
-
-    Raises:
-        StudyError: there is none; the message says which notebook to run.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise StudyError(f"No results at {path}: run the notebook that makes {path.stem} first.")
-    return pd.read_parquet(path)
+    return f"{unit}Here: this run{many}{between}.{star}"

@@ -6,36 +6,9 @@ A conclusion is drawn from an interval alone. Where there is none, the sentence 
 import numpy as np
 import pandas as pd
 
+from covid_study.report.words import listed, percent, with_interval
+
 PARTS = {"permutation": "the permutation", "horizontal": "horizontal turns", "vertical": "vertical turns"}
-
-
-def percent(share: float) -> str:
-    """A share in per cent, with a digit more where it is small.
-
-    >>> percent(0.7), percent(0.015), percent(0.01), percent(float("nan"))
-    ('70 %', '1.5 %', '1 %', 'unknown')
-    """
-    if np.isnan(share):
-        return "unknown"
-    value = 100 * share
-    return f"{value:.1f} %".replace(".0 %", " %") if value < 10 else f"{value:.0f} %"
-
-
-def with_interval(row) -> str:
-    """A value and its 95 % interval.
-
-    >>> with_interval({"value": 0.5, "low": 0.43, "high": 0.57}), with_interval({"value": -0.001, "low": np.nan})
-    ('0.50 (0.43 to 0.57)', '0.00')
-    """
-    value, low = row["value"], row["low"]
-    if np.isnan(value):
-        return "unknown"
-    return _two(value) if np.isnan(low) else f"{_two(value)} ({_two(low)} to {_two(row['high'])})"
-
-
-def _two(value: float) -> str:
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text
 
 
 def side(row, reference: float = 0.0) -> str:
@@ -49,13 +22,8 @@ def side(row, reference: float = 0.0) -> str:
     return "above" if row["low"] > reference else "below" if row["high"] < reference else "on"
 
 
-def listed(things: list[str], last: str = "and") -> str:
-    """Things in a sentence.
-
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return f" {last} ".join(filter(None, [", ".join(things[:-1]), *things[-1:]]))
+def _two(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def pretext_learnt(tests: pd.DataFrame, variant: str) -> str:

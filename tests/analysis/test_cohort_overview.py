@@ -22,7 +22,7 @@ def test_split_counts_stand_beside_table_two():
         ("positive", "train"): 1, ("positive", "validation"): 0, ("positive", "test"): 1,
         ("negative", "train"): 2, ("negative", "validation"): 1, ("negative", "test"): 0,
     }  # fmt: skip
-    html = show.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").data
+    html = show.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").to_html()
     assert "1,785" in html and "not in the paper" not in html
 
 

@@ -83,7 +83,7 @@ def test_rows_that_the_paper_lacks_are_named_and_columns_ordered():
     joined = report.joined(ours, "A.III").query("metric == 'auc'")
     assert joined["column"].drop_duplicates().tolist() == ["14%", "56%", "all"]
     assert joined.set_index("row")["label"]["hu_histogram"] == "Both, on HU histograms"
-    html = show.side_by_side(joined, "A.III", metrics=["auc"]).data
+    html = show.side_by_side(joined, "A.III", metrics=["auc"]).to_html()
     assert html.index("14 %") < html.index("ALL") and "not in the paper" in html
 
 

@@ -118,9 +118,12 @@ def test_scores_of_slices_and_patients_stand_beside_the_papers(q, s, trained):
     assert np.isnan(results.loc[("self_trans", "f1"), "mean"])
     assert 0 < results.loc[("meta_weight_net", "hours"), "mean"] < 1
     assert results.loc[("vgg16_bn", "f1"), "label"] == "VGG-16"
-    html = slice_ablation.shown(results.reset_index(), "B.3", "Ours").data
+    html = slice_ablation.shown(results.reset_index(), "B.3", "Ours").to_html()
     assert "0.925 ±0.006" in html and "DSN-SAAL" in html and "by patient" not in html
-    assert "ACC by patient" in slice_ablation.shown(results.reset_index(), "B.3", "Ours", patients=True).data
+    assert (
+        "ACC by patient"
+        in slice_ablation.shown(results.reset_index(), "B.3", "Ours", patients=True).to_html()
+    )
 
 
 def test_todays_patients_are_asked_for(q, s, trained):

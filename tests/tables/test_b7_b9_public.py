@@ -188,12 +188,12 @@ def test_table_8_stands_beside_the_papers_and_marks_what_only_the_paper_has(q, s
     areas = [roc_auc_score(t["finding"] == "covid", t["p_covid"]) for t in (told, other)]
     assert by.loc[("dsn_saal", "auc"), "mean"] == pytest.approx(np.mean(areas))
     assert by.loc[("dsn_saal", "auc"), "seeds"] == 2 and by.loc[("dsn_saal", "auc"), "published"] == 0.91
-    html = report.shown(joined, "B.8", s).data
+    html = report.shown(joined, "B.8", s).to_html()
     assert html.count(report.FROM_PAPER) == 7  # eight rows of the paper, one of them run
     assert "not in the paper" in html and "over test patients and seeds" in html
-    assert "by patient" in report.shown(joined, "B.8", s, patients=True).data
-    assert report.FROM_PAPER not in report.shown(joined, "B.8", s, patients=True).data
-    alone = report.paper_only("B.9").data
+    assert "by patient" in report.shown(joined, "B.8", s, patients=True).to_html()
+    assert report.FROM_PAPER not in report.shown(joined, "B.8", s, patients=True).to_html()
+    alone = report.paper_only("B.9").to_html()
     assert "0.9995" in alone and "Nothing of this table has been run" in alone
 
 
@@ -286,7 +286,7 @@ def test_table_9_counts_every_picture_once_a_repeat(q, s):
     assert "3 folds by patient" in shown.protocol_sentence(q, s, "B.9")
     unknown = replace(s, table=s.table.assign(patient_id=s.table.index))
     assert "by picture, as no patients are known" in shown.protocol_sentence(q, unknown, "B.9")
-    assert "over test pictures" in report.shown(joined.reset_index(), "B.9", unknown).data
+    assert "over test pictures" in report.shown(joined.reset_index(), "B.9", unknown).to_html()
 
 
 def test_table_7_scores_each_class_in_both_columns(root, tmp_path):
@@ -303,7 +303,7 @@ def test_table_7_scores_each_class_in_both_columns(root, tmp_path):
     ours = recall_score(told["finding"] == "cap", called == "cap")
     assert joined.loc[("adaboost", "5%", "sen_cap"), "mean"] == pytest.approx(ours)
     assert joined.loc[("dsn_saal", "100%", "sen_cap"), "published"] == 0.9977
-    html = report.shown(joined.reset_index(), "B.7", s).data
+    html = report.shown(joined.reset_index(), "B.7", s).to_html()
     assert "SEN CAP" in html and "5 %" in html
     assert "In the second column 6 of these train, at most 2 of each class." in shown.protocol_sentence(
         given, s, "B.7"
