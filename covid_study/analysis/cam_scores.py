@@ -10,8 +10,8 @@ from IPython.display import HTML
 from covid_study.analysis.cam import LAYERS, METRICS, REFERENCES
 from covid_study.figures.slices import name_of
 from covid_study.report import show
-from covid_study.scores import claims
-from covid_study.scores.binary import over_seeds, patient_means
+from covid_study.scores import old_claims as claims
+from covid_study.scores.resamples import Resamples, over_seeds, patient_means
 from covid_study.tables.ablation import Cell
 from covid_study.tables.ablation_report import in_points
 from covid_study.tables.deep_report import PAPER_EPOCHS, PAPER_SIZE, start_of, weights_sentences
@@ -66,7 +66,7 @@ def resample(found: pd.DataFrame, n: int = 1000) -> claims.Resampled:
     values, draws = {}, {}
     for (row, finding, seed), part in found.groupby(["row", "finding", "seed"], sort=False):
         part = part.sort_values("slice_id")  # the same slices for all, and the same resamples
-        means = patient_means(part[list(METRICS)], part["patient_id"], n, np.random.default_rng(0))
+        means = patient_means(part[list(METRICS)], part["patient_id"], n)
         cell = (row, finding, seed)
         values[cell] = {metric: float(part[metric].mean()) for metric in METRICS}
         draws[cell] = dict(zip(METRICS, means.T, strict=True))
@@ -91,7 +91,7 @@ def scores(found: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
         for (row, finding, seed), values in resampled.values.items():
             for metric, value in values.items():
                 drawn = resampled.draws[row, finding, seed][metric]
-                ends = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
+                ends = Resamples.interval(drawn)
                 known = {"row": row, "column": finding, "metric": metric, "seed": seed, "value": value}
                 parts.append({"layer": layer, **known, "low": ends[0], "high": ends[1]})
     table = pd.DataFrame(parts)

@@ -10,7 +10,7 @@ from covid_study.figures.slices import name_of
 from covid_study.phantom import cohort
 from covid_study.report import show
 from covid_study.samples.samples import Slices
-from covid_study.scores.binary import over_seeds, patient_means
+from covid_study.scores.resamples import Resamples, over_seeds, patient_means
 from covid_study.scores.slices import by_patient, read
 from covid_study.tables.ablation import Cell
 
@@ -215,8 +215,8 @@ def by_lesions(s: Slices, predictions: Mapping[Cell, pd.DataFrame], n: int = 100
             if part.empty:
                 continue
             right = (~part["wrong"]).to_numpy(float)
-            draws = patient_means(right, part["patient_id"], n, np.random.default_rng(0))
-            ends = np.percentile(draws, [2.5, 97.5]) if len(draws) else (np.nan, np.nan)
+            draws = patient_means(right, part["patient_id"], n)
+            ends = Resamples.interval(draws)
             slices = f"{label} ({len(part)} slice{'s' * (len(part) != 1)})"
             known = {"row": label, "label": slices, "column": method, "metric": "sen", "seed": seed}
             rows.append({**known, "value": right.mean(), "low": ends[0], "high": ends[1]})

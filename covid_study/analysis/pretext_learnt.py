@@ -11,8 +11,7 @@ from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
 from covid_study.report.show import duration
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Volumes
-from covid_study.scores.binary import auc_interval, over_seeds
-from covid_study.scores.comparisons import auc_difference
+from covid_study.scores.resamples import auc_difference, auc_interval, over_seeds
 from covid_study.tables import volume_steps
 
 VARIANTS = {"rubiks_cube": "Rubik's cube", "rubiks_cube_pro": "Rubik's cube Pro"}

@@ -11,8 +11,7 @@ from covid_study.pretext.probes import asked, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Volumes
-from covid_study.scores.binary import Interval, auc_interval, spearman_interval
-from covid_study.scores.comparisons import auc_difference
+from covid_study.scores.resamples import Interval, auc_difference, auc_interval, spearman_interval
 from covid_study.tables import volume_steps
 
 SOURCES = {

@@ -7,7 +7,7 @@ import pandas as pd
 
 from covid_study.pretext.probes import probe_scores
 from covid_study.samples.samples import Slices
-from covid_study.scores.binary import Interval, auc_interval
+from covid_study.scores.resamples import Interval, auc_interval
 from covid_study.tables import slice_ranking
 from covid_study.tables.ablation import column as share_name
 from covid_study.tables.selection_and_supervision import left, shares

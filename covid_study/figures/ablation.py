@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from covid_study.figures.charts import CYCLE, PAPER, REFERENCE, styled
 from covid_study.figures.results import SHORT
 from covid_study.report.show import column_head
-from covid_study.scores.claims import MEAN, overall
+from covid_study.scores.old_claims import MEAN, overall
 
 
 def _place(column: str) -> float:

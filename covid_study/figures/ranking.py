@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from covid_study.figures.charts import COLOURS, CYCLE, FINDINGS, MARKERS, finding_handles, styled
-from covid_study.scores.binary import Interval
+from covid_study.scores.resamples import Interval
 
 
 @styled
@@ -137,7 +137,7 @@ def difficulty_by_finding(
 ) -> Figure:
     """Difficulty of CAP and of non-pneumonia exams: every exam a point, quartiles as a box.
 
-    difficulty: mean distance to the positives by exam id. auc: how well it puts CAP first (`binary.auc_interval`).
+    difficulty: mean distance to the positives by exam id. auc: how well it puts CAP first (`resamples.auc_interval`).
     """
     fig, ax = plt.subplots(figsize=(5.6, 2.4))
     finding = findings.reindex(difficulty.index)
@@ -172,7 +172,7 @@ def difficulty_against_load(
 ) -> Figure:
     """Difficulty against the share of the lung that is ill, which the phantom knows.
 
-    difficulty, load (fraction of lung volume), findings: by exam id. correlation: `binary.spearman_interval`.
+    difficulty, load (fraction of lung volume), findings: by exam id. correlation: `resamples.spearman_interval`.
     """
     fig, ax = plt.subplots(figsize=(5.2, 3.2))
     finding, load = findings.reindex(difficulty.index), 100 * load.reindex(difficulty.index)

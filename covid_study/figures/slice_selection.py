@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from covid_study.figures.charts import CYCLE, REFERENCE, styled
 from covid_study.figures.results import SHORT
 from covid_study.report.show import column_head
-from covid_study.scores.claims import MEAN
+from covid_study.scores.old_claims import MEAN
 from covid_study.tables.selection_and_supervision import LOSSES, NEGATIVES
 
 LOOKS = {"all": (CYCLE[6], "s", "all negatives"), "random": (CYCLE[0], "o", "as many, random")}

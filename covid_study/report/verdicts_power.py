@@ -9,7 +9,7 @@ import pandas as pd
 from covid_study.report.show import column_head
 from covid_study.report.verdicts import listed
 from covid_study.scores import power, published as papers
-from covid_study.scores.claims import CLAIMS, FEWEST
+from covid_study.scores.old_claims import CLAIMS, FEWEST
 from covid_study.scores.power import APART, CHANCE, EXAMS, TRAINING, UNKNOWN, UNLIKE
 from covid_study.scores.power_marks import SCORES, Scored, marks
 from covid_study.scores.power_spread import Spread

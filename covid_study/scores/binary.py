@@ -1,4 +1,4 @@
-"""Scores of a classifier, each with a 95 % interval (paper A, V-B, eq. 8 and 9).
+"""Scores of a classifier of two classes (paper A, V-B, eq. 8 and 9); `resamples` gives their intervals.
 
 Scores are fractions, not per cent; COVID-19 is the positive class; `p >= threshold` is called positive.
 A score that is not defined is NaN, and the `note` beside it says why.
@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 from sklearn import metrics as sk
 
 from covid_study.errors import StudyError
 
 SCORES = ("precision", "recall", "f1", "auc", "average_precision")
-BLOCK = 2**22  # weights of resamples held at once: 32 MiB
 
 
 class Threshold(NamedTuple):
@@ -26,16 +23,8 @@ class Threshold(NamedTuple):
     note: str
 
 
-class Interval(NamedTuple):
-    """A value with its 95 % interval; NaN and a note where it is not defined."""
-
-    value: float
-    low: float
-    high: float
-    note: str = ""
-
-
-def _checked(y_true, p) -> tuple[np.ndarray, np.ndarray]:
+def checked(y_true, p) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) int and probabilities (n,) float64; raises StudyError where they do not fit, naming the exam."""
     y, p = np.asarray(y_true).ravel(), np.asarray(p, dtype=float).ravel()
     if len(y) != len(p):
         raise StudyError(f"{len(y)} labels but {len(p)} probabilities: give one of each for every exam.")
@@ -77,7 +66,7 @@ def classification_scores(y_true: Sequence[int], p: Sequence[float], threshold: 
     >>> s["precision"], s["recall"], s["f1"], s["auc"]
     (0.5, 0.5, 0.5, 0.75)
     """
-    y, p = _checked(y_true, p)
+    y, p = checked(y_true, p)
     scores = dict.fromkeys(SCORES, np.nan)
     note = _class_note(y)
     if y.any():
@@ -114,7 +103,7 @@ def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: fl
     >>> best_f1_threshold([], []).note
     'validation split: no exams; threshold 0.5'
     """
-    y, p = _checked(y_val, p_val)
+    y, p = checked(y_val, p_val)
     if problem := _class_note(y):
         return Threshold(fallback, np.nan, f"validation split: {problem}; threshold {fallback:g}")
     precision, recall, values = sk.precision_recall_curve(y, p)
@@ -124,57 +113,6 @@ def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: fl
     best = np.flatnonzero(f1[:-1] >= f1[:-1].max() - 1e-12)
     nearest = best[np.argmin(abs(values[best] - 0.5))]
     return Threshold(float(values[nearest]), float(f1[nearest]), "")
-
-
-def patient_strata(y: np.ndarray, groups) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Number each patient; list the patients with a positive exam and those without.
-
-    Args:
-        y: (n,) 0 or 1. groups: (n,) patients; None: each exam is a patient of its own.
-
-    Returns:
-        int (n,), the patient's number of each exam; the numbers of the patients with a positive exam, and of the others.
-
-    >>> patient_strata(np.array([1, 0, 0]), ["a", "a", "b"])
-    (array([0, 0, 1]), [array([0]), array([1])])
-    """
-    _, patient = np.unique(np.arange(len(y)) if groups is None else np.asarray(groups), return_inverse=True)
-    positive = np.zeros(patient.max(initial=-1) + 1, bool)
-    np.logical_or.at(positive, patient, y == 1)
-    return patient, [np.flatnonzero(positive), np.flatnonzero(~positive)]
-
-
-def resample_weights(patient, strata, n: int, rng) -> np.ndarray:
-    """How often each exam is drawn in each of n resamples of patients within their class: (n, exams).
-
-    >>> resample_weights(np.array([0, 0, 1]), [np.array([0]), np.array([1])], 1, np.random.default_rng(0))
-    array([[1., 1., 1.]])
-    """
-    counts = np.zeros((n, sum(map(len, strata))))
-    for members in strata:
-        counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=n)
-    return counts[:, patient]
-
-
-def patient_means(values, patients, n: int, rng) -> np.ndarray:
-    """The mean of exams or slices in each of n resamples of their patients: float (n,) or, of several values, (n, k).
-
-    Args:
-        values: (exams,) or (exams, k). patients: (exams,). rng: what patients are drawn with.
-
-    Returns:
-        No resamples (length 0) with fewer than two patients: nothing is known about the spread.
-
-    >>> patient_means([0.0, 1.0], ["a", "a"], 5, np.random.default_rng(0)).shape
-    (0,)
-    >>> bool(abs(patient_means([0.0, 1.0], ["a", "b"], 4000, np.random.default_rng(0)).mean() - 0.5) < 0.02)
-    True
-    """
-    names, patient = np.unique(np.asarray(patients), return_inverse=True)
-    drawn = n if len(names) > 1 else 0
-    weights = resample_weights(patient, [np.arange(len(names))], drawn, rng)
-    means = weights @ np.asarray(values, float)
-    return (means.T / weights.sum(axis=1)).T
 
 
 def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -205,137 +143,3 @@ def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np
             "auc": auc,
             "average_precision": average_precision,
         }
-
-
-def bootstrap_intervals(
-    y_true, p, groups=None, threshold: float = 0.5, n: int = 1000, seed: int = 0, level: float = 0.95
-) -> pd.DataFrame:
-    """Every score with its percentile bootstrap interval over the patients of the test split.
-
-    Patients are drawn with all their exams, positive patients apart from negative ones: both classes in each.
-
-    Args:
-        y_true, p, threshold: as in `classification_scores`.
-        groups: (n,) patient of each exam; without them each exam is a patient of its own.
-        n: resamples. seed: of their random numbers. level: of the interval.
-
-    Returns:
-        One row a score (index `metric`), columns `value`, `low`, `high`, `note`. With fewer than two patients
-        of a class nothing is known about the spread: the interval is NaN and the note says so. An interval of
-        width 0 (no mistake was made) is kept and noted: resampling cannot see how rare a mistake is.
-
-    Choice: 95 % intervals over the test exams; the paper gives single numbers.
-
-    >>> bootstrap_intervals([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1]).loc["auc", ["value", "low", "high"]].tolist()
-    [0.75, 0.0, 1.0]
-    """
-    y, p = _checked(y_true, p)
-    if groups is not None and len(groups) != len(y):
-        raise StudyError(f"{len(y)} exams but {len(groups)} patients: give the patient of every exam.")
-    scores = classification_scores(y, p, threshold)
-    table = pd.DataFrame({"value": [scores[m] for m in SCORES]}, index=pd.Index(SCORES, name="metric"))
-    table = table.assign(low=np.nan, high=np.nan, note=scores["note"])
-    patient, strata = patient_strata(y, groups)
-    small = min(len(s) for s in strata)
-    if _class_note(y) or small < 2:
-        counts = f"{len(strata[0])} patients with and {len(strata[1])} without COVID-19"
-        problem = f"no interval: {counts}, 2 of each needed"
-        table["note"] = "; ".join(filter(None, [scores["note"], problem]))
-        return table
-    rng, blocks = np.random.default_rng(seed), []
-    for start in range(0, n, step := max(1, BLOCK // len(y))):
-        weights = resample_weights(patient, strata, min(step, n - start), rng)
-        blocks.append(weighted_scores(y, p, threshold, weights))
-    tail = 50 * (1 - level)
-    for metric in SCORES:
-        drawn = np.concatenate([b[metric] for b in blocks])
-        drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing positive
-        if len(drawn) and np.isfinite(table.loc[metric, "value"]):
-            low, high = np.percentile(drawn, [tail, 100 - tail])
-            table.loc[metric, ["low", "high"]] = low, high
-            if low == high:
-                table.loc[metric, "note"] = "every resample is the same: too few mistakes to show a spread"
-    return table
-
-
-def auc_interval(y_true, score, groups=None, n: int = 1000, seed: int = 0) -> Interval:
-    """Area under the ROC curve of any score, with its bootstrap interval over patients.
-
-    For the question of notebook 03: how well does difficulty put CAP (1) before non-pneumonia (0)?
-
-    Args:
-        y_true: (n,) 0 or 1. score: (n,) larger means class 1; any unit. groups: (n,) patients.
-
-    >>> auc_interval([0, 0, 1, 1], [1.0, 2.0, 2.5, 9.0])[:3]
-    (1.0, 1.0, 1.0)
-    """
-    row = bootstrap_intervals(y_true, score, groups, n=n, seed=seed).loc["auc"]
-    unrelated = "no exam is called positive"  # about a threshold, which a ranking has not
-    note = "; ".join(part for part in row["note"].split("; ") if part != unrelated)
-    return Interval(float(row["value"]), float(row["low"]), float(row["high"]), note)
-
-
-def spearman_interval(x, y, level: float = 0.95) -> Interval:
-    """Spearman's rank correlation with the interval of Bonett and Wright (2000).
-
-    Args:
-        x, y: (n,) values of the same exams, e.g. difficulty and lesion load.
-
-    >>> spearman_interval([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 5, 6]).value.round(3)
-    np.float64(0.943)
-    """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if len(x) != len(y):
-        raise StudyError(f"{len(x)} and {len(y)} values: a correlation needs both of every exam.")
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Interval(np.nan, np.nan, np.nan, f"{len(x)} exams, or all values equal: no correlation")
-    rho = stats.spearmanr(x, y).statistic
-    if len(x) < 4:
-        return Interval(float(rho), np.nan, np.nan, "3 exams: no interval")
-    half = stats.norm.ppf(0.5 + level / 2) * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
-    z = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
-    return Interval(rho, *(float(v) for v in np.tanh([z - half, z + half])))
-
-
-def over_seeds(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Mean, deviation and interval over seeds.
-
-    Args:
-        frame: tidy, one row a run and score: any of `table`, `row`, `column`, `metric`, then `seed`, `value`
-            and, where known, `low` and `high` (the bootstrap interval of that run). Scores are fractions.
-
-    Returns:
-        The key columns, then `mean`, `sd` (NaN for one seed), `low`, `high`, `seeds`.
-
-    Choice: the interval joins two sources: which exams are in the test split (the mean bootstrap half-width,
-    which more seeds do not shrink) and the seed (Student's t for the mean); the half-widths are added in
-    quadrature. With one seed it is the bootstrap interval alone.
-
-    >>> runs = pd.DataFrame({"row": "random", "metric": "f1", "seed": [0, 1], "value": [0.7, 0.8]})
-    >>> over_seeds(runs)[["row", "mean", "seeds"]].values.tolist()
-    [['random', 0.75, 2]]
-    """
-    keys = [c for c in ("table", "row", "column", "metric") if c in frame]
-    twice = frame.duplicated([*keys, "seed"])
-    if twice.any():
-        first = frame.loc[twice, [*keys, "seed"]].iloc[0].to_dict()
-        raise StudyError(f"Two values for the same run and score, {first}: average a seed's runs first.")
-    rows = []
-    for key, runs in frame.groupby(keys, sort=False, dropna=False):
-        name = str(runs["metric"].iloc[0]) if "metric" in runs else ""
-        runs = runs[runs["value"].notna()]  # precision has no value where nothing is called positive
-        value = runs["value"]
-        k, mean = len(value), value.mean()
-        sd = value.std(ddof=1) if k > 1 else np.nan
-        seed_half = stats.t.ppf(0.5 + level / 2, k - 1) * sd / np.sqrt(k) if k > 1 else 0.0
-        below = above = 0.0 if k > 1 else np.nan
-        if {"low", "high"} <= set(runs) and runs[["low", "high"]].notna().all(axis=1).any():
-            below, above = (value - runs["low"]).mean(), (runs["high"] - value).mean()
-        low, high = mean - np.hypot(seed_half, below), mean + np.hypot(seed_half, above)
-        if name.startswith(SCORES):
-            low, high = np.clip([low, high], 0, 1)
-        found = {"mean": mean, "sd": sd, "low": low, "high": high, "seeds": k}
-        rows.append({**dict(zip(keys, key, strict=True)), **found})
-    return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "low", "high", "seeds"])

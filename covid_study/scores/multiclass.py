@@ -1,4 +1,4 @@
-"""Scores of a classifier of several classes, each with a 95 % interval; scikit-learn's, one class against the rest.
+"""Scores of a classifier of several classes; scikit-learn's, one class against the rest.
 
 For paper A's future work (VI-4: COVID-19, CAP and non-pneumonia) and for paper B, whose slices have three classes.
 An exam is called what the network finds most likely. Scores are fractions, not per cent.
@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from covid_study.errors import StudyError
-from covid_study.scores.binary import BLOCK, patient_strata, resample_weights, weighted_scores
+from covid_study.scores.binary import weighted_scores
+from covid_study.scores.resamples import FEWEST, Resamples
 
 OVERALL = "all"  # the row of the scores that are of no single class
 OF_ALL = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -27,15 +28,13 @@ def called(p: np.ndarray) -> np.ndarray:
     return np.asarray(p).argmax(axis=1)
 
 
-def _checked(y, p, classes: Sequence[str], groups) -> tuple[np.ndarray, np.ndarray]:
+def _checked(y, p, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     y, p = np.asarray(y).ravel(), np.asarray(p, dtype=float)
     if p.shape != (len(y), len(classes)):
         raise StudyError(
             f"{len(y)} labels of {len(classes)} classes, but probabilities of shape {p.shape}: give one row an exam, "
             "one column a class."
         )
-    if groups is not None and len(groups) != len(y):
-        raise StudyError(f"{len(y)} exams but {len(groups)} patients: give the patient of every exam.")
     if not np.isfinite(p).all():
         where = int(np.flatnonzero(~np.isfinite(p).all(axis=1))[0])
         raise StudyError(
@@ -58,7 +57,7 @@ def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Dat
     >>> confusion([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"]).to_numpy().tolist()
     [[1, 1], [0, 1]]
     """
-    y, p = _checked(y, p, classes, None)
+    y, p = _checked(y, p, classes)
     counts = sk.confusion_matrix(y, called(p), labels=range(len(classes)))
     return pd.DataFrame(
         counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="called")
@@ -96,7 +95,7 @@ def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.
     >>> point_scores([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"])["covid"].round(2).tolist()
     [1.0, 0.5, 0.67, 1.0]
     """
-    y, p = _checked(y, p, classes, None)
+    y, p = _checked(y, p, classes)
     found = dict.fromkeys(_keys(classes), np.nan)
     if len(y) == 0:
         return _series(found)
@@ -119,20 +118,6 @@ def _keys(classes: Sequence[str]) -> list[tuple[str, str]]:
 
 def _series(found: dict) -> pd.Series:
     return pd.Series(found.values(), pd.MultiIndex.from_tuples(found, names=["row", "metric"]), dtype=float)
-
-
-def strata_of_patients(y: np.ndarray, groups, classes: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Number each patient; list the patients of each class.
-
-    Choice: a patient with exams of several classes counts for the first of them: with COVID-19 first, as with two classes.
-
-    >>> strata_of_patients(np.array([0, 2, 1]), ["a", "a", "b"], 3)
-    (array([0, 0, 1]), [array([0]), array([1]), array([], dtype=int64)])
-    """
-    patient, _ = patient_strata(y, groups)
-    lowest = np.full(patient.max(initial=-1) + 1, classes)
-    np.minimum.at(lowest, patient, y)
-    return patient, [np.flatnonzero(lowest == k) for k in range(classes)]
 
 
 def weighted(y: np.ndarray, p: np.ndarray, classes: Sequence[str], weights: np.ndarray) -> dict:
@@ -160,56 +145,29 @@ def weighted(y: np.ndarray, p: np.ndarray, classes: Sequence[str], weights: np.n
 
 
 def intervals(
-    y: Sequence[int],
-    p: np.ndarray,
-    classes: Sequence[str],
-    groups=None,
-    n: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    y: Sequence[int], p: np.ndarray, classes: Sequence[str], patients=None, n: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Every score of `point_scores` with its percentile bootstrap interval over the patients, drawn within their class.
+    """Every score of `point_scores` with its interval over the patients, drawn within their class.
 
     Args:
-        y, p, classes: as in `confusion`. groups: (n,) patient of each exam; without them each is a patient of its own.
-        n: resamples. seed: of their random numbers. level: of the interval.
+        y, p, classes: as in `confusion`. patients, n, seed: as in `Resamples`.
 
     Returns:
         row ("all" or a class), metric, value, low, high, note. Where a class has fewer than two patients its spread is not
-        known: its intervals and those over all classes are NaN, and the note says why. An interval of width 0 is kept and
-        noted.
-
-    Raises:
-        StudyError: as `confusion`, or the number of patients is not that of the exams.
+        known: its intervals and those over all classes are NaN, and the note says why.
 
     >>> table = intervals([0, 0, 1, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], ["covid", "cap"], n=100)
     >>> table[["value", "low", "high"]].iloc[0].tolist()
     [0.75, 0.5, 1.0]
     """
-    y, p = _checked(y, p, classes, groups)
-    table = point_scores(y, p, classes).rename("value").reset_index().assign(low=np.nan, high=np.nan, note="")
-    patient, strata = strata_of_patients(y, groups, len(classes))
-    few = {name: len(s) for name, s in zip(classes, strata, strict=True) if len(s) < 2}
-    problem = "no interval: " + ", ".join(f"{k} of {name}" for name, k in few.items()) + ", 2 patients needed"
-    if len(few) == len(classes) or len(y) == 0:
-        return table.assign(note=problem)
-    rng, blocks = np.random.default_rng(seed), []
-    strata = [members for members in strata if len(members)]
-    for start in range(0, n, step := max(1, BLOCK // len(y))):
-        weights = resample_weights(patient, strata, min(step, n - start), rng)
-        blocks.append(weighted(y, p, classes, weights))
-    tail = 50 * (1 - level)
-    for i, row in enumerate(table.itertuples()):
-        if row.row in few or (few and row.row == OVERALL):
-            table.loc[i, "note"] = problem
-            continue
-        drawn = np.concatenate([block[row.row, row.metric] for block in blocks])
-        drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing so
-        if len(drawn) and np.isfinite(row.value):
-            low, high = np.percentile(drawn, [tail, 100 - tail])
-            table.loc[i, ["low", "high"]] = low, high
-            if low == high:
-                table.loc[i, "note"] = (
-                    "every resample is the same: too few mistakes, or hits, to show a spread"
-                )
+    y, p = _checked(y, p, classes)
+    drawn = Resamples(y, patients, n, seed, classes=len(classes))
+    few = [name for name, s in zip(classes, drawn.strata, strict=True) if len(s) < FEWEST]
+    enough = 0 if len(few) < len(classes) else FEWEST
+    table = drawn.table(point_scores(y, p, classes), lambda w: weighted(y, p, classes, w), enough)
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["row", "metric"])
+    table = table.reset_index()
+    unknown = table["row"].isin([*few, *[OVERALL] * bool(few)])
+    table.loc[unknown, ["low", "high"]] = np.nan
+    table.loc[unknown, "note"] = f"no interval: too few patients of {', '.join(few)}, {FEWEST} needed"
     return table

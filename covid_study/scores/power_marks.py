@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study.scores import power
-from covid_study.scores.claims import Resampled
+from covid_study.scores.old_claims import Resampled
 from covid_study.scores.power_spread import Spread
 
 SCORES = ["precision", "recall", "f1"]

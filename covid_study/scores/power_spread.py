@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from covid_study.errors import StudyError
 from covid_study.scores import binary
-from covid_study.scores.claims import FEWEST, Cell
+from covid_study.scores.old_claims import FEWEST, Cell
 from covid_study.training.run import predictions
 
 STEPS = 24  # kinds of exams

@@ -12,6 +12,7 @@ import pandas as pd
 
 from covid_study import paths
 from covid_study.errors import StudyError
+from covid_study.scores.resamples import Resamples
 
 FOLDER = paths.PACKAGE / "data" / "published"
 TEST_POSITIVES, TEST_NEGATIVES = {"A": 50}, {"A": 468}  # paper A, Table II
@@ -143,7 +144,7 @@ def intervals(name: str, n: int = 4000, seed: int = 0) -> pd.DataFrame:
     """The 95 % intervals that the paper's scores would have had, from the counts behind them.
 
     The printed precision and recall give the found and the falsely called exams; a stratified bootstrap over
-    the test exams (as `binary.bootstrap_intervals`) then only needs two binomial draws a resample.
+    the test exams (as `Resamples`) then only needs two binomial draws a resample.
 
     Returns:
         `row`, `column`, `metric`, `low`, `high` (fractions); rows without whole counts are left out.
@@ -163,6 +164,6 @@ def intervals(name: str, n: int = 4000, seed: int = 0) -> pd.DataFrame:
             "f1": 2 * tp / (called + positives),
         }
         for metric, values in drawn.items():
-            low, high = np.percentile(values, [2.5, 97.5])
+            low, high = Resamples.interval(values)
             found.append((r.row, r.column, metric, low, high))
     return pd.DataFrame(found, columns=["row", "column", "metric", "low", "high"])

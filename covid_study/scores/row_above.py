@@ -6,7 +6,7 @@ import pandas as pd
 
 from covid_study.report import verdicts_power as verdicts
 from covid_study.scores import power_marks
-from covid_study.scores.claims import FAILS, HOLDS, TOO_FEW, Resampled, paired_difference, verdict
+from covid_study.scores.old_claims import FAILS, HOLDS, TOO_FEW, Resampled, paired_difference, verdict
 from covid_study.scores.power_spread import Spread
 
 METRICS = ("f1", "auc")  # F1 at 0.5 is the paper's, and what is marked

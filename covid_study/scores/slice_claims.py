@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study.errors import StudyError
-from covid_study.scores import claims, published, slices
+from covid_study.scores import old_claims as claims, published, slices
 
 Pair = tuple[tuple[str, str], tuple[str, str]]  # (row, column) that is said to be higher, (row, column)
 WHOLE, BASELINE, OURS, COLUMN = "100%", "baseline", "dsn_saal", "slices"
@@ -95,9 +95,9 @@ def resample(
         elif not same.equals(first):
             raise StudyError(f"{cell} was tested on other slices than {first_cell}: train both anew.")
     arrays = {cell: slices.read(test) for cell, test in tests.items()}
-    blocks, fewest = slices.resamples(arrays[first_cell], n, seed)
+    drawn = slices.drawn(arrays[first_cell], n, seed)
     parts = {cell: [] for cell in arrays}
-    for weights in blocks:
+    for weights in drawn.weights():
         for cell, called in arrays.items():
             parts[cell].append(slices.weighted(called.y, called.p, weights))
     draws = {
@@ -105,7 +105,7 @@ def resample(
         for cell, found in parts.items()
     }
     values = {cell: slices.point_scores(test).to_dict() for cell, test in tests.items()}
-    return claims.Resampled(values, draws, fewest)
+    return claims.Resampled(values, draws, drawn.fewest)
 
 
 def comparisons(name: str, claim: str, ran: Sequence[tuple[str, str]]) -> list[Comparison]:

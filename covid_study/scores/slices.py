@@ -1,4 +1,4 @@
-"""Scores of a classifier of slices, each with a 95 % interval over patients (paper B, 4.2, eq. 11 to 16).
+"""Scores of a classifier of slices, of all three classes (paper B, 4.2, eq. 11 to 16).
 
 A slice is called what the network finds most likely. The accuracy is over all classes; every other score is COVID-19
 against the rest, as in the paper, whose Table 6 agrees with itself only so. Scores are fractions, not per cent.
@@ -12,12 +12,12 @@ import pandas as pd
 
 from covid_study.errors import StudyError
 from covid_study.scores import multiclass
-from covid_study.scores.binary import BLOCK, over_seeds, resample_weights, weighted_scores
+from covid_study.scores.binary import weighted_scores
+from covid_study.scores.resamples import Resamples, over_seeds
 
 SCORES = ("acc", "f1", "gmean", "sen", "spe", "pre", "auc")
 POSITIVE = "covid"
 PATIENT = "_patient"  # after the name of a score that counts patients instead of slices
-FEWEST = 2  # patients with COVID-19, and without, that an interval needs
 
 
 class Called(NamedTuple):
@@ -107,26 +107,6 @@ def weighted(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.
         }
 
 
-def resamples(called: Called, n: int = 1000, seed: int = 0):
-    """Weights of the slices in n resamples of the patients, drawn within their class: blocks of (some of n, slices).
-
-    Choice: strata are all classes of the slices; a patient with COVID-19 on any slice belongs to COVID-19.
-
-    Returns:
-        An iterator of the blocks, and the number of patients in the smaller of COVID-19 and the rest. With fewer than two
-        of either the iterator is empty: nothing is known about the spread.
-    """
-    patient, strata = multiclass.strata_of_patients(called.y, called.patients, len(called.classes))
-    fewest = min(len(strata[0]), sum(map(len, strata[1:])))
-
-    def blocks():
-        rng, step = np.random.default_rng(seed), max(1, BLOCK // len(called.y))
-        for start in range(0, n if fewest >= FEWEST else 0, step):
-            yield resample_weights(patient, strata, min(step, n - start), rng)
-
-    return blocks(), fewest
-
-
 def point_scores(table: pd.DataFrame) -> pd.Series:
     """The seven scores of a table of predictions (paper B, 4.2), NaN where one is not defined.
 
@@ -142,17 +122,19 @@ def point_scores(table: pd.DataFrame) -> pd.Series:
     return pd.Series({m: float(found[m][0]) for m in SCORES}).rename_axis("metric")
 
 
-def intervals(table: pd.DataFrame, n: int = 1000, seed: int = 0, level: float = 0.95) -> pd.DataFrame:
-    """The seven scores, each with its percentile bootstrap interval over the patients.
+def drawn(called: Called, n: int = 1000, seed: int = 0) -> Resamples:
+    """Resamples of the patients of some slices. A patient with COVID-19 on any slice belongs to COVID-19."""
+    return Resamples(called.y, called.patients, n, seed, classes=len(called.classes))
 
-    Choice: the paper's deviations are over 10 repeats on one test split; they do not say what other patients would give.
+
+def intervals(table: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """The seven scores, each with its interval over the patients.
 
     Args:
-        table: predictions of slices, or of patients from `by_patient`. n: resamples. seed: of the draw.
+        table: predictions of slices, or of patients from `by_patient`. n, seed: as in `Resamples`.
 
     Returns:
-        Index `metric`; columns `value`, `low`, `high`, `note`. The interval is NaN with fewer than two patients with
-        COVID-19 or without, and the note says so.
+        Index `metric`; columns `value`, `low`, `high`, `note`.
 
     >>> t = pd.DataFrame({"patient_id": list("abcd"), "finding": ["covid", "covid", "cap", "cap"]})
     >>> t = t.assign(p_covid=[0.9, 0.2, 0.1, 0.3], p_cap=[0.1, 0.8, 0.9, 0.7])
@@ -160,26 +142,8 @@ def intervals(table: pd.DataFrame, n: int = 1000, seed: int = 0, level: float = 
     [0.5, 0.0, 1.0]
     """
     called = read(table)
-    found = pd.DataFrame({"value": point_scores(table), "low": np.nan, "high": np.nan, "note": ""})
-    if not len(called.y):
-        return found.assign(note="no slices")
-    blocks, fewest = resamples(called, n, seed)
-    draws = [weighted(called.y, called.p, weights) for weights in blocks]
-    tail = 50 * (1 - level)
-    for metric in SCORES if draws else ():
-        drawn = np.concatenate([block[metric] for block in draws])
-        drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing COVID-19
-        if len(drawn) and np.isfinite(found.loc[metric, "value"]):
-            found.loc[metric, ["low", "high"]] = np.percentile(drawn, [tail, 100 - tail])
-    if not draws:
-        found["note"] = (
-            f"no interval: {FEWEST} patients with and {FEWEST} without COVID-19 needed, the fewer are {fewest}"
-        )
-    undefined = found["value"].isna()
-    found.loc[undefined, "note"] = "not defined: " + (
-        "nothing is called COVID-19" if fewest else "a class is missing"
-    )
-    return found
+    found = drawn(called, n, seed).table(point_scores(table), lambda w: weighted(called.y, called.p, w))
+    return found.rename_axis("metric")
 
 
 def run_scores(predictions: pd.DataFrame, bootstrap: int = 1000) -> pd.DataFrame:
@@ -210,7 +174,7 @@ def over_repeats(scored: Mapping[tuple[str, str, int], pd.DataFrame]) -> pd.Data
         scored: what `run_scores` says of each (row, column, seed); other metrics may be among it.
 
     Returns:
-        row, column, metric, mean, sd, low, high, seeds: for `show.side_by_side`.
+        row, column, metric, mean, sd, low, high, seeds.
 
     >>> s = pd.DataFrame({"metric": ["acc"], "value": [0.9], "low": [0.8], "high": [0.95]})
     >>> over_repeats({("ce", "slices", 0): s})[["row", "metric", "mean", "seeds"]].values.tolist()

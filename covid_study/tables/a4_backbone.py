@@ -10,7 +10,7 @@ from covid_study.errors import StudyError
 from covid_study.report.show import KEY, column_head, duration
 from covid_study.report.verdicts import listed
 from covid_study.samples.samples import Volumes
-from covid_study.scores import claims, published as papers
+from covid_study.scores import old_claims as claims, published as papers
 from covid_study.tables import ablation_report as report, volume_steps
 from covid_study.tables.ablation import Cell, column
 from covid_study.training.run import Run

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
-from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from covid_study.analysis.pretext_learnt import VARIANTS as CUBES, tidy_over_seeds
@@ -15,8 +14,8 @@ from covid_study.pretext.probes import TARGETS
 from covid_study.pretext.rubiks_cube import CUBES as PLACES, permutations
 from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.samples.samples import Volumes
-from covid_study.scores.claims import Claim
-from covid_study.scores.comparisons import auc_difference
+from covid_study.scores.old_claims import Claim
+from covid_study.scores.resamples import auc_difference, proportion_difference
 from covid_study.tables import volume_steps
 from covid_study.tables.ablation import Cell
 from covid_study.training.run import Run
@@ -146,25 +145,6 @@ def unseen(v: Volumes) -> Volumes:
     """The exams that no training split holds: what an encoder that was pre-trained on all of it is asked about."""
     table = v.table[v.table["split"] != "train"]
     return replace(v, table=table, data=v.of(list(table.index)))
-
-
-def proportion_difference(
-    right: tuple[int, int], answers: tuple[int, int], level: float = 0.95
-) -> tuple[float, float, float]:
-    """Difference of two proportions with Newcombe's interval (1998, method 10, from Wilson's): value, low, high.
-
-    Args:
-        right, answers: of the one and of the other; NaN where there is no answer.
-
-    >>> [round(float(x), 4) for x in proportion_difference((56, 48), (70, 80))]  # Newcombe's first example
-    [0.2, 0.0524, 0.3339]
-    """
-    if not all(answers):
-        return (np.nan,) * 3
-    one, other = (n / of for n, of in zip(right, answers, strict=True))
-    a, b = (binomtest(n, of).proportion_ci(level, "wilson") for n, of in zip(right, answers, strict=True))
-    low = one - other - np.hypot(one - a.low, b.high - other)
-    return one - other, low, one - other + np.hypot(a.high - one, other - b.low)
 
 
 def accuracy_changes(

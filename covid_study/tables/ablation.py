@@ -8,7 +8,8 @@ from IPython.display import HTML
 
 from covid_study import paths
 from covid_study.samples.samples import Volumes
-from covid_study.scores.binary import best_f1_threshold, bootstrap_intervals, over_seeds
+from covid_study.scores.binary import best_f1_threshold
+from covid_study.scores.resamples import bootstrap_intervals, over_seeds
 from covid_study.tables import volume_steps
 from covid_study.training.run import Run, predictions, timing
 from covid_study.training.sweep import plan_table, planned, sweep

@@ -12,7 +12,7 @@ from covid_study.ranking import sampling
 from covid_study.report import show
 from covid_study.samples.samples import Volumes
 from covid_study.scores import published as papers
-from covid_study.scores.claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
+from covid_study.scores.old_claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.scores.power import APART, UNKNOWN
 from covid_study.tables import ablation, volume_steps
 from covid_study.training.run import predictions

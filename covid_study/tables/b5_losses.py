@@ -7,7 +7,7 @@ import pandas as pd
 from covid_study.report.verdicts import listed
 from covid_study.samples.samples import Slices
 from covid_study.scores import published as papers
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 from covid_study.scores.slice_claims import COLUMN, OURS
 from covid_study.tables import slice_steps
 from covid_study.tables.ablation import Cell

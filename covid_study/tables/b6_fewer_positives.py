@@ -6,7 +6,7 @@ import pandas as pd
 
 from covid_study.report.show import column_head
 from covid_study.samples.samples import Slices
-from covid_study.scores import claims, published as papers, slice_claims
+from covid_study.scores import old_claims as claims, published as papers, slice_claims
 from covid_study.scores.slice_claims import BASELINE, OURS, WHOLE
 from covid_study.tables import slice_ablation, slice_steps
 from covid_study.tables.ablation import Cell, column as share_name

@@ -13,7 +13,7 @@ from covid_study.rivals import feature_classifiers
 from covid_study.rivals.feature_classifiers import FeatureRun
 from covid_study.samples.samples import Slices
 from covid_study.scores import multiclass, published, slice_claims, slices
-from covid_study.scores.claims import MEAN
+from covid_study.scores.old_claims import MEAN
 from covid_study.scores.slice_claims import COLUMN, OURS, WHOLE
 from covid_study.tables import slice_ablation, slice_steps as pipeline
 from covid_study.tables.ablation import Cell

@@ -12,7 +12,7 @@ from covid_study.figures.charts import FINDINGS
 from covid_study.report import show
 from covid_study.samples.samples import Volumes
 from covid_study.scores import multiclass
-from covid_study.scores.binary import over_seeds, patient_means
+from covid_study.scores.resamples import Resamples, over_seeds, patient_means
 from covid_study.tables.ablation_report import in_points
 from covid_study.training.run import predictions
 
@@ -63,8 +63,7 @@ def called_covid(
             if not of.any():
                 continue
             draws = patient_means(hit[of], frames[0].loc[of, "patient_id"], n, rng)
-            draws = draws if len(draws) else None
-            ends = (np.nan, np.nan) if draws is None else np.percentile(draws, [2.5, 97.5])
+            ends, draws = Resamples.interval(draws), draws if len(draws) else None
             rows.append(
                 (label, finding, int(of.sum()), hit[of].sum(), hit[of].mean(), *ends, len(frames), draws)
             )
@@ -139,7 +138,7 @@ def _compared(cap: pd.Series, other: pd.Series) -> str:
     points = in_points(cap["share"] - other["share"])
     if cap["draws"] is None or other["draws"] is None:
         return f"the shares called COVID-19 differ by {points} points; too few patients for an interval"
-    low, high = np.percentile(cap["draws"] - other["draws"], [2.5, 97.5])
+    low, high = Resamples.interval(cap["draws"] - other["draws"])
     word = "about as often as" if low <= 0 <= high else "more often than" if low > 0 else "less often than"
     unsure = ", as far as these exams can tell" if low <= 0 <= high else ""
     return (

@@ -8,7 +8,7 @@ from IPython.display import HTML
 
 from covid_study.report import show
 from covid_study.report.verdicts import listed
-from covid_study.scores.claims import FAILS, FEWEST, HOLDS, MEAN, TOO_FEW, UNCLEAR, overall
+from covid_study.scores.old_claims import FAILS, FEWEST, HOLDS, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.scores.slice_claims import OURS
 from covid_study.tables import ablation_report as report
 from covid_study.tables.ablation import Cell

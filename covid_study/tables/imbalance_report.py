@@ -10,7 +10,7 @@ from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.verdicts import listed, percent
 from covid_study.scores import published as papers
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 from covid_study.scores.slice_claims import ALL, WHOLE
 from covid_study.tables.ablation_report import NAMES, STYLE, in_points
 from covid_study.tables.b6_fewer_positives import METHODS, MOVED

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from covid_study.report import show
-from covid_study.scores import claims as paired, published as papers
-from covid_study.scores.claims import MEAN, Claim, Resampled, paired_difference, verdict
+from covid_study.scores import old_claims as paired, published as papers
+from covid_study.scores.old_claims import MEAN, Claim, Resampled, paired_difference, verdict
 from covid_study.tables.a6_online import STRATEGIES
 
 F1S = ("f1", "f1_validation", "auc")

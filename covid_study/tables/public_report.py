@@ -13,7 +13,7 @@ from covid_study.report import show
 from covid_study.report.verdicts import listed
 from covid_study.samples.samples import Slices
 from covid_study.scores import published as papers, slices as slice_metrics
-from covid_study.scores.claims import FAILS, FEWEST, HOLDS, MEAN, UNCLEAR
+from covid_study.scores.old_claims import FAILS, FEWEST, HOLDS, MEAN, UNCLEAR
 from covid_study.scores.slice_claims import COLUMN, OURS, WHOLE
 from covid_study.tables import ablation_report as report, b3_b4_networks
 from covid_study.tables.ablation import Cell

@@ -12,7 +12,7 @@ import pandas as pd
 
 from covid_study.ranking.sampling import select
 from covid_study.samples.samples import Slices
-from covid_study.scores import claims, slice_claims
+from covid_study.scores import old_claims as claims, slice_claims
 from covid_study.scores.slice_claims import Claim, Comparison
 from covid_study.tables import slice_ranking, slice_steps
 from covid_study.tables.ablation import Cell, column as share_name

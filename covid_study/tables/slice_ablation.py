@@ -9,7 +9,7 @@ import pandas as pd
 from covid_study.report import show
 from covid_study.samples.samples import Slices
 from covid_study.scores import multiclass, published as papers, slice_claims, slices
-from covid_study.scores.claims import Resampled
+from covid_study.scores.old_claims import Resampled
 from covid_study.tables.ablation import Cell
 from covid_study.training.run import timing
 from covid_study.training.slice_run import SliceRun

@@ -13,8 +13,8 @@ from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.show import column_head
 from covid_study.report.verdicts import listed, percent, side, with_interval
-from covid_study.scores.binary import Interval
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW
+from covid_study.scores.resamples import Interval
 from covid_study.tables.ablation import Cell
 from covid_study.tables.ablation_report import NAMES, in_points
 from covid_study.tables.selection_and_supervision import ROWS, SCORES

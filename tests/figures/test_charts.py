@@ -11,7 +11,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from covid_study.figures import charts, ct, ranking as figures_ranking, results as figures_results
 from covid_study.report import show  # noqa: E402
-from covid_study.scores import binary, published
+from covid_study.scores import published, resamples
 
 RNG = np.random.default_rng(0)
 IDS = [f"n{i}" for i in range(40)]
@@ -78,10 +78,10 @@ DRAWN = {
     ),
     "four archived": lambda: figures_ranking.selections(ranking()[:4], {"top": IDS[:1]}, FINDINGS),
     "difficulty": lambda: figures_ranking.difficulty_by_finding(
-        ranking()["difficulty"], FINDINGS, binary.Interval(np.nan, np.nan, np.nan)
+        ranking()["difficulty"], FINDINGS, resamples.Interval(np.nan, np.nan, np.nan)
     ),
     "load": lambda: figures_ranking.difficulty_against_load(
-        ranking()["difficulty"], pd.Series(0.0, index=IDS), FINDINGS, binary.Interval(0.3, 0.1, 0.5)
+        ranking()["difficulty"], pd.Series(0.0, index=IDS), FINDINGS, resamples.Interval(0.3, 0.1, 0.5)
     ),
     "score": lambda: figures_results.score_by_size(results(), SHARES, title="F1"),
     "score of ours": lambda: figures_results.score_by_size(results(), SHARES, metric="auc"),

@@ -11,8 +11,9 @@ from tiny_study import parameters
 
 from covid_study.errors import StudyError
 from covid_study.report import verdicts_power as verdicts
-from covid_study.scores import binary, power, power_spread, published as papers
+from covid_study.scores import power, power_spread, published as papers
 from covid_study.scores.power_spread import Rates, Spread
+from covid_study.scores.resamples import Resamples
 
 MIDDLE = Rates(0.8, 0.05)
 FIXED = Spread("56%", MIDDLE, (0.7, 0.5), ((0.0, 0.0), (0.0, 0.0)), 4, "rows", 0.02, 100, 900)
@@ -90,11 +91,11 @@ def test_a_paired_bootstrap_finds_about_as_much():
     positives, negatives, tests, resamples = 50, 468, 300, 400
     pair, rng = power.apart(MIDDLE, 0.1, positives, negatives), np.random.default_rng(3)
     y = np.r_[np.ones(positives, int), np.zeros(negatives, int)]
-    r, (patient, strata) = np.where(y == 1, *FIXED.correlation), binary.patient_strata(y, None)
+    r, drawn = np.where(y == 1, *FIXED.correlation), Resamples(y, n=resamples, seed=rng)
     found = 0
     for _ in range(tests):
         shared = rng.standard_normal(len(y))
-        weights = binary.resample_weights(patient, strata, resamples, rng)
+        (weights,) = drawn.weights()
         f1 = []
         for rates in pair:
             own = np.sqrt(r) * shared + np.sqrt(1 - r) * rng.standard_normal(len(y))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from covid_study.scores import power, power_marks
-from covid_study.scores.claims import MEAN, Resampled
+from covid_study.scores.old_claims import MEAN, Resampled
 from tests.scores.test_power import FIXED, TRAINED
 
 ROWS = {"a": (25, 25), "b": (46, 4), "c": (45, 5)}  # true and false positives

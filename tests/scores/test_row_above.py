@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from covid_study.scores import power, row_above
-from covid_study.scores.claims import SCORES, Resampled
+from covid_study.scores.old_claims import SCORES, Resampled
 from tests.scores.test_power import FIXED, TRAINED
 
 F1 = {"random": 0.50, "hard": 0.90, "ours": 0.88}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from covid_study.errors import StudyError
-from covid_study.scores import claims, published, slice_claims, slices as slice_metrics
+from covid_study.scores import old_claims as claims, published, slice_claims, slices as slice_metrics
 
 CLASSES = ("covid", "cap", "non_pneumonia")
 

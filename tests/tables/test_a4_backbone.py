@@ -9,8 +9,8 @@ from covid_study import paths
 from covid_study.analysis import cost
 from covid_study.errors import StudyError
 from covid_study.report import show
-from covid_study.scores import claims, published as papers
-from covid_study.scores.claims import HOLDS, UNCLEAR
+from covid_study.scores import old_claims as claims, published as papers
+from covid_study.scores.old_claims import HOLDS, UNCLEAR
 from covid_study.tables import a4_backbone, ablation
 from covid_study.training import run as experiments
 

@@ -13,7 +13,7 @@ from covid_study import paths  # noqa: E402
 from covid_study.analysis import cost
 from covid_study.figures import online as figures_online
 from covid_study.scores import published as papers  # noqa: E402
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR, Resampled  # noqa: E402
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR, Resampled  # noqa: E402
 from covid_study.tables import (
     a6_online,
     ablation,

@@ -13,7 +13,7 @@ from covid_study.analysis import pretext_learnt
 from covid_study.figures import weights as figures_weights
 from covid_study.pretext import rubiks_cube, train
 from covid_study.pretext.probes import TARGETS
-from covid_study.scores import claims
+from covid_study.scores import old_claims as claims
 from covid_study.tables import a7_weights, ablation, verdicts_weights as said, volume_steps
 
 

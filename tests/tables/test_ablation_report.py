@@ -11,7 +11,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from covid_study.analysis import periods
 from covid_study.figures import ablation
 from covid_study.report import show  # noqa: E402
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR  # noqa: E402
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR  # noqa: E402
 from covid_study.scores.power import APART, CHANCE, UNKNOWN  # noqa: E402
 from covid_study.tables import (
     ablation_report as report,  # noqa: E402

@@ -14,7 +14,7 @@ from covid_study.analysis import cam
 from covid_study.figures import deep as figures_deep
 from covid_study.samples import slice_store
 from covid_study.scores import slice_claims
-from covid_study.scores.claims import MEAN  # noqa: E402
+from covid_study.scores.old_claims import MEAN  # noqa: E402
 from covid_study.scores.slices import Called, read, run_scores  # noqa: E402
 from covid_study.tables import (
     ablation,

@@ -11,7 +11,7 @@ import torch
 from covid_study import paths
 from covid_study.params import profiles
 from covid_study.samples.samples import Slices
-from covid_study.scores import claims, slice_claims, slices as slice_metrics
+from covid_study.scores import old_claims as claims, slice_claims, slices as slice_metrics
 from covid_study.tables import b6_fewer_positives, slice_ablation, slice_steps
 from tests.scores.test_slice_claims import predictions
 

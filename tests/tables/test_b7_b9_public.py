@@ -19,7 +19,7 @@ from covid_study.figures import public as figures_public
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Slices  # noqa: E402
 from covid_study.scores import published, slice_claims
-from covid_study.scores.claims import FEWEST  # noqa: E402
+from covid_study.scores.old_claims import FEWEST  # noqa: E402
 from covid_study.tables import (
     ablation,
     b3_b4_networks as deep,  # noqa: E402

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 from covid_study.tables import imbalance_report as said
 
 SPACE = "\N{NO-BREAK SPACE}"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covid_study.scores import claims, slice_claims, slices as slice_metrics
-from covid_study.scores.binary import Interval
+from covid_study.scores import old_claims as claims, slice_claims, slices as slice_metrics
+from covid_study.scores.resamples import Interval
 from covid_study.tables import (
     selection_and_supervision as choosing,
     slice_ablation,

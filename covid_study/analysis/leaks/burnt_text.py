@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage, stats
 from skimage.morphology import skeletonize
 
-from covid_study.scores.binary import patient_strata
+from covid_study.scores.resamples import Resamples
 
 COLOURED = 60  # between the least and the greatest channel of a pixel
 SMALLEST_MARK = 12  # pixels that touch
@@ -132,10 +132,10 @@ def by_class(
     >>> by_class([True, True, True, False, False, False], [True] * 3 + [False] * 3, list("abcdef"))
     (1.0, 0.0, 0.1)
     """
-    patient, strata = patient_strata(np.asarray(positive, int), patients)
-    any_mark = np.zeros(patient.max(initial=-1) + 1, bool)
-    np.logical_or.at(any_mark, patient, np.asarray(marked, bool))
-    counts = [(int(any_mark[members].sum()), int((~any_mark[members]).sum())) for members in strata]
+    drawn = Resamples(positive, patients)
+    any_mark = np.zeros(sum(map(len, drawn.strata)), bool)
+    np.logical_or.at(any_mark, drawn.patient, np.asarray(marked, bool))
+    counts = [(int(any_mark[members].sum()), int((~any_mark[members]).sum())) for members in drawn.strata]
     shares = [yes / (yes + no) if yes + no else float("nan") for yes, no in counts]
     p = float(stats.fisher_exact(counts).pvalue) if all(map(sum, counts)) else float("nan")
     return shares[0], shares[1], round(p, 6)

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.tree import DecisionTreeClassifier
 
-from covid_study.scores.binary import Interval, auc_interval
+from covid_study.scores.resamples import Interval, auc_interval
 
 DEPTH, LEAF, FOLDS = 3, 5, 5
 KINDS = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "BMP": (".bmp",), "TIFF": (".tif", ".tiff")}

@@ -19,7 +19,7 @@ from covid_study.ct.pictures import SUFFIXES, read_image
 from covid_study.report import show
 from covid_study.runtime.progress import progress
 from covid_study.samples.samples import Slices
-from covid_study.scores.binary import Interval
+from covid_study.scores.resamples import Interval
 
 MOST = 5000  # pictures that are looked at
 SMALLEST = 128  # pixels a side of slices that are hashed as the network gets them

@@ -7,9 +7,9 @@ import torch
 
 from covid_study.errors import StudyError
 from covid_study.samples.samples import Volumes
-from covid_study.scores import claims, published
+from covid_study.scores import old_claims as claims, published
 from covid_study.scores.binary import best_f1_threshold
-from covid_study.scores.claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
+from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 
 COLUMNS = ("14%", "28%", "56%")
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from covid_study.errors import StudyError
 from covid_study.samples.samples import Volumes
-from covid_study.scores import binary as metrics, published as papers
+from covid_study.scores import binary as metrics, published as papers, resamples
 from covid_study.training.run import predictions
 
 Cell = tuple[str, str, int]  # row and column of the table, seed
@@ -154,13 +153,9 @@ def resample(v: Volumes, folders: Mapping[Cell, Path], n: int = 1000, seed: int 
         validation = table[table["split"] == "validation"]
         thresholds[cell] = metrics.best_f1_threshold(validation["label"], validation["probability"]).threshold
     y = first["label"].to_numpy().astype(int)
-    patient, strata = metrics.patient_strata(y, v.table["patient_id"].loc[first.index])
-    fewest = min(len(members) for members in strata)
-    possible = fewest >= 2 and 0 < y.sum() < len(y)
-    rng, parts = np.random.default_rng(seed), {cell: [] for cell in folders}
-    step = max(1, metrics.BLOCK // max(1, len(y)))
-    for start in range(0, n if possible else 0, step):
-        weights = metrics.resample_weights(patient, strata, min(step, n - start), rng)
+    drawn = resamples.Resamples(y, v.table["patient_id"].loc[first.index], n, seed)
+    fewest, parts = drawn.fewest, {cell: [] for cell in folders}
+    for weights in drawn.weights():
         for cell, test in tests.items():
             parts[cell].append(_weighted(y, test["probability"].to_numpy(), thresholds[cell], weights))
     draws = {
@@ -215,18 +210,9 @@ def paired_difference(
     found = {"difference": np.nan, "low": np.nan, "high": np.nan, "seeds": len(known)}
     if not len(known):
         return found
-    values = np.array(values)[known]
-    found["difference"] = mean = values.mean()
-    drawn = np.mean([draws[i] for i in known], axis=0)
-    drawn = drawn[np.isfinite(drawn)]  # precision has no value where a resample calls nothing positive
-    if not len(drawn):
-        return found
-    low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
-    k = len(values)
-    of_seeds = stats.t.ppf(0.5 + level / 2, k - 1) * values.std(ddof=1) / np.sqrt(k) if k > 1 else 0.0
-    found["low"] = max(-1.0, mean - np.hypot(max(0.0, mean - low), of_seeds))  # no two scores differ by more
-    found["high"] = min(1.0, mean + np.hypot(max(0.0, high - mean), of_seeds))
-    return found
+    mean, below, above, half = resamples.joined([values[i] for i in known], [draws[i] for i in known], level)
+    low, high = mean - np.hypot(below, half), mean + np.hypot(above, half)
+    return found | {"difference": mean, "low": np.clip(low, -1, 1), "high": np.clip(high, -1, 1)}
 
 
 def cells(pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> dict[str, str | None]:
