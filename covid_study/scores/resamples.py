@@ -193,7 +193,7 @@ def auc_difference(y_true, first, second, patients=None, n: int = 1000, seed: in
 
     value = float(gap(np.ones((1, len(y))))["auc"][0])
     row = Resamples(y, patients, n, seed).table({"auc": value}, gap).loc["auc"]
-    return Interval(value, row["low"], row["high"], row["note"] if np.isnan(row["low"]) else "")
+    return Interval(*map(float, row[["value", "low", "high"]]), row["note"] if np.isnan(row["low"]) else "")
 
 
 def patient_means(values, patients, n: int, seed=0) -> np.ndarray:
