@@ -1,4 +1,4 @@
-"""What the papers leave open and where the study leaves them, gathered from the sources by their marks.
+"""What a reader looks up: where each table and figure of the papers is reproduced, and what was decided on the way.
 
 A decision is written where it is made: `Choice:` where the paper is silent, `Deviation:` where the study leaves it. A
 mark opens a sentence of a docstring or a comment; what it says ends with the paragraph or at the next mark.
@@ -9,15 +9,15 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import HTML
 
 from covid_study import paths
 
 PACKAGE = paths.PACKAGE
+MAP = PACKAGE / "data" / "paper_map.csv"
+NOT_YET = "not yet"
 MARK = re.compile(r"(?<![`\w-])(Choice|Deviation): ")
 END = re.compile(r"\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):\s*\n|\n\s*>>> ")
 SECTION = r"(?:section )?[IVX]+(?:-[A-Z]\d?)?|Tables? [IVX]+|Fig\. \d+|eq\. \d+|§? ?\d(?:\.\d)*|[A-Z]"
@@ -29,15 +29,15 @@ def gather(folder: Path = PACKAGE) -> pd.DataFrame:
     """Every decision marked in the modules of a folder.
 
     Returns:
-        A row a decision, by module and line: module, function (dotted for a method, empty at module level), kind
+        A row a decision, by module and line: module (dotted), function (dotted for a method, empty at module level), kind
         (Choice, Deviation), text, section (the paper's, from the text, else from the docstrings around it; may be empty).
 
     >>> table = gather()
-    >>> table.query("module == 'emd' and function == 'emd'")[["kind", "section"]].values.tolist()
+    >>> table.query("module == 'ranking.emd' and function == 'emd'")[["kind", "section"]].values.tolist()
     [['Choice', 'A IV-C, eq. 3 and 4']]
     """
     rows = [
-        (line, {"module": path.stem, **row})
+        (line, {"module": ".".join(path.relative_to(folder).with_suffix("").parts), **row})
         for path in sorted(Path(folder).rglob("*.py"))
         for line, row in sorted(_of_module(path.read_text(encoding="utf-8")), key=lambda found: found[0])
     ]
@@ -54,26 +54,24 @@ def section(text: str) -> str:
     return f"{found[1]} {' '.join(found[2].split())}" if found else ""
 
 
-def sentence(decisions: pd.DataFrame) -> str:
-    """How many decisions there are, in words.
+def paper_map(notebooks: Path | None = None) -> pd.DataFrame:
+    """Each table, figure and section of the papers and where it is reproduced.
 
-    >>> sentence(pd.DataFrame({"kind": ["Choice", "Deviation", "Choice"]}))
-    'Decided along the way: choices where the paper is silent: 2, deviations from it: 1.'
+    Args:
+        notebooks: the folder of the notebooks, the project's by default. One that is not there yet counts as not yet.
+
+    Returns:
+        Indexed by paper and item: shows, notebook, modules.
+
+    >>> paper_map().loc[("A", "Table VI"), "notebook"]
+    '07_online_selection'
     """
-    choices, deviations = ((decisions["kind"] == kind).sum() for kind in ("Choice", "Deviation"))
-    return f"Decided along the way: choices where the paper is silent: {choices}, deviations from it: {deviations}."
-
-
-def as_table(decisions: pd.DataFrame) -> HTML:
-    """The decisions for a reader: where, kind, what, and the section of the paper."""
-    lines = []
-    for row in decisions.itertuples():
-        where = f"{row.module}.{row.function}" if row.function else row.module
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(row.text))
-        cells = (f"<code>{escape(where)}</code>", row.kind, text, escape(row.section))
-        lines.append("<tr>" + "".join(f"<td style='text-align:left'>{c}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th style='text-align:left'>{h}</th>" for h in ("where", "kind", "what", "paper"))
-    return HTML(f"<table class='plain'><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>")
+    folder = notebooks or paths.root() / "notebooks"
+    table = pd.read_csv(MAP, comment="#", dtype=str, keep_default_na=False)
+    there = [bool(stem) and (folder / f"{stem}.ipynb").is_file() for stem in table["notebook"]]
+    table["notebook"] = table["notebook"].where(there, NOT_YET)
+    table["modules"] = table["modules"].where(there, "").str.replace(" ", ", ")
+    return table.set_index(["paper", "item"])
 
 
 def _of_module(source: str) -> Iterator[tuple[int, dict]]:

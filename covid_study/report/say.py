@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covid_study.report.words import counted
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -48,19 +50,19 @@ def cohort(exams: pd.DataFrame) -> None:
 
     >>> import pandas as pd
     >>> cohort(pd.DataFrame({"exam_id": list("ab"), "patient_id": list("pp"), "finding": "cap", "split": "test"}))
-    finding test
-    cap     2 exams, 1 patient
+    finding               test
+        cap 2 exams, 1 patient
     """
     splits = [s for s in ("train", "validation", "test", "") if (exams["split"] == s).any()]
-    rows = []
-    for finding in dict.fromkeys(exams["finding"]):
-        cells = [exams[(exams["finding"] == finding) & (exams["split"] == split)] for split in splits]
-        counts = [f"{_count(len(c), 'exam')}, {_count(c['patient_id'].nunique(), 'patient')}" for c in cells]
-        rows.append([str(finding), *counts])
+    of = exams.groupby(["finding", "split"])
+    number, patients = of.size(), of["patient_id"].nunique()
     columns = ["finding", *(s or "no split" for s in splits)]
-    widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [columns, *rows]]
-    _show(COHORT, {"columns": columns, "rows": rows}, _table(columns, rows), "\n".join(lines))
+    rows = [
+        [str(finding), *(f"{counted(number.get((finding, s), 0), 'exam')}, {counted(patients.get((finding, s), 0), 'patient')}"
+                         for s in splits)]
+        for finding in dict.fromkeys(exams["finding"])
+    ]  # fmt: skip
+    _show(COHORT, {"columns": columns, "rows": rows}, *_table(columns, rows))
 
 
 def left_out(exams: pd.DataFrame) -> None:
@@ -75,8 +77,7 @@ def left_out(exams: pd.DataFrame) -> None:
     if not rows:
         _show(LEFT_OUT, rows, "<p>No exam was left out.</p>", "No exam was left out.")
         return
-    text = "\n".join(f"{r['exam_id']}: {r['problem']}. What to do: {r['remedy']}." for r in rows)
-    _show(LEFT_OUT, rows, _table(["exam", "why", "what to do"], [list(r.values()) for r in rows]), text)
+    _show(LEFT_OUT, rows, *_table(["exam", "why", "what to do"], [list(row.values()) for row in rows]))
 
 
 def caution(exams: pd.DataFrame) -> None:
@@ -97,7 +98,7 @@ def caution(exams: pd.DataFrame) -> None:
     if training >= FEW_TRAINING and positives >= FEW_POSITIVES:
         return
     text = (
-        f"With {_count(training, 'exam')} for training and {_count(positives, 'COVID-19 exam')} to test on, "
+        f"With {counted(training, 'exam')} for training and {counted(positives, 'COVID-19 exam')} to test on, "
         "this run shows that every step works; it proves nothing about accuracy."
     )
     _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
@@ -139,20 +140,18 @@ def cpu() -> str:
         name = found.group(1).strip() if found else name
     except OSError:  # not Linux
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {_count(cores or 1, 'core')}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpucounted()
+    return f"{name}, {counted(cores or 1, 'core')}"
 
 
-def _count(number: int, of: str) -> str:
-    return f"{number} {of}{'' if number == 1 else 's'}"
+def _table(columns: list[str], rows: list[list[str]]) -> tuple[str, str]:
+    """Rows of text as HTML and as lines."""
+    import pandas as pd
 
+    from covid_study.report import show  # takes pandas, which the commands of the study do without
 
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    def line(values: list[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(v)}</{tag}>" for v in values) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<table class="plain"><thead>{line(columns, "th")}</thead><tbody>{body}</tbody></table>'
+    frame = pd.DataFrame(rows, columns=columns)
+    return show.table(frame, index=False).to_html(), frame.to_string(index=False)
 
 
 def _thumbnail(figure: Figure) -> str:

@@ -1,11 +1,9 @@
 """Names of findings, rows, columns and scores in words, and numbers as a reader wants them: once for the whole package."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
-import numpy as np
-
-from covid_study.scores.slices import PATIENT
-
+BY_PATIENT = "_patient"  # the ending of `scores.slices.PATIENT`, which would take seconds to import
 FINDINGS = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia", "other": "Other or unknown"}
 COLUMN_HEADS = FINDINGS | {
     "all": "ALL",
@@ -101,8 +99,8 @@ def metric_head(metric: str) -> str:
     >>> metric_head("f1_validation"), metric_head("gmean_patient"), metric_head("sen_cap")
     ('F1*', 'G-mean by patient', 'SEN CAP')
     """
-    if metric.endswith(PATIENT):
-        return f"{metric_head(metric.removesuffix(PATIENT))} by patient"
+    if metric.endswith(BY_PATIENT):
+        return f"{metric_head(metric.removesuffix(BY_PATIENT))} by patient"
     score, _, finding = metric.partition("_")
     if score in ("sen", "pre") and finding in COLUMN_HEADS:
         return f"{METRIC_HEADS[score]} {COLUMN_HEADS[finding]}"
@@ -131,7 +129,7 @@ def percent(share: float) -> str:
     >>> percent(0.7), percent(0.015), percent(0.01), percent(float("nan"))
     ('70 %', '1.5 %', '1 %', 'unknown')
     """
-    if np.isnan(share):
+    if isnan(share):
         return "unknown"
     value = 100 * share
     return f"{value:.1f} %".replace(".0 %", " %") if value < 10 else f"{value:.0f} %"
@@ -140,13 +138,13 @@ def percent(share: float) -> str:
 def with_interval(row: Mapping[str, float]) -> str:
     """A `value` and its 95 % interval, `low` to `high`.
 
-    >>> with_interval({"value": 0.5, "low": 0.43, "high": 0.57}), with_interval({"value": -0.001, "low": np.nan})
+    >>> with_interval({"value": 0.5, "low": 0.43, "high": 0.57}), with_interval({"value": -0.001, "low": nan})
     ('0.50 (0.43 to 0.57)', '0.00')
     """
     value, low = (f"{row[key]:.2f}".replace("-0.00", "0.00") for key in ("value", "low"))
-    if np.isnan(row["value"]):
+    if isnan(row["value"]):
         return "unknown"
-    return value if np.isnan(row["low"]) else f"{value} ({low} to {row['high']:.2f})".replace("-0.00", "0.00")
+    return value if isnan(row["low"]) else f"{value} ({low} to {row['high']:.2f})".replace("-0.00", "0.00")
 
 
 def listed(things: Sequence[str], last: str = "and") -> str:
@@ -173,7 +171,7 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
     >>> value_text("f1", 0.7012), value_text("f1", 0.7012, decimals=3), value_text("params", 23_591_234)
     ('70.1', '0.701', '23.59 M')
     """
-    if value is None or np.isnan(value):
+    if value is None or isnan(value):
         return ""
     if metric == "hours":
         return duration(value)
@@ -181,6 +179,6 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
         return f"{value / 1e6:.2f} M"
     if metric in COUNTS:
         return f"{value:,g}" if value < 1e6 else f"{value:,.0f}"
-    if decimals is not None and not np.isnan(decimals):
+    if decimals is not None and not isnan(decimals):
         return f"{value:.{int(decimals)}f}"
     return f"{100 * value:.{digits}f}"

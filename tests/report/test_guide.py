@@ -2,9 +2,13 @@
 
 from textwrap import dedent
 
+import pandas as pd
 import pytest
 
+from covid_study import paths
 from covid_study.report import guide
+from covid_study.runtime import closure
+from covid_study.scores import published
 
 SOURCE = dedent('''
     """A module (paper A, IV-C).
@@ -60,11 +64,13 @@ EXPECTED = [
 def test_each_mark_is_a_row_in_the_order_of_the_lines(tmp_path):
     (tmp_path / "m.py").write_text(SOURCE)
     (tmp_path / "a.py").write_text('"""Nothing marked."""\n')
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "n.py").write_text("# Choice: in a room.\n")
     found = guide.gather(tmp_path)
     assert list(found.columns) == guide.COLUMNS
-    assert set(found["module"]) == {"m"}
+    assert found["module"].iloc[-1] == "room.n" and set(found["module"][:-1]) == {"m"}
     rows = found[["function", "kind", "text", "section"]].itertuples(index=False, name=None)
-    assert list(rows) == EXPECTED
+    assert list(rows)[:-1] == EXPECTED
 
 
 def test_no_marks_make_an_empty_table(tmp_path):
@@ -99,6 +105,26 @@ def test_sections(text, expected):
     assert guide.section(text) == expected
 
 
-def test_the_table_escapes_what_it_shows(tmp_path):
-    (tmp_path / "m.py").write_text('"""Choice: `a` < b."""\n')
-    assert "<code>a</code> &lt; b." in guide.as_table(guide.gather(tmp_path)).data
+def test_the_map_names_what_there_is_and_every_published_table():
+    table = pd.read_csv(guide.MAP, comment="#", dtype=str, keep_default_na=False)
+    assert set(table["notebook"]) - {""} <= {
+        path.stem for path in (paths.root() / "notebooks").glob("*.ipynb")
+    }
+    modules = {m for row in table["modules"] for m in row.split()}
+    assert [m for m in modules if not closure.file_of(m)] == []
+    assert not table.duplicated(["paper", "item"]).any()
+    items = {paper: set(rows) for paper, rows in table.groupby("paper")["item"]}
+    assert {f"{paper}.{item.removeprefix('Table ')}" for paper in items for item in items[paper]} >= set(
+        published.names()
+    )
+    assert items["B"] >= {f"Fig. {i}" for i in range(1, 8)} | {
+        "Algorithm 1",
+        *(f"Section 3.{i}" for i in range(1, 5)),
+    }
+
+
+def test_a_notebook_that_is_not_there_counts_as_not_yet(tmp_path):
+    (tmp_path / "03_ranking.ipynb").touch()
+    table = guide.paper_map(tmp_path)
+    assert table.loc[("A", "Fig. 2"), "notebook"] == "03_ranking"
+    assert table.loc[("A", "Table III"), ["notebook", "modules"]].tolist() == [guide.NOT_YET, ""]
