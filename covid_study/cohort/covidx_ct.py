@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from covid_study.cohort.official_lists import against_files, both_sides, first, listed_once, some
+from covid_study.cohort.file_kinds import PICTURE_SUFFIXES
+from covid_study.cohort.splits import against_files, both_sides, listed_once, parse_split, some
 from covid_study.errors import CohortError
 
 VERSIONS = ("1", "2A", "2B", "3A")
-FINDINGS = {"0": "non_pneumonia", "1": "cap", "2": "covid"}  # Normal, Pneumonia, COVID-19
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
+CLASSES = {"0": "non_pneumonia", "1": "cap", "2": "covid"}  # Normal, Pneumonia, COVID-19
 COLUMNS = ("name", "class", "xmin", "ymin", "xmax", "ymax")
+_LISTS = ("train", "val", "test")
 _LIST = re.compile(r"(train|val|test)_COVIDx[-_]CT(?:[-_]v?([123])([AB])?)?\.txt", re.I)
-_FOLDER = re.compile(r"[123][AB]_images|COVIDx[-_]CT", re.I)
+_FOLDER = re.compile(r"[123][AB]_images|COVIDx[-_]CT|images", re.I)
 _PATIENT = (  # of each source, in the names of its files
     r"(?:NCP|CP|Normal)_\d+|HUST-Patient\d+|STOIC-\d+|COVIDCTMD-[A-Za-z]+\d+|volume-covid-?19-A-\d+|study_\d+"
     r"|coronacases_\d+|radiopaedia[-_]\d+|LIDC-IDRI-\d+|\w*?patient\d+|normal\d+|A\d{6}"
@@ -35,46 +36,47 @@ def find(path: Path, version: str) -> tuple[pd.DataFrame, list[str]] | None:
     """
     if not path.is_dir():
         return None
-    names = os.listdir(path)
+    names = sorted(os.listdir(path))
     lists = _lists(path, names)
     if not lists:
-        folder = next((name for name in sorted(names) if re.fullmatch(r"[123][AB]_images", name)), None)
+        folder = next((name for name in names if re.fullmatch(r"[123][AB]_images", name)), None)
         if folder is None or not folder.startswith(version):
             return None
         raise CohortError(
-            f"slices.images: {path} has {folder}, but none of the lists train_, val_ and "
-            f"test_COVIDx_CT-{folder[:2]}.txt. What to do: put the three lists of the release beside the folder."
+            f"slices.images: {path} has {folder}, but none of the lists train_, val_ and test_COVIDx_CT-{folder[:2]}.txt. What "
+            "to do: put the three lists of the release beside the folder."
         )
     if max(lists) != version:
         return None
-    of_version = ({} if version != "2B" else lists.get("2A", {})) | lists[version]
-    lacking = [short for short in SPLITS if short not in of_version]
+    of_2a = lists.get("2A", {}) if version == "2B" else {}
+    of_version = of_2a | lists[version]
+    lacking = [short for short in _LISTS if short not in of_version]
     if lacking:
+        name = "COVIDx-CT" if version == "1" else f"COVIDx_CT-{version}"
         raise CohortError(
-            f"slices.images: {path} has lists of COVIDx-CT-{version}, but lacks that of {' and '.join(lacking)} (such as "
-            f"{lacking[0]}_{_spelt(version, lacking[0])}.txt). What to do: put the lists of the release into that folder."
+            f"slices.images: {path} lacks the list {' and '.join(lacking)} of COVIDx-CT-{version} (such as {lacking[0]}_{name}"
+            f".txt{', or that of 2A' * (version == '2B')}). What to do: put the lists of the release into that folder."
         )
-    table = pd.concat([_read(of_version[short], split) for short, split in SPLITS.items()], ignore_index=True)
+    table = pd.concat([_read(of_version[short], parse_split(short)) for short in _LISTS], ignore_index=True)
     table, notes = listed_once(table)
-    there = _files(path, names)
-    listed = table["slice_id"]
+    there, listed = _files(path, names), table["slice_id"]
+    folder = "COVIDx-CT" if version == "1" else f"{version[0]}A_images"
     if not there.keys() & set(listed):
         raise CohortError(
-            f"slices.images: {path} has the lists of COVIDx-CT-{version}, but none of their {len(listed):,} images; the "
-            f"first is {listed.iloc[0]}. What to do: put the folder {_folders(version)[0]} of the release beside the lists."
+            f"slices.images: {path} has the lists of COVIDx-CT-{version}, but none of their {len(listed):,} images; the first "
+            f"is {listed.iloc[0]}. What to do: put the folder {folder} of the release beside the lists."
         )
-    table["path"] = [f"{there.get(name, path / _folders(version)[0])}{os.sep}{name}" for name in listed]
+    table["path"] = [f"{there.get(name, path / folder)}{os.sep}{name}" for name in listed]
     table["patient_id"], unusual = patients(listed)
-    if len(unusual):
+    if unusual:
         notes.append(
-            f"The names of {some(unusual)} follow no known source{first(unusual)}: all but the last number is taken for the "
-            "patient."
+            f"Names that follow no known source: {some(unusual)}. All but their last number is taken for the patient."
         )
-    other = sorted(set(lists) - {version} - ({"2A"} if version == "2B" else set()))
-    if other or (version == "2B" and len(lists.get("2A", {})) == len(SPLITS)):
-        others = ", ".join(other) or "2A"
+    others = set(lists) - {version} - ({"2A"} if version == "2B" and len(of_2a) < len(_LISTS) else set())
+    if others:
+        also = ", ".join(sorted(others))
         notes.append(
-            f"There are lists of COVIDx-CT {others} as well; {version} is read. Move its lists away to read the other."
+            f"There are lists of COVIDx-CT {also} as well; {version} is read. Move its lists away to read the other."
         )
     return table, notes + against_files(listed, there) + both_sides(table)
 
@@ -95,7 +97,7 @@ def patients(names: pd.Series) -> tuple[pd.Series, list[str]]:
 def _lists(path: Path, names: list[str]) -> dict[str, dict[str, Path]]:
     """Version -> train, val, test -> its list."""
     found: dict[str, dict[str, Path]] = {}
-    for name in sorted(names):
+    for name in names:
         if match := _LIST.fullmatch(name):
             split, number, letter = match.groups()
             version = "1" if number in (None, "1") else number + (letter or "A").upper()
@@ -104,24 +106,14 @@ def _lists(path: Path, names: list[str]) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _spelt(version: str, short: str) -> str:
-    if version == "1":
-        return "COVIDx-CT"
-    return f"COVIDx_CT-{'2A' if version == '2B' and short != 'train' else version}"
-
-
-def _folders(version: str) -> tuple[str, ...]:
-    return ("COVIDx-CT",) if version == "1" else (f"{version[0]}A_images",)
-
-
 def _files(path: Path, names: list[str]) -> dict[str, str]:
     """File name -> its folder, by one listing a folder: there may be 400,000 files."""
-    folders = [path / name for name in sorted(names) if _FOLDER.fullmatch(name) or name == "images"]
+    folders = [path, *(path / name for name in names if _FOLDER.fullmatch(name) and (path / name).is_dir())]
     return {
         name: str(folder)
-        for folder in [path, *filter(Path.is_dir, folders)]
+        for folder in folders
         for name in os.listdir(folder)
-        if name.lower().endswith((".png", ".jpg"))
+        if name.lower().endswith(PICTURE_SUFFIXES)
     }
 
 
@@ -137,18 +129,19 @@ def _read(file: Path, split: str) -> pd.DataFrame:
             quoting=csv.QUOTE_NONE, skip_blank_lines=False, encoding="utf-8-sig"
         )  # fmt: skip
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise CohortError(f"{file} cannot be read as a list of COVIDx-CT: {error}.") from error
+        raise CohortError(
+            f"{file} cannot be read as a list of COVIDx-CT: {error}. What to do: copy it again."
+        ) from error
     table = table.dropna(how="all")
     numbers = table[list(COLUMNS[2:])].apply(lambda column: column.str.fullmatch(r"\d+", na=False))
-    bad = ~(table["class"].isin(FINDINGS) & numbers.all(axis=1) & table["more"].isna())
+    bad = ~(table["class"].isin(CLASSES) & numbers.all(axis=1) & table["more"].isna())
     if bad.any():
         line = int(np.flatnonzero(bad)[0])
-        said = " ".join(table.iloc[line].dropna())
         raise CohortError(
-            f"{file}, line {table.index[line] + 1}: '{said}' is not 'name class xmin ymin xmax ymax' with a class of 0 "
-            f"(normal), 1 (pneumonia) or 2 (COVID-19); {bad.sum():,} such lines. What to do: copy the list again."
+            f"{file}, line {table.index[line] + 1}: '{' '.join(table.iloc[line].dropna())}' is not 'name class xmin ymin xmax "
+            f"ymax' with a class of 0 (normal), 1 (pneumonia) or 2 (COVID-19); {bad.sum():,} such lines. What to do: copy the "
+            "list again."
         )
     box = table["xmin"].str.cat([table[side] for side in COLUMNS[3:]], sep=" ")
-    return pd.DataFrame(
-        {"slice_id": table["name"], "finding": table["class"].map(FINDINGS), "split": split, "box": box}
-    )
+    found = {"slice_id": table["name"], "finding": table["class"].map(CLASSES), "split": split, "box": box}
+    return pd.DataFrame(found)

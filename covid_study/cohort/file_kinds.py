@@ -3,9 +3,8 @@
 from pathlib import Path
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 def is_volume(file: Path) -> bool:
@@ -17,7 +16,9 @@ def is_volume(file: Path) -> bool:
     return file.name.lower().endswith(VOLUME_SUFFIXES) and not file.name.startswith(".")
 
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+def is_picture(file: Path) -> bool:
+    """Whether a file is named like a picture that `read_image` reads."""
+    return file.name.lower().endswith(PICTURE_SUFFIXES) and not file.name.startswith(".")
 
 
 def is_dicom(file: Path) -> bool:

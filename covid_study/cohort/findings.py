@@ -1,17 +1,50 @@
-"""Which classes a study tells apart: COVID-19 against all else (paper A), or the findings each on its own.
+"""What an exam or a picture shows, in one vocabulary, and which classes a study tells apart.
 
 Three classes are the paper's future work (its section VI-4). Every table of the paper stays about COVID-19 against the
 rest, whatever the number of classes: the probability of COVID-19 is one of the network's outputs in either case.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from covid_study.cohort.csv_files import spelled
 from covid_study.errors import CohortError
 
+FINDINGS = ("covid", "cap", "non_pneumonia", "other")  # other: not COVID-19, and no more is known
 POSITIVE = 1  # the network's output for COVID-19
+SPELLINGS = {
+    "covid": "covid covid19 covid19pneumonia covidpneumonia coronavirus sarscov2 ncov",
+    "cap": "cap communityacquiredpneumonia pneumonia otherpneumonia",
+    "non_pneumonia": "nonpneumonia nopneumonia nonpneumonic normal healthy control controls",
+    "other": "other noncovid notcovid nocovid noncovid19 notcovid19 nocovid19 covidnegative covid19negative negative",
+}
+_COVID = r"(covid|corona|ncov|sars[\W_]*cov|\bncp\b)"
+
+
+def parse_finding(text: str) -> str | None:
+    """The finding of an exam that a person means: one of FINDINGS, or None.
+
+    >>> [parse_finding(t) for t in ("COVID-19 subjects", "Cap", "Non pneumonia", "tumour")]
+    ['covid', 'cap', 'non_pneumonia', None]
+    """
+    plural = r"[\s_-]+(subjects|patients|cases|exams|scans)$"
+    return spelled(re.sub(plural, "", str(text).strip(), flags=re.I), SPELLINGS)
+
+
+def parse_class(name: str) -> str:
+    """The class of pictures that a name means: covid, non_covid, or the name as it is, for a data set has classes of its own.
+
+    >>> [parse_class(n) for n in ("CT_COVID", "CT_NonCOVID", "COVID-19 negative", "covid_positive", "Normal")]
+    ['covid', 'non_covid', 'non_covid', 'covid', 'Normal']
+    """
+    plain = name.strip().lower()
+    if not re.search(_COVID, plain):
+        return name.strip()
+    without = re.search(r"(non|not|no|without)[\W_]*" + _COVID, plain) or re.search(r"neg(ative)?\b", plain)
+    return "non_covid" if without else "covid"
 
 
 def outputs(classes: Sequence[str]) -> tuple[str, ...]:
@@ -46,8 +79,8 @@ def numbers(findings: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     found = pd.Index(outputs(classes)).get_indexer(findings)
     if (found < 0).any():
         raise CohortError(
-            f"an exam has the finding '{findings[found < 0][0]}', which is none of the classes "
-            f"{', '.join(classes)}: name it in cohort.classes, or leave the exam out"
+            f"an exam has the finding '{findings[found < 0][0]}', which is none of the classes {', '.join(classes)}. "
+            "What to do: name it in cohort.classes, or leave the exam out."
         )
     return found.astype(np.int64)
 
@@ -73,10 +106,10 @@ def studied(exams: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """
     absent = [name for name in classes if name != "negative" and not (exams["finding"] == name).any()]
     if absent:
-        there = ", ".join(dict.fromkeys(exams["finding"]))
         raise CohortError(
-            f"no exam has the finding {' or '.join(absent)}, which cohort.classes names; there are {there}. "
-            "What to do: add such exams, or set cohort.classes to [covid, negative]."
+            f"no exam has the finding {' or '.join(absent)}, which cohort.classes names; there are "
+            f"{', '.join(dict.fromkeys(exams['finding']))}. What to do: add such exams, or set cohort.classes to "
+            "[covid, negative]."
         )
     return exams[belongs(exams["finding"], classes)].reset_index(drop=True)
 

@@ -1,11 +1,8 @@
 """Slices: the table of what is classified one by one, which slices of an exam are taken, and their split by patient."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,46 +11,33 @@ from covid_study.cohort.findings import classes_of
 from covid_study.cohort.splits import allocate
 from covid_study.errors import CohortError
 
-if (
-    TYPE_CHECKING
-):  # the processes that cut slices out of exams have no need of torch, which takes seconds to load
-    pass
-
-COLUMNS = (
-    "slice_id",
-    "exam_id",
-    "patient_id",
-    "finding",
-    "split",
-    "path",
-    "position_mm",  # above the exam's lowest slice
-    "lesion_area_mm2",
-    "lesion_share",  # of the lung on the slice
-    "lung_area_mm2",
-)  # the last four are NaN where they are not known
-SPLITS = ("train", "test")  # paper B has no validation split
+SIDES = ("train", "test")  # paper B has no validation split
 ENOUGH = 0.2  # of the lung on the exam's fullest slice
 
 
 @cache
 def schema():
-    """The pandera schema of a slice table."""
+    """The pandera schema of a slice table; NaN where an amount is not known."""
     import pandera.pandas as pa
 
-    filled = pa.Check(lambda s: s.str.strip() != "", name="empty")
-    amount = pa.Column(float, pa.Check.ge(0), nullable=True, coerce=True)
-    return pa.DataFrameSchema(
-        {
-            "slice_id": pa.Column(str, filled, unique=True, coerce=True),
-            **{name: pa.Column(str, filled, coerce=True) for name in ("exam_id", "patient_id", "finding")},
-            "split": pa.Column(str, pa.Check.isin(SPLITS), coerce=True),
-            "path": pa.Column(str, filled, coerce=True),
-            "position_mm": amount,
-            "lesion_area_mm2": amount,
-            "lesion_share": pa.Column(float, pa.Check.in_range(0, 1), nullable=True, coerce=True),
-            "lung_area_mm2": amount,
-        }
-    )
+    filled, amount = pa.Check(lambda s: s.str.strip() != "", name="empty"), pa.Check.ge(0)
+    texts = {
+        "slice_id": filled,
+        "exam_id": filled,
+        "patient_id": filled,
+        "finding": filled,
+        "split": pa.Check.isin(SIDES),
+        "path": filled,
+    }
+    amounts = {
+        "position_mm": amount,  # above the exam's lowest slice
+        "lesion_area_mm2": amount,
+        "lesion_share": pa.Check.in_range(0, 1),  # of the lung on the slice
+        "lung_area_mm2": amount,
+    }
+    columns = {n: pa.Column(str, c, coerce=True, unique=n == "slice_id") for n, c in texts.items()}
+    columns |= {n: pa.Column(float, c, coerce=True, nullable=True) for n, c in amounts.items()}
+    return pa.DataFrameSchema(columns)
 
 
 def check_slices(
@@ -64,15 +48,16 @@ def check_slices(
     Args:
         left_out: sentences on what could not be used, for the error.
         published_split: the split is a public data set's own: a patient on both sides is then no error, but one of the
-            slices' notes (`official_lists.both_sides`).
+            slices' notes (`splits.both_sides`).
 
     Raises:
         CohortError: a column is wrong, a patient is on both sides, a finding lacks on one side, there is one finding only.
     """
     import pandera.errors
 
+    columns = list(schema().columns)
     try:
-        table = schema().validate(table.reindex(columns=list(COLUMNS)), lazy=True).reset_index(drop=True)
+        table = schema().validate(table.reindex(columns=columns), lazy=True).reset_index(drop=True)
     except pandera.errors.SchemaErrors as error:
         first = error.failure_cases.iloc[0]
         raise CohortError(
@@ -83,12 +68,15 @@ def check_slices(
         raise CohortError(
             f"patient {sides.idxmax()} is on both sides of the split: put all slices of a patient on one side"
         )
-    findings = list(dict.fromkeys(table["finding"]))
+    findings, there = (
+        list(dict.fromkeys(table["finding"])),
+        set(zip(table["split"], table["finding"], strict=True)),
+    )
     problems = [
         f"the {split} split holds no slice with the finding {finding}"
-        for split in SPLITS
+        for split in SIDES
         for finding in dict.fromkeys(["covid", *findings])
-        if not ((table["split"] == split) & (table["finding"] == finding)).any()
+        if (split, finding) not in there
     ]
     if len(findings) == 1:
         problems.append(f"all slices have the finding {findings[0]}: another one is needed to tell it from")
@@ -140,15 +128,12 @@ def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.Dat
     """
     if (table["split"] != "").all():
         return table.assign(split=table["split"].replace("validation", "train"))
-    for name, rows in (
-        ("the finding covid", table["finding"] == "covid"),
-        ("another finding", table["finding"] != "covid"),
-    ):
-        patients = table.loc[rows, "patient_id"].nunique()
-        if patients < 2:
+    covid = table["finding"] == "covid"
+    for name, rows in (("the finding covid", covid), ("another finding", ~covid)):
+        if (patients := table.loc[rows, "patient_id"].nunique()) < 2:
             raise CohortError(
-                f"only {patients} patient{' has' if patients == 1 else 's have'} {name}: at least two are needed, one to "
-                "train and one to test. What to do: add exams or images of another patient."
+                f"patients with {name}: {patients}; at least two are needed, one to train and one to test. What to do: add "
+                "exams or images of another patient."
             )
     order = classes_of(table["finding"])
     sides = allocate(
@@ -200,7 +185,5 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
         patients=("patient_id", "nunique"), exams=("exam_id", "nunique"), slices=("exam_id", "size")
     )
     findings = classes_of(table["finding"])
-    order = [
-        (finding, split) for finding in findings for split in SPLITS if (finding, split) in numbers.index
-    ]
+    order = [(finding, split) for finding in findings for split in SIDES if (finding, split) in numbers.index]
     return numbers.loc[order].reset_index()

@@ -1,14 +1,26 @@
-"""Which patient goes to train, validation or test: stratified by finding, exact to a patient or two."""
-
-from __future__ import annotations
+"""Which patient goes to train, validation or test: drawn, stratified by finding; or as a data set's authors published it."""
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
+from covid_study.cohort.csv_files import spelled
+
 SPLITS = ("train", "validation", "test")
 MIN_FOR_VALIDATION = 5
+
+
+def parse_split(text: str) -> str | None:
+    """The split that a person means, or None.
+
+    >>> parse_split("Training"), parse_split("val"), parse_split("tset")
+    ('train', 'validation', None)
+    """
+    return spelled(
+        text, {"train": "train training", "validation": "validation valid val dev", "test": "test testing"}
+    )
 
 
 def allocate(
@@ -50,3 +62,69 @@ def allocate(
             wanting[side] -= exams[patient]
             splits[patient] = SPLITS[side]
     return splits
+
+
+# ------------------------------------------------------------------------------------------------ published lists
+
+
+def listed_once(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table with each picture once, and a note where lists share pictures.
+
+    Choice: a picture that stands in two lists stays where it is tested, so that the test list is whole and nothing tested
+    was trained on.
+
+    Args:
+        table: slice_id, split.
+
+    >>> listed_once(pd.DataFrame({"slice_id": ["a", "a", "b"], "split": ["train", "test", "train"]}))[0]["split"].tolist()
+    ['train', 'test']
+    """
+    lists = table[["slice_id", "split"]].drop_duplicates()
+    shared = lists.loc[lists["slice_id"].duplicated(), "slice_id"].unique()
+    order = table["split"].map(SPLITS.index)
+    kept = table.loc[order.sort_values(kind="stable").index].drop_duplicates("slice_id", keep="last")
+    note = "Images in more than one list: {}. Each stays in the test list, else in that of validation, and leaves the others."
+    return kept, [note.format(some(shared))] if len(shared) else []
+
+
+def against_files(listed: Collection[str], there: Collection[str]) -> list[str]:
+    """Notes on pictures that are listed and not there, and on those that are there and in no list.
+
+    Choice: a listed picture that is not there stays in the table; reading it then fails by name, or leaves it out with its
+    reason (`cohort.on_bad_exam`). A picture in no list takes no part.
+
+    >>> against_files(["a", "b"], ["b", "c"])
+    ['Listed images that are not there: 1 (a).', 'Images in no list, which take no part: 1 (c).']
+    """
+    missing, spare = sorted(set(listed) - set(there)), sorted(set(there) - set(listed))
+    notes = [f"Listed images that are not there: {some(missing)}."] if missing else []
+    return notes + ([f"Images in no list, which take no part: {some(spare)}."] if spare else [])
+
+
+def both_sides(table: pd.DataFrame) -> list[str]:
+    """A note on patients whom the authors' own lists put on more than one side.
+
+    Choice: they stay where their authors put them, for scores on a published split are compared with published scores; but
+    they are counted, and said wherever the notes of the slices are shown.
+
+    Args:
+        table: patient_id ("" where it is not known), split.
+    """
+    known = table[(table["patient_id"] != "") & (table["split"] != "")]
+    sides = known.groupby("patient_id")["split"].nunique()
+    patients = sorted(sides.index[sides > 1])
+    tested = known["patient_id"].isin(patients) & (known["split"] == "test")
+    return [
+        f"Patients on more than one side of the authors' split: {some(patients)} of {len(sides):,}, with {tested.sum():,} "
+        "images in the test list: scores look better than they are. The split is kept as published."
+    ] if patients else []  # fmt: skip
+
+
+def some(names: Collection[str], shown: int = 3) -> str:
+    """How many names, and the first of them.
+
+    >>> some(["a", "b", "c", "d"])
+    '4 (a, b, c ...)'
+    """
+    more = " ..." if len(names) > shown else ""
+    return f"{len(names):,} ({', '.join(map(str, list(names)[:shown]))}{more})"

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from covid_study import paths
-from covid_study.cohort.exams import nearest
+from covid_study.cohort.csv_files import nearest
 from covid_study.errors import StudyError
 
 FILE = paths.PACKAGE / "data" / "datasets.yaml"

@@ -18,8 +18,10 @@ from PIL import Image
 from covid_study.cohort import file_kinds
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.exams import PHANTOM
+from covid_study.cohort.file_kinds import PICTURE_SUFFIXES as SUFFIXES
+from covid_study.cohort.picture_layouts import find_images
 from covid_study.ct import files as readers
-from covid_study.ct.pictures import SUFFIXES, find_images, read_image
+from covid_study.ct.pictures import read_image
 from covid_study.datasets.catalogue import DataSet
 from covid_study.datasets.fetch import sha256_of
 from covid_study.errors import CohortError, ExamError, StudyError

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from covid_study.cohort.slices import SPLITS
+from covid_study.cohort.slices import SIDES
 from covid_study.figures.charts import COLOURS, CYCLE, FINDINGS, bare, styled
 from covid_study.samples.samples import Slices
 from covid_study.scores import published
@@ -106,7 +106,7 @@ def published_counts() -> pd.DataFrame:
     """
     table = published.table("B.2")
     wide = table.pivot(index=["row", "column"], columns="metric", values="value").astype(int)
-    order = [(finding, split) for finding in ("covid", "cap", "non_pneumonia") for split in SPLITS]
+    order = [(finding, split) for finding in ("covid", "cap", "non_pneumonia") for split in SIDES]
     wide = wide.loc[order].rename(columns={"cases": "patients", "images": "slices"})
     return (
         wide.rename_axis(["finding", "split"])

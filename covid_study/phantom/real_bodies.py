@@ -14,8 +14,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from covid_study.cohort.exam_layouts import find_exams
-from covid_study.cohort.exams import FINDINGS, SPLITS
-from covid_study.cohort.splits import allocate
+from covid_study.cohort.findings import FINDINGS
+from covid_study.cohort.splits import SPLITS, allocate
 from covid_study.ct import files
 from covid_study.ct.lungs import lung_mask
 from covid_study.ct.to_volume import average_to

@@ -13,8 +13,9 @@ from joblib import Parallel, delayed
 
 from covid_study import paths
 from covid_study.cohort.findings import studied
+from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.cohort.slices import at_most, check_slices, split_patients
-from covid_study.ct.pictures import find_data_set, read_image
+from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import exam_slices, resize
 from covid_study.errors import ExamError
 from covid_study.runtime.artefacts import artefact, write_atomically

@@ -9,7 +9,7 @@ from IPython.display import HTML
 from covid_study import paths
 from covid_study.analysis.leaks import leaks
 from covid_study.analysis.leaks.leaks import Leaks
-from covid_study.ct.pictures import find_data_set
+from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.datasets import catalogue, check as dataset_checks
 from covid_study.report import show
 from covid_study.report.verdicts import listed

@@ -87,7 +87,7 @@ def test_the_users_exams_are_left_out_before_they_are_split(root, tmp_path):
     table["path"] = [str(tmp_path / name) for name in table["exam_id"]]
     for path in table["path"]:
         open(path, "w").close()
-    exams.write_table(table.reindex(columns=exams.COLUMNS).fillna(""), tmp_path / "exams.csv")
+    table.reindex(columns=exams.COLUMNS).fillna("").to_csv(tmp_path / "exams.csv", index=False)
     changed = {"exams": str(tmp_path / "exams.csv"), "classes": ["covid", "non_pneumonia"]}
     two = parameters(root, cohort=of(THREE) | changed)
     kept = cohorts.cohort(two)

@@ -60,7 +60,7 @@ def test_a_split_that_is_given_is_kept_and_its_validation_trains():
 def test_one_patient_of_a_kind_cannot_be_split(finding, words):
     table = table_of(4, 1, ("covid", "cap"))
     table = table[(table["finding"] != finding) | (table["patient_id"] == f"{finding}-0")]
-    with pytest.raises(CohortError, match=f"only 1 patient has .*{words}.*at least two"):
+    with pytest.raises(CohortError, match=f"{words}: 1; at least two"):
         slices.split_patients(table, 0.7, 0)
 
 
@@ -79,7 +79,7 @@ def test_at_most_so_many_keep_the_shares_and_the_patients(table):
 
 def test_a_sound_table_passes_with_its_columns_in_order(table):
     checked = slices.check_slices(table)
-    assert list(checked) == list(slices.COLUMNS)
+    assert list(checked) == list(slices.schema().columns)
     assert checked["lesion_share"].isna().all() and checked["slice_id"].tolist() == table["slice_id"].tolist()
 
 

@@ -15,7 +15,7 @@ SETS = [dataset for dataset in catalogue.catalogue().values() if dataset.kind !=
 
 
 def test_names_are_those_of_the_layouts():
-    layouts = {layout.name for layout in (*picture_layouts.LAYOUTS, *exam_layouts.LAYOUTS)}
+    layouts = {*picture_layouts.LAYOUTS, *exam_layouts.LAYOUTS}
     assert {dataset.name for dataset in SETS} == layouts - {"csv", "by-finding"}
 
 

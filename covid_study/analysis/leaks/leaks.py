@@ -14,8 +14,9 @@ from joblib import Parallel, delayed
 from covid_study.analysis.leaks.burnt_text import by_class, colour_boxes, text_boxes
 from covid_study.analysis.leaks.duplicates import COLUMNS, details, pairs, perceptual_hash
 from covid_study.analysis.leaks.headers import WORDS, HeaderTree, header, tree
+from covid_study.cohort.file_kinds import PICTURE_SUFFIXES as SUFFIXES
 from covid_study.cohort.slices import in_drawn_order
-from covid_study.ct.pictures import SUFFIXES, read_image
+from covid_study.ct.pictures import read_image
 from covid_study.report import show
 from covid_study.runtime.progress import progress
 from covid_study.samples.samples import Slices

@@ -11,7 +11,7 @@ from covid_study import paths
 from covid_study.analysis.leaks import leaks, planted as planted_leaks
 from covid_study.analysis.leaks.leaks import FOUND, NOTHING, UNKNOWN
 from covid_study.analysis.leaks.planted import FAULTS
-from covid_study.ct.pictures import find_images
+from covid_study.cohort.picture_layouts import find_images
 from covid_study.errors import ExamError
 from covid_study.figures import leaks as figures_leaks
 from covid_study.samples import slice_store
