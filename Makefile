@@ -4,6 +4,7 @@ PROFILE ?= demo
 LAB ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
+SET ?=
 EXAMS ?=
 DATA ?=
 DEVICE ?=
@@ -36,7 +37,7 @@ quoted = '$(subst ','\'',$(1))'
 option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
 STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
 	$(call option,exams,EXAMS) $(call option,data,DATA) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,processes,PROCESSES) \
-	$(call option,kernel,KERNEL) $(call option,name,NAME) $(call option,notebooks,NOTEBOOKS)
+	$(call option,kernel,KERNEL) $(call option,name,NAME) $(call option,notebooks,NOTEBOOKS) $(call option,set,SET)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -93,6 +94,8 @@ help: # the text below, between the two marks
 #                      make reproduce EXAMS=data/my-exams NAME=my-exams
 #   NOTEBOOKS  only some notebooks
 #                      make reproduce NOTEBOOKS=03,04
+#   SET        other values than the profile's, section.key=value, apart by spaces
+#                      make reproduce SET="training.epochs=2 ranking.mass=normalised" NAME=trial
 #   KERNEL     a Jupyter kernel to run them with; the default is this environment's own
 #                      make reproduce KERNEL=python3
 #   PYTHON     use this interpreter and its packages instead of .venv; an active conda environment is also

@@ -7,10 +7,10 @@ import nbformat
 import pytest
 
 from covid_study import paths
-from covid_study.params import profiles
+from covid_study.params import profiles, sections
 
 NOTEBOOKS = sorted((paths.root() / "notebooks").glob("*.ipynb"))
-LONGEST = 25  # lines of a code cell, the parameters aside: they hold as many lines as there are keys
+LONGEST = 25  # lines of a code cell
 ABSOLUTE = re.compile(
     r"""["'`(\s](?:/(?:home|root|tmp|mnt|opt|usr|var|data|work|Users|Volumes)\b|[A-Za-z]:\\)"""
 )
@@ -29,8 +29,8 @@ def code(content):
     return [cell for cell in content.cells if cell.cell_type == "code"]
 
 
-def test_every_notebook_has_a_model_of_its_parameters():
-    assert [path.stem for path in NOTEBOOKS] == sorted(profiles.NOTEBOOKS)
+def test_every_notebook_says_which_sections_it_reads():
+    assert [path.stem for path in NOTEBOOKS] == sorted(sections.NOTEBOOKS)
 
 
 def test_it_is_valid_and_begins_with_its_title(notebook):
@@ -39,7 +39,7 @@ def test_it_is_valid_and_begins_with_its_title(notebook):
     assert content.cells[0].cell_type == "markdown" and content.cells[0].source.startswith("# "), path.name
 
 
-def test_its_one_parameters_cell_holds_the_smoke_profile(notebook):
+def test_its_one_parameters_cell_holds_the_run_and_values_of_the_smoke_profile(notebook):
     path, content = notebook
     (cell,) = [cell for cell in content.cells if "parameters" in tags(cell)]
     given = {}
@@ -47,8 +47,12 @@ def test_its_one_parameters_cell_holds_the_smoke_profile(notebook):
         assert isinstance(statement, ast.Assign), f"{path.name}: only assignments in the parameters cell"
         given[statement.targets[0].id] = ast.literal_eval(statement.value)
     smoke = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
-    assert given == profiles.notebook_parameters(path.stem, smoke)
-    profiles.of_notebook(path.stem, **given)
+    assert {"profile", "name"} <= set(given["study"]) and set(given) <= set(sections.sections_of(path.stem))
+    assert profiles.merge(smoke, given) == smoke
+    call = ", ".join([f'"{path.stem}"', *(f"{name}={name}" for name in given)])
+    text = re.sub(r"\s+", "", "".join(cell.source for cell in code(content)))
+    assert f"params.load({call})".replace(" ", "") in text.replace(",)", ")"), path.name
+    assert "params.show(p)" in text, path.name
 
 
 def test_each_parameter_is_explained(notebook):
@@ -71,8 +75,7 @@ def test_no_outputs_are_stored(notebook):
 def test_its_cells_are_short(notebook):
     path, content = notebook
     for cell in code(content):
-        if "parameters" not in tags(cell):
-            assert len(cell.source.splitlines()) <= LONGEST, f"{path.name}: {cell.source[:60]}"
+        assert len(cell.source.splitlines()) <= LONGEST, f"{path.name}: {cell.source[:60]}"
 
 
 def test_it_names_no_place_of_one_machine(notebook):

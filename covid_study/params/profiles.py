@@ -1,142 +1,145 @@
-"""The parameters of the study: one section a subject, one pydantic model a notebook.
+"""Profiles: read, changed, checked, shown. A profile (`params/demo.yaml`) holds every section.
 
-A profile (`params/demo.yaml`) holds every section; a notebook's parameters cell holds the sections that it reads,
-at the values of the smoke profile. An unknown key or a wrong type is an error that names the key, the file and the
-nearest valid name.
+An unknown key or a wrong type is an error that names the key, where it stands and the nearest valid name.
 """
 
 import difflib
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from covid_study import paths
 from covid_study.errors import ParameterError
-from covid_study.params.sections import (
-    Cohort,
-    Comparison,
-    Explanations,
-    Imbalance,
-    Network,
-    Online,
-    Preprocessing,
-    Pretext,
-    PretextAblation,
-    Public,
-    Ranking,
-    Sampling,
-    Section,
-    SliceLosses,
-    SliceNetwork,
-    Slices,
-    SliceSelection,
-    SliceTraining,
-    Study,
-    Training,
-    Transfer,
-)
+from covid_study.params.sections import NOTEBOOKS, PAPER, Profile, Section, sections_of
+
+__all__ = [
+    "NOTEBOOKS",
+    "Profile",
+    "changed",
+    "check",
+    "load",
+    "load_profile",
+    "profile_file",
+    "sections_of",
+    "show",
+    "table",
+]
 
 
-class ReadingGuide(Section):
-    study: Study
+def load(notebook: str, **sections: Mapping[str, Any]) -> Profile:
+    """The parameters of a notebook: what its parameters cell says, the rest from the profile that `study["profile"]` names.
+
+    Raises:
+        ParameterError: there is no such profile, or a key or value is wrong.
+
+    >>> p = load("10_losses", study={"profile": "smoke", "name": "mine"}, slice_losses={"focal_gamma": 3.0})
+    >>> p.study.name, p.slice_losses.focal_gamma, p.slice_losses.focal_alpha, p.slices.size
+    ('mine', 3.0, 0.25, 48)
+    """
+    cell = f"parameters cell of {notebook}"
+    try:
+        name = sections["study"]["profile"]
+    except (KeyError, TypeError):
+        raise ParameterError(f"{cell}: 'study.profile' is missing") from None
+    values = load_profile(profile_file(str(name), paths.root()))
+    written = values["study"]["profile"]  # of a run's own file: the profile that it was made of
+    p = check(Profile, merge(merge(values, sections), {"study": {"profile": written}}), cell)
+    p._notebook = notebook
+    return p
 
 
-class PreprocessingNotebook(ReadingGuide):
-    cohort: Cohort
-    preprocessing: Preprocessing
+def show(p: Profile) -> None:
+    """Show every parameter that the notebook reads, the paper's value beside it where the paper gives one; folded away."""
+    rows = table(p)
+    try:
+        from IPython import get_ipython
+        from IPython.display import HTML, display
+    except ImportError:
+        get_ipython = lambda: None  # noqa: E731
+    if get_ipython() is None:
+        print(rows.to_string(index=False))
+        return
+    summary = f"All {len(rows)} parameters of this notebook, beside the paper's"
+    inside = rows.to_html(index=False, classes="plain", border=0)
+    display(HTML(f"<details><summary>{summary}</summary>{inside}</details>"))
 
 
-class PretextTraining(PreprocessingNotebook):
-    network: Network
-    pretext: Pretext
+def table(p: Profile):
+    """What `show` shows, as a data frame with the columns parameter, here, paper, meaning.
+
+    >>> rows = table(load("01_preprocessing", study={"profile": "smoke"})).set_index("parameter")
+    >>> rows.loc["preprocessing.shape", ["here", "paper"]].tolist()
+    ['[48, 36, 12]', '[256, 192, 56]']
+    """
+    import pandas as pd
+
+    theirs = load_profile(paths.root() / "params" / "paper.yaml")
+    names = sections_of(p._notebook) if p._notebook else tuple(Profile.model_fields)
+    rows = [row for name in names for row in _rows(getattr(p, name), theirs[name], f"{name}.")]
+    return pd.DataFrame(rows, columns=["parameter", "here", "paper", "meaning"])
 
 
-class RankingNotebook(PretextTraining):
-    ranking: Ranking
-    sampling: Sampling
+def _rows(section: Section, theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            yield from _rows(value, theirs[key], f"{prefix}{key}.")
+            continue
+        paper = _said(theirs[key]) if any(mark is PAPER for mark in field.metadata) else ""
+        meaning = next((mark for mark in field.metadata if isinstance(mark, str)), "")
+        yield f"{prefix}{key}", _said(value), paper, meaning
 
 
-class Selection(RankingNotebook):
-    """What the notebooks that train classifiers read."""
-
-    training: Training
+def _said(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
-class BackboneTransfer(Selection):
-    transfer: Transfer
+def profile_file(name: str, root: Path) -> Path:
+    """The file of a profile: `params/<name>.yaml`, or the file named, from the project's root where it is relative.
+
+    >>> profile_file("demo", Path("here")).as_posix(), profile_file("/a/b.yaml", Path("here")).as_posix()
+    ('here/params/demo.yaml', '/a/b.yaml')
+    """
+    return root / (Path(name).expanduser() if name.endswith(".yaml") else Path("params", f"{name}.yaml"))
 
 
-class OnlineSelection(Selection):
-    online: Online
+def merge(values: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with what `over` says in its place, key by key; sections inside sections too.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    both = {k for k in over if isinstance(over[k], Mapping) and isinstance(values.get(k), dict)}
+    return {**values, **{k: merge(values[k], over[k]) if k in both else over[k] for k in over}}
 
 
-class PretextWeights(Selection):
-    pretext_ablation: PretextAblation
+def changed(values: dict[str, dict], assignments: str) -> dict[str, dict]:
+    """A profile with other values: `section.key=value`, apart by spaces, each value as YAML writes it.
 
+    Raises:
+        ParameterError: no `=`, or a key or value that the profile cannot have.
 
-class SliceNotebook(ReadingGuide):
-    """What all notebooks of paper B read."""
-
-    cohort: Cohort
-    slices: Slices
-    slice_network: SliceNetwork
-    slice_training: SliceTraining
-    slice_losses: SliceLosses
-
-
-class DeepSupervision(SliceNotebook):
-    comparison: Comparison
-
-
-class ImbalanceSweep(SliceNotebook):
-    imbalance: Imbalance
-
-
-class ExplanationsNotebook(SliceNotebook):
-    explanations: Explanations
-
-
-class PublicDatasets(DeepSupervision):
-    public: Public
-
-
-class SelectionAndSupervision(SliceNotebook):
-    ranking: Ranking
-    sampling: Sampling
-    public: Public
-    slice_selection: SliceSelection
-
-
-class Profile(
-    BackboneTransfer,
-    OnlineSelection,
-    PretextWeights,
-    PublicDatasets,
-    ImbalanceSweep,
-    ExplanationsNotebook,
-    SelectionAndSupervision,
-):
-    """The model with every section."""
-
-
-NOTEBOOKS: dict[str, type[Section]] = {
-    "00_reading_guide": ReadingGuide,
-    "01_preprocessing": PreprocessingNotebook,
-    "02_pretext_training": PretextTraining,
-    "03_ranking": RankingNotebook,
-    "04_ranking_ablation": Selection,
-    "05_sampling_strategies": Selection,
-    "06_backbone_transfer": BackboneTransfer,
-    "07_online_selection": OnlineSelection,
-    "08_pretext_weights": PretextWeights,
-    "09_deep_supervision": DeepSupervision,
-    "10_losses": SliceNotebook,
-    "11_imbalance_sweep": ImbalanceSweep,
-    "12_explanations": ExplanationsNotebook,
-    "13_public_datasets": PublicDatasets,
-    "14_selection_and_supervision": SelectionAndSupervision,
-}
+    >>> demo = load_profile(paths.root() / "params" / "demo.yaml")
+    >>> changed(demo, "training.epochs=2 sampling.shares=[0.1,0.5]")["sampling"]["shares"]
+    [0.1, 0.5]
+    """
+    try:
+        parts = [assignment.partition("=") for assignment in shlex.split(assignments)]
+        given = [(name.split("."), yaml.safe_load(text if equals else "[")) for name, equals, text in parts]
+    except (ValueError, yaml.YAMLError):
+        example = "training.epochs=2 'sampling.shares=[0.1, 0.5]'"
+        raise ParameterError(
+            f"SET: write section.key=value, such as {example}, not '{assignments}'"
+        ) from None
+    for steps, value in given:
+        for step in reversed(steps):
+            value = {step: value}
+        values = merge(values, value)
+    return check(Profile, values, "SET").model_dump()
 
 
 def _valid_names(model: type[BaseModel], where: tuple) -> list[str]:
@@ -150,12 +153,13 @@ def _valid_names(model: type[BaseModel], where: tuple) -> list[str]:
     return sorted(model.model_fields)
 
 
-def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
+def check(model: type[Section], values: Mapping[str, Any], source: str) -> Any:
     """Validate `values` against `model`; `source` (a file, a cell) is named in the error.
 
     Raises:
         ParameterError: one line a problem: the key, what is wrong and, for an unknown key, the nearest valid name.
 
+    >>> from covid_study.params.sections import Network
     >>> check(Network, {"depth": 18, "width": 0.25, "precision": "bf16", "stem_strid": 2}, "params/mine.yaml")
     Traceback (most recent call last):
     ...
@@ -165,28 +169,23 @@ def check(model: type[Section], values: dict[str, Any], source: str) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            where, key = problem["loc"], ".".join(map(str, problem["loc"]))
-            if problem["type"] == "extra_forbidden":
-                valid = _valid_names(model, where)
-                near = difflib.get_close_matches(str(where[-1]), valid, n=1, cutoff=0.5)
-                hint = (
-                    f"the nearest valid name is '{near[0]}'" if near else f"valid names: {', '.join(valid)}"
-                )
-                lines.append(f"{source}: unknown key '{key}'; {hint}")
-            elif problem["type"] == "missing":
-                lines.append(f"{source}: '{key}' is missing")
-            else:
-                message = problem["msg"].removeprefix("Value error, ")
-                lines.append(f"{source}: '{key}': {message}, got {problem['input']!r}{_yaml_hint(problem)}")
-        raise ParameterError("\n".join(lines)) from None
+        raise ParameterError("\n".join(_line(model, problem, source) for problem in error.errors())) from None
 
 
-def _yaml_hint(problem: dict) -> str:
-    if problem["type"] in {"float_type", "int_type"} and isinstance(problem["input"], str):
-        return " (YAML reads 1e-3 as text: write 1.0e-3)"
-    return ""
+def _line(model: type[Section], problem: Mapping[str, Any], source: str) -> str:
+    where, key = problem["loc"], ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        valid = _valid_names(model, where)
+        near = difflib.get_close_matches(str(where[-1]), valid, n=1, cutoff=0.5)
+        hint = f"the nearest valid name is '{near[0]}'" if near else f"valid names: {', '.join(valid)}"
+        return f"{source}: unknown key '{key}'; {hint}"
+    if problem["type"] == "missing":
+        return f"{source}: '{key}' is missing"
+    number_as_text = problem["type"] in {"float_type", "int_type"} and isinstance(problem["input"], str)
+    hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if number_as_text else ""
+    return (
+        f"{source}: '{key}': {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{hint}"
+    )
 
 
 class _Loader(yaml.SafeLoader):
@@ -211,7 +210,7 @@ def load_profile(path: Path | str) -> dict[str, dict]:
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         near = difflib.get_close_matches(path.stem, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = f"; did you mean '{near[0]}'?" if near else "."
         raise ParameterError(
             f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}"
         )
@@ -222,25 +221,3 @@ def load_profile(path: Path | str) -> dict[str, dict]:
     if not isinstance(values, dict):
         raise ParameterError(f"{path}: expected a mapping of sections ({', '.join(Profile.model_fields)})")
     return check(Profile, values, str(path)).model_dump()
-
-
-def notebook_parameters(notebook: str, profile: dict[str, dict]) -> dict[str, dict]:
-    """The sections of `profile` that a notebook reads, as papermill injects them.
-
-    >>> sorted(notebook_parameters("00_reading_guide", {"study": {"name": "demo"}, "cohort": {}}))
-    ['study']
-    """
-    if notebook not in NOTEBOOKS:
-        raise ParameterError(
-            f"no parameter model for notebook '{notebook}': add it to covid_study.params.NOTEBOOKS"
-        )
-    return {section: profile[section] for section in NOTEBOOKS[notebook].model_fields}
-
-
-def of_notebook(notebook: str, **sections: dict) -> Any:
-    """Validate what a notebook's parameters cell holds.
-
-    >>> of_notebook("00_reading_guide", study=dict(profile="smoke", name="smoke", seeds=[0])).study.device
-    'auto'
-    """
-    return check(NOTEBOOKS[notebook], sections, f"parameters cell of {notebook}")

@@ -1,38 +1,66 @@
-"""What a profile may hold: a model a section, for paper A, then for paper B."""
+"""What a profile may hold: a model a section, for paper A, then for paper B.
+
+A key is `name: Annotated[type, bounds, "what it is", PAPER]`; PAPER where `params/paper.yaml` holds the paper's own value.
+"""
 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from covid_study.errors import ParameterError
 from covid_study.runtime.executors import is_executor
 
+PAPER = object()
 Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+PixelsASide = Annotated[int, Field(ge=32, le=512)]
+Some, Two, Three = Field(min_length=1), Field(min_length=2, max_length=2), Field(min_length=3, max_length=3)
+
+Finding = Literal["covid", "cap", "non_pneumonia"]
+Precision = Literal["float32", "bf16"]
+Backbone = Literal[
+    "vgg16_bn",
+    "resnet50",
+    "densenet169",
+    "densenet121",
+    "resnext50_32x4d",
+    "mobilenet_v2",
+    "alexnet",
+    "googlenet",
+    "efficientnet_lite0",
+]
+Loss = Literal["ce", "focal", "class_balanced", "sce", "saal"]
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-Finding = Literal["covid", "cap", "non_pneumonia"]
-
-
 class Study(Section):
     """What run this is."""
 
-    profile: str
-    name: str  # the folder below build/ and reports/
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    workers: AtLeastOne | None = None  # processes for preprocessing; null: one a core
-    executor: str = (
-        "in_process"  # of long computations: in_process, dask (a local cluster), or a scheduler's address
-    )
-    processes: AtLeastOne = 1  # a training is spread over: one a GPU
-    seeds: Annotated[list[Count], Field(min_length=1)]
-    bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each interval
+    profile: Annotated[str, "a file of params/ without .yaml, or the path of one"]
+    name: Annotated[str, "the folder below build/ and reports/"]
+    device: Annotated[str, "auto, cpu, cuda, cuda:1, mps"] = "auto"
+    workers: Annotated[AtLeastOne | None, "processes for preprocessing; none: one a core"] = None
+    executor: Annotated[str, "of long work: in_process, dask (here), or a scheduler's address"] = "in_process"
+    processes: Annotated[AtLeastOne, "that train a 3-D network together, one a GPU"] = 1
+    seeds: Annotated[list[Count], Some, "a training of every row of paper A's tables each"]
+    bootstrap: Annotated[int, Field(ge=100), "resamples behind each interval"] = 1000
 
     @field_validator("executor")
     @classmethod
@@ -65,18 +93,18 @@ class Study(Section):
 class SplitCounts(Section):
     """Exams of each finding in one side of the phantom cohort."""
 
-    covid: AtLeastOne
-    cap: Count
-    non_pneumonia: Count
+    covid: Annotated[AtLeastOne, PAPER]
+    cap: Annotated[Count, PAPER]
+    non_pneumonia: Annotated[Count, PAPER]
 
 
 class Phantom(Section):
     """The synthetic cohort; unused when `exams` names real ones."""
 
-    seed: Count
-    background: str | None  # real exams whose bodies the lesions are put into; null: synthetic bodies
-    matrix: Annotated[int, Field(ge=64, le=512)]
-    thickness_mm: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    seed: Annotated[Count, "another seed, another cohort"]
+    background: Annotated[str | None, "real exams to put the lesions into; none: synthetic bodies"]
+    matrix: Annotated[int, Field(ge=64, le=512), "pixels a side of a slice"]
+    thickness_mm: Annotated[list[Positive], Two, "thinnest and thickest slice"]
     train: SplitCounts
     validation: SplitCounts
     test: SplitCounts
@@ -85,13 +113,16 @@ class Phantom(Section):
 class Cohort(Section):
     """Which exams are studied and how they are split by patient (paper A, V-A)."""
 
-    exams: str | None
-    on_bad_exam: Literal["leave_out", "stop"]
+    exams: Annotated[str | None, "a CSV table or a folder with your exams; none: the phantom"]
+    on_bad_exam: Annotated[Literal["leave_out", "stop"], "an exam that cannot be used"]
     classes: Annotated[
-        list[Literal["covid", "cap", "non_pneumonia", "negative"]], Field(min_length=2, max_length=3)
+        list[Literal["covid", "cap", "non_pneumonia", "negative"]],
+        Field(min_length=2, max_length=3),
+        "that are told apart; slices keep their findings",
+        PAPER,
     ]
-    split: Annotated[list[Share], Field(min_length=3, max_length=3)]
-    split_seed: Count
+    split: Annotated[list[Share], Three, "train, validation, test, by patient", PAPER]
+    split_seed: Annotated[Count, "another seed, another split; also of slices"]
     phantom: Phantom
 
     @field_validator("classes")
@@ -124,170 +155,154 @@ class Cohort(Section):
 class Preprocessing(Section):
     """From HU to the network's input (paper A, IV-F2); x, y, z as the paper writes them."""
 
-    shape: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=3, max_length=3)]
-    working_spacing_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    shape: Annotated[list[Annotated[int, Field(ge=8)]], Three, "of the network's input, voxels", PAPER]
+    working_spacing_mm: Annotated[list[Positive], Three, "that exams are resampled to", PAPER]
 
 
 class Network(Section):
     """The 3-D ResNet (paper A, IV-F) and the precision it is trained in."""
 
-    depth: Literal[18, 50]  # 18 as in the paper; Table IV has 50
-
-    width: Positive  # 1.0: 512 features; 0.25: 128
-    stem_stride: Literal[1, 2]
-    precision: Literal["float32", "bf16"]
+    depth: Annotated[Literal[18, 50], "of the ResNet", PAPER]
+    width: Annotated[Positive, "1.0: 512 features; 0.25: 128", PAPER]
+    stem_stride: Annotated[Literal[1, 2], "of the first convolution"]
+    precision: Precision
 
 
 class Pretext(Section):
     """Rubik's cube and Rubik's cube Pro (paper A, IV-B)."""
 
-    permutations: Annotated[int, Field(ge=2, le=336)]
-    epochs: AtLeastOne
-    batch_size: AtLeastOne
-    learning_rate: Positive
-    gap: Annotated[list[Count], Field(min_length=3, max_length=3)]  # largest gap between cubes, voxels, x y z
-    heads: Literal["siamese", "whole"]
-    probe_every: AtLeastOne  # epochs between two linear probes
-    all_samples_epochs: AtLeastOne  # pre-training on positives and negatives (Table V, last row)
+    permutations: Annotated[int, Field(ge=2, le=336), "of the eight cubes", PAPER]
+    epochs: Annotated[AtLeastOne, "on the positives"]
+    batch_size: Annotated[AtLeastOne, PAPER]
+    learning_rate: Annotated[Positive, PAPER]
+    gap: Annotated[list[Count], Three, "largest gap between cubes, voxels, x y z"]
+    heads: Annotated[Literal["siamese", "whole"], "siamese: one for each cube"]
+    probe_every: Annotated[AtLeastOne, "epochs between two linear probes"]
+    all_samples_epochs: Annotated[AtLeastOne, "on positives and negatives (Table V, last row)"]
 
 
 class Ranking(Section):
     """Soft labels, difficulty, diversity and joint rank (paper A, IV-C and D)."""
 
-    features: Literal["pretext", "hu_histogram"]
-    mass: Literal["partial", "normalised"]
-    order_free: Literal[
-        "none", "channels", "positives", "both"
-    ]  # whose listed order plays no role; not "none" is slow
-    alpha: Share
-    beta: Share
-    orders: (
-        AtLeastOne  # random orders of channels and of positives, to see how much the ranking depends on them
-    )
-    ground_pairs: AtLeastOne  # most linear programmes an equation for an order-free variant
+    features: Annotated[Literal["pretext", "hu_histogram"], "of an exam", PAPER]
+    mass: Annotated[Literal["partial", "normalised"], "that the earth mover moves (eq. 3)", PAPER]
+    order_free: Annotated[
+        Literal["none", "channels", "positives", "both"],
+        "whose listed order plays no role; slow where not none",
+        PAPER,
+    ]
+    alpha: Annotated[Share, "weight of difficulty in the joint rank", PAPER]
+    beta: Annotated[Share, "weight of diversity", PAPER]
+    orders: Annotated[AtLeastOne, "random orders of channels and of positives, to measure their influence"]
+    ground_pairs: Annotated[AtLeastOne, "most linear programmes an equation where order-free"]
 
 
 class Sampling(Section):
     """How a selection is drawn from the ranking (paper A, IV-E, V-E)."""
 
-    shares: Annotated[
-        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
-    ]  # of the training negatives
-    long_tail_exponent: Positive
-    normal_width: Positive  # of the half normal, as a share of the archive
+    shares: Annotated[list[Fraction], Some, "of the training negatives: the columns of the tables", PAPER]
+    long_tail_exponent: Annotated[Positive, "weight of a rank: rank ** -exponent"]
+    normal_width: Annotated[Positive, "of the half normal, as a share of the archive"]
 
 
 class Training(Section):
     """The COVID-19 classifier (paper A, IV-F2)."""
 
     epochs: AtLeastOne
-    batch_size: AtLeastOne
-    learning_rate: Positive
-    intensity: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    flips: bool
+    batch_size: Annotated[AtLeastOne, PAPER]
+    learning_rate: Annotated[Positive, PAPER]
+    intensity: Annotated[list[Positive], Two, "augmentation: least and largest factor on the intensity"]
+    flips: Annotated[bool, "augmentation: random flips", PAPER]
 
 
 class Transfer(Section):
     """Another network trained on what the ranking's network selected (paper A, V-D2, Table IV)."""
 
-    depth: Literal[18, 50]
-    shares: Annotated[
-        list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)
-    ]  # of the training negatives
+    depth: Annotated[Literal[18, 50], "of that other network", PAPER]
+    shares: Annotated[list[Fraction], Some, "of the training negatives", PAPER]
 
 
 class Online(Section):
     """Strategies against imbalance while training (paper A, V-F, Table VI)."""
 
-    share: Annotated[float, Field(gt=0, lt=1)]  # of the negatives: the selection beside ALL
-    ohem_share: Annotated[float, Field(gt=0, le=1)]  # of a batch that online hard example mining keeps
-    focal_gamma: Annotated[float, Field(ge=0)]
-    focal_alpha: Share
+    share: Annotated[Fraction, "of the negatives: the selection beside ALL", PAPER]
+    ohem_share: Annotated[Part, "of a batch that online hard example mining keeps"]
+    focal_gamma: Annotated[NotNegative, "how much less a certain exam counts (Lin et al. 2017: 2)"]
+    focal_alpha: Annotated[Share, "weight of the positives (Lin et al. 2017: 0.25)"]
 
 
 class PretextAblation(Section):
     """What masking and the set of permutations change (paper A, IV-B; Noroozi and Favaro 2016)."""
 
-    epochs: AtLeastOne  # of each variant, on the positives
-
-
-Backbone = Literal[
-    "vgg16_bn",
-    "resnet50",
-    "densenet169",
-    "densenet121",
-    "resnext50_32x4d",
-    "mobilenet_v2",
-    "alexnet",
-    "googlenet",
-    "efficientnet_lite0",
-]
-Loss = Literal["ce", "focal", "class_balanced", "sce", "saal"]
-Part = Annotated[float, Field(gt=0, le=1)]
+    epochs: Annotated[AtLeastOne, "of each variant, on the positives"]
 
 
 class Slices(Section):
     """Which slices are classified, and what the network gets of them (paper B, 3.1 and 4.1)."""
 
-    images: str | None  # a folder of images, a folder a class, or a CSV; null: axial slices of the exams
-    size: Annotated[int, Field(ge=32, le=512)]  # pixels a side
-    crop: bool  # to the square around the lungs, images to the box that their lists give; the paper does not
-    per_exam: AtLeastOne | None  # slices taken of an exam; null: all that show enough lung
-    exams: AtLeastOne | None  # most exams of a finding; null: all
-    train_share: Annotated[float, Field(gt=0, lt=1)]  # by patient
+    images: Annotated[str | None, "a folder of images, or a CSV; none: axial slices of the exams"]
+    size: Annotated[PixelsASide, "pixels a side", PAPER]
+    crop: Annotated[bool, "to the square around the lungs, images to the box that their lists give", PAPER]
+    per_exam: Annotated[AtLeastOne | None, "slices of an exam; none: all that show enough lung"]
+    exams: Annotated[AtLeastOne | None, "most exams of a finding; none: all", PAPER]
+    train_share: Annotated[Fraction, "by patient", PAPER]
 
 
 class SliceNetwork(Section):
     """The backbone of DSN-SAAL and of every comparison of losses (paper B, 3.2)."""
 
-    backbone: Backbone
-    weights: Literal["auto", "none", "imagenet"]
-    weights_folder: str | None  # with weight files of torchvision
-    precision: Literal["float32", "bf16"]
+    backbone: Annotated[Backbone, PAPER]
+    weights: Annotated[
+        Literal["auto", "none", "imagenet"], "auto: ImageNet's where they are here; imagenet: also fetched"
+    ]
+    weights_folder: Annotated[str | None, "with weight files of torchvision"]
+    precision: Precision
 
 
 class SliceTraining(Section):
     """How each network of paper B is trained (paper B, 4.3)."""
 
-    epochs: AtLeastOne
-    batch_size: AtLeastOne
-    optimiser: Literal["sgd", "adamw"]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    augment: bool  # crops, flips and brightness at random; the paper has none
-    seeds: Annotated[list[Count], Field(min_length=1)]  # the paper's ten repeats
+    epochs: Annotated[AtLeastOne, PAPER]
+    batch_size: Annotated[AtLeastOne, "slices a step"]
+    optimiser: Annotated[Literal["sgd", "adamw"], PAPER]
+    learning_rate: Annotated[Positive, PAPER]
+    weight_decay: Annotated[NotNegative, PAPER]
+    augment: Annotated[bool, "crops, flips and brightness at random", PAPER]
+    seeds: Annotated[list[Count], Some, "a training of every row each", PAPER]
 
 
 class SliceLosses(Section):
     """The losses of Table 5 (paper B, 3.3)."""
 
-    log_zero: Annotated[float, Field(lt=0)]  # A, what log 0 is taken for
-    focal_gamma: Annotated[float, Field(ge=0)]
-    focal_alpha: Share
-    class_balanced_beta: Annotated[float, Field(ge=0, lt=1)]
-    sce_alpha: Positive
-    sce_beta: Positive
+    log_zero: Annotated[float, Field(lt=0), "A, what log 0 is taken for (Wang et al. 2019: -4)"]
+    focal_gamma: Annotated[NotNegative, "how much less a certain slice counts (Lin et al. 2017: 2)"]
+    focal_alpha: Annotated[Share, "weight of COVID-19 (Lin et al. 2017: 0.25)"]
+    class_balanced_beta: Annotated[float, Field(ge=0, lt=1), "how much slices of a class overlap"]
+    sce_alpha: Annotated[Positive, "symmetric cross-entropy: weight of the cross-entropy (Wang et al.: 0.1)"]
+    sce_beta: Annotated[Positive, "and of its reverse (Wang et al. 2019: 1)"]
 
 
 class Comparison(Section):
     """The rows of Tables 3 and 4 (paper B, 5.1 and 5.2)."""
 
-    backbones: list[Backbone]  # plain ones, beside the backbone of slice_network
-    supervised: list[Backbone]  # those that are also trained with deep supervision
-    epochs: AtLeastOne  # of every backbone but that of slice_network
-    slices: AtLeastOne | None  # most training slices of those; null: all
-    contrastive_epochs: Count  # Self-Trans; 0 leaves the row out
-    chexnet: str | None  # a file with ChestX-ray weights of DenseNet-121
-    meta_share: Annotated[float, Field(ge=0, lt=1)]  # of the rarest class; 0 leaves the row out
-    meta_every: AtLeastOne  # steps of Meta-Weight-Net's classifier to one of its weighing network
+    backbones: Annotated[list[Backbone], "plain rows, beside the backbone of slice_network"]
+    supervised: Annotated[list[Backbone], "those that are also trained with deep supervision"]
+    epochs: Annotated[AtLeastOne, "of every backbone but that of slice_network", PAPER]
+    slices: Annotated[AtLeastOne | None, "most training slices of those; none: all", PAPER]
+    contrastive_epochs: Annotated[Count, "of Self-Trans before its training; 0 leaves the row out"]
+    chexnet: Annotated[str | None, "a file with ChestX-ray weights of DenseNet-121"]
+    meta_share: Annotated[
+        float, Field(ge=0, lt=1), "of the rarest class, for Meta-Weight-Net; 0 leaves the row out"
+    ]
+    meta_every: Annotated[AtLeastOne, "steps of its classifier to one of its weighing network"]
 
 
 class Imbalance(Section):
     """How many of the COVID-19 training slices are kept (paper B, 5.3)."""
 
-    shares: Annotated[list[Part], Field(min_length=1)]
-    losses: list[Loss]  # the sweep that the paper lacks
-    loss_shares: list[Part]
+    shares: Annotated[list[Part], Some, "of the COVID-19 training slices", PAPER]
+    losses: Annotated[list[Loss], "of the sweep that the paper lacks, beside CE"]
+    loss_shares: Annotated[list[Part], "of the COVID-19 training slices in that sweep"]
 
     @model_validator(mode="after")
     def _all_comes_first(self) -> Self:
@@ -299,27 +314,103 @@ class Imbalance(Section):
 class Explanations(Section):
     """The figures on single slices (paper B, 5.4)."""
 
-    slices: AtLeastOne  # in each figure
+    slices: Annotated[AtLeastOne, "in each figure"]
 
 
 class Public(Section):
     """Tables 7 to 9, on pictures of a public data set (paper B, 5.5). Without `slices.images` nothing of it is used."""
 
-    size: Annotated[int, Field(ge=32, le=512)]  # pixels a side, in place of slices.size
-    training: SliceTraining  # in place of slice_training
-    more_seeds: list[Count]  # further trainings of DSN-SAAL, whose interval over repeats is asked for
-    backbones: list[Backbone]  # plain rows beside the backbone of slice_network; each table takes its own
-    epochs: AtLeastOne  # of those backbones and of Self-Trans
-    slices: AtLeastOne | None  # most training slices of those; null: all
-    contrastive_epochs: Count  # of Self-Trans before its training; 0 leaves the row out
-    per_class: AtLeastOne | None  # training slices of each class in the second part of Table 7; null: all
-    folds: Annotated[int, Field(ge=2)]  # where the data set has no split of its own (Table 9)
-    near: Count  # bits of the perceptual hash in which near-duplicates may differ
+    size: Annotated[PixelsASide, "pixels a side, in place of slices.size", PAPER]
+    training: Annotated[SliceTraining, "in place of slice_training"]
+    more_seeds: Annotated[list[Count], "further trainings of DSN-SAAL alone, for its interval"]
+    backbones: Annotated[list[Backbone], "plain rows beside the backbone of slice_network"]
+    epochs: Annotated[AtLeastOne, "of those backbones and of Self-Trans", PAPER]
+    slices: Annotated[AtLeastOne | None, "most training slices of those; none: all"]
+    contrastive_epochs: Annotated[Count, "of Self-Trans before its training; 0 leaves the row out"]
+    per_class: Annotated[AtLeastOne | None, "training slices of a class in Table 7's second part", PAPER]
+    folds: Annotated[int, Field(ge=2), "where the data set has no split of its own (Table 9)", PAPER]
+    near: Annotated[Count, "bits of the perceptual hash in which near-duplicates may differ"]
 
 
 class SliceSelection(Section):
     """Which negative slices train, and how scarce the positives are, where selection meets supervision."""
 
-    features: Literal["grey_histogram", "backbone"]  # that slices are ranked by
-    share: Part  # of the negative training slices that a selection keeps
-    positives: list[Part]  # shares of the COVID-19 training slices
+    features: Annotated[Literal["grey_histogram", "backbone"], "that slices are ranked by"]
+    share: Annotated[Part, "of the negative training slices that a selection keeps"]
+    positives: Annotated[list[Part], "shares of the COVID-19 training slices"]
+
+
+class Profile(Section):
+    """Every section. Read for one notebook (`params.load`), it refuses a section that NOTEBOOKS does not give to it."""
+
+    study: Study
+    cohort: Cohort
+    preprocessing: Preprocessing
+    network: Network
+    pretext: Pretext
+    ranking: Ranking
+    sampling: Sampling
+    training: Training
+    transfer: Transfer
+    online: Online
+    pretext_ablation: PretextAblation
+    slices: Slices
+    slice_network: SliceNetwork
+    slice_training: SliceTraining
+    slice_losses: SliceLosses
+    comparison: Comparison
+    imbalance: Imbalance
+    explanations: Explanations
+    public: Public
+    slice_selection: SliceSelection
+
+    _notebook: str | None = PrivateAttr(None)
+
+    def __getattribute__(self, name: str):
+        found = super().__getattribute__(name)
+        if isinstance(found, Section) and self._notebook and name not in sections_of(self._notebook):
+            raise ParameterError(
+                f"{self._notebook} reads the section '{name}', and would not run again when it changes: "
+                "add it to NOTEBOOKS in covid_study/params/sections.py"
+            )
+        return found
+
+
+_VOLUMES = ("cohort", "preprocessing", "network", "pretext")
+_RANKED = (*_VOLUMES, "ranking", "sampling")
+_TRAINED = (*_RANKED, "training")
+_SLICES = ("cohort", "slices", "slice_network", "slice_training", "slice_losses")
+# What a notebook reads beside `study`: another value there runs it again.
+NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "00_reading_guide": (),
+    "01_preprocessing": ("cohort", "preprocessing"),
+    "02_pretext_training": _VOLUMES,
+    "03_ranking": _RANKED,
+    "04_ranking_ablation": _TRAINED,
+    "05_sampling_strategies": _TRAINED,
+    "06_backbone_transfer": (*_TRAINED, "transfer"),
+    "07_online_selection": (*_TRAINED, "online"),
+    "08_pretext_weights": (*_TRAINED, "pretext_ablation"),
+    "09_deep_supervision": (*_SLICES, "comparison"),
+    "10_losses": _SLICES,
+    "11_imbalance_sweep": (*_SLICES, "imbalance"),
+    "12_explanations": (*_SLICES, "explanations"),
+    "13_public_datasets": (*_SLICES, "comparison", "public"),
+    "14_selection_and_supervision": (
+        *_SLICES,
+        "ranking",
+        "sampling",
+        "comparison",
+        "public",
+        "slice_selection",
+    ),
+}
+
+
+def sections_of(notebook: str) -> tuple[str, ...]:
+    """The sections that a notebook reads; all of them for one of your own.
+
+    >>> sections_of("01_preprocessing")
+    ('study', 'cohort', 'preprocessing')
+    """
+    return ("study", *NOTEBOOKS[notebook]) if notebook in NOTEBOOKS else tuple(Profile.model_fields)

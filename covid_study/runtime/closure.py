@@ -16,8 +16,8 @@ PACKAGE = paths.PACKAGE
 # The one list of what cannot move a number: where things lie, where they are computed, how a run of notebooks goes about it.
 # A name stands for all that is inside it.
 WITHOUT_INFLUENCE = ("errors", "paths", "runtime", "study", "training.processes")
-# These change what a notebook shows, and no number of it.
-ONLY_LOOKS = ("figures", "report")
+# These change what a notebook shows, and no number of it; what a parameter says is in the configuration of each result.
+ONLY_LOOKS = ("figures", "params", "report")
 
 
 def file_of(module: str) -> Path | None:

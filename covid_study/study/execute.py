@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from covid_study import errors, paths
+from covid_study.params.profiles import check
+from covid_study.params.sections import Profile
 from covid_study.runtime.progress import LIVE_FILE, duration, read_live
 
 OWN_KERNEL = "covid-study"
@@ -31,11 +33,11 @@ class Failure:
     for_people: bool
 
 
-def check_parameters(stem: str, notebook: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Refuse parameters that the notebook's parameters cell does not name; papermill itself would only warn.
+def injected(stem: str, notebook: dict[str, Any], profile: dict[str, dict]) -> dict[str, dict]:
+    """What papermill puts after a notebook's parameters cell: the sections that the cell names, as the run has them.
 
     Raises:
-        errors.ParameterError: no cell is tagged `parameters`, or one of `parameters` is not set in it.
+        errors.ParameterError: no cell is tagged `parameters`, or it names what is no section.
     """
     cells = [c for c in notebook["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(cells) != 1:
@@ -52,13 +54,12 @@ def check_parameters(stem: str, notebook: dict[str, Any], parameters: dict[str, 
     targets = [
         t for s in body for t in (s.targets if isinstance(s, ast.Assign) else [getattr(s, "target", None)])
     ]
-    known = {t.id for t in targets if isinstance(t, ast.Name)}
-    unknown = sorted(set(parameters) - known)
-    if unknown:
-        raise errors.ParameterError(
-            f"notebooks/{stem}.ipynb would ignore {', '.join(unknown)}: its parameters cell sets "
-            f"{', '.join(sorted(known)) or 'nothing'}. Set them there, with the values of params/smoke.yaml."
-        )
+    names = [t.id for t in targets if isinstance(t, ast.Name)]
+    unknown = {name: {} for name in names if name not in profile}
+    if unknown or "study" not in names:
+        checked = {**profile, **unknown} if unknown else {k: v for k, v in profile.items() if k != "study"}
+        check(Profile, checked, f"parameters cell of {stem}")
+    return {name: profile[name] for name in names}
 
 
 def prepare_kernel(folder: Path, kernel: str | None) -> str:

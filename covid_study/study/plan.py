@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from covid_study import paths
 from covid_study.errors import StudyError
-from covid_study.params import profiles
+from covid_study.params.profiles import changed, check, load_profile, profile_file
+from covid_study.params.sections import Profile, sections_of
 from covid_study.runtime import artefacts
 from covid_study.study import dependencies
 
@@ -22,7 +25,7 @@ class Notebook:
     stem: str
     source: Path
     content: dict[str, Any]
-    parameters: dict[str, Any]
+    sections: tuple[str, ...]  # of the profile, that it reads
     parts: dict[str, str]  # what it depends on, a fingerprint each
     folder: Path  # of the executed notebooks
     page: Path
@@ -102,6 +105,13 @@ class Run:
         background = self.profile["cohort"]["phantom"]["background"]
         return self.exams or (f"synthetic lesions in {background}" if background else "synthetic cohort")
 
+    def freeze(self) -> str:
+        """Write the profile as this run resolved it, for `params.load` in its kernels; its path from the project's root."""
+        text = yaml.safe_dump(self.profile, sort_keys=False)
+        file = self.build / f"profile-{artefacts.fingerprint(self.profile)}.yaml"
+        artefacts.write_atomically(file, lambda p: p.write_text(text, encoding="utf-8"))
+        return file.relative_to(self.root).as_posix()
+
     @property
     def images(self) -> str | None:
         return self.profile["slices"]["images"]
@@ -117,6 +127,7 @@ def plan(
     executor: str | None = None,
     processes: int | None = None,
     images: str | None = None,
+    assignments: str = "",
 ) -> Run:
     """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
 
@@ -124,16 +135,19 @@ def plan(
         StudyError: a profile, notebook or exam folder that is not there, or a wrong parameter.
     """
     root = Path(root or paths.root())
-    file = Path(profile).expanduser() if profile.endswith(".yaml") else root / "params" / f"{profile}.yaml"
-    values = profiles.load_profile(file)
+    given = Path(profile).expanduser()  # a file is named from where one stands
+    file = given.resolve() if profile.endswith(".yaml") else profile_file(profile, root)
+    values = load_profile(file)
     name = name or file.stem
-    paths.build(name)  # refuses a name that cannot be a folder
     asked = {"device": device, "executor": executor, "processes": processes}
     values["study"].update(
         profile=file.stem,
         name=name,
         **{key: value for key, value in asked.items() if value not in (None, "")},
     )
+    values = changed(values, assignments)
+    name = values["study"]["name"]
+    paths.build(name)  # refuses a name that cannot be a folder
     if exams or values["cohort"]["exams"]:
         values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root, EXAMS))
     background = values["cohort"]["phantom"]["background"]
@@ -141,7 +155,7 @@ def plan(
         values["cohort"]["phantom"]["background"] = str(_existing(background, root, BACKGROUND))
     if images or values["slices"]["images"]:
         values["slices"]["images"] = str(_existing(images or values["slices"]["images"], root, DATA))
-    profiles.check(profiles.Profile, values, str(file))
+    check(Profile, values, str(file))
 
     files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not files:
@@ -160,22 +174,24 @@ def plan(
     before: set[str] = set()
     for path in files:
         content = read_notebook(path)
-        given = profiles.notebook_parameters(path.stem, values)
+        sections = sections_of(path.stem)
         modules = dependencies.imported(content)
         guide = path.stem.startswith(
             "00_"
         )  # it shows the text of every module, and computes nothing for those after it
         parts = {
             "the notebook": dependencies.notebook_key(content),
-            "its parameters": artefacts.fingerprint(given),
+            "its parameters": artefacts.fingerprint({name: values[name] for name in sections}),
             "the code": dependencies.text_key(root) if guide else dependencies.code_key(modules),
             # what it finds computed: the numbers of the notebooks before it, not how they are drawn
             **({} if guide else {"the code of the notebooks before it": artefacts.source_key(before)}),
             **{k: v for k, v in of_all.items() if not (guide and k == "exams")},
-            **(of_slices if "slices" in given else {}),
+            **(of_slices if "slices" in sections else {}),
         }
         folder = run.build / "notebooks"
-        notebook = Notebook(path.stem, path, content, given, parts, folder, run.reports / f"{path.stem}.html")
+        notebook = Notebook(
+            path.stem, path, content, sections, parts, folder, run.reports / f"{path.stem}.html"
+        )
         notebook.record = _read_json(folder / f"{path.stem}.json")
         run.notebooks.append(notebook)
         before |= set() if guide else modules

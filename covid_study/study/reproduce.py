@@ -61,8 +61,8 @@ def reproduce(run: Run, wanted: str | None = None) -> bool:
 def _run_all(run: Run, todo: list[Notebook]) -> bool:
     from covid_study.study import execute
 
-    for notebook in todo:
-        execute.check_parameters(notebook.stem, notebook.content, notebook.parameters)
+    frozen = {**run.profile, "study": {**run.profile["study"], "profile": run.freeze()}}
+    parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
     kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel)
     facts = dependencies.facts(run.root)
     for position, notebook in enumerate(todo, start=1):
@@ -74,7 +74,7 @@ def _run_all(run: Run, todo: list[Notebook]) -> bool:
         display.start()
         try:
             failure = execute.execute(
-                notebook.source, running, notebook.parameters, kernel, run.root, display
+                notebook.source, running, parameters[notebook.stem], kernel, run.root, display
             )
         finally:
             seconds = display.close()
@@ -120,7 +120,7 @@ def _write_page(run: Run, notebook: Notebook, executed: Path) -> None:
     ends = [run.notebooks[i] if 0 <= i < len(run.notebooks) else None for i in (place - 1, place + 1)]
     record = notebook.record or {}
     exams = f"exams: {run.exams}" if run.exams else run.cohort
-    if run.images and "slices" in notebook.parameters:
+    if run.images and "slices" in notebook.sections:
         exams = f"images: {run.images}"
     device = ((record["said"] or {}).get("headline") or {}).get("device") or record["facts"]["processor"]
     page = {
@@ -246,6 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kernel", help="a Jupyter kernel (default: this interpreter)")
     parser.add_argument("--name", help="the folder below build/ and reports/ (default: the profile's name)")
     parser.add_argument("--notebooks", help="only these, e.g. 03,04")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="section.key=value", help="apart by spaces"
+    )
     parser.add_argument("--list", action="store_true", help="say what is up to date, run nothing")
     parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
     given = parser.parse_args(arguments)
@@ -253,6 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
         run = plan(
             given.profile, given.exams, given.device, given.kernel, given.name,
             executor=given.executor, processes=given.processes, images=given.data,
+            assignments=" ".join(given.set),
         )  # fmt: skip
         if given.list:
             for notebook in choose(run.notebooks, given.notebooks):

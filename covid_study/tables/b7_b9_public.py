@@ -43,13 +43,12 @@ def settings(p):
     """
     if p.slices.images is None:
         return p
+    others = p.public.model_dump(include={"backbones", "epochs", "slices", "contrastive_epochs"})
     changed = {
         "slices": p.slices.model_copy(update={"size": p.public.size, "exams": None, "per_exam": None}),
         "slice_training": p.public.training,
+        "comparison": p.comparison.model_copy(update=others),
     }
-    if hasattr(p, "comparison"):  # notebook 14 compares no backbones
-        others = p.public.model_dump(include={"backbones", "epochs", "slices", "contrastive_epochs"})
-        changed["comparison"] = p.comparison.model_copy(update=others)
     return p.model_copy(update=changed)
 
 

@@ -11,7 +11,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from covid_study.errors import ParameterError, StudyError
-from covid_study.params import profiles
+from covid_study.params import profiles, sections
 from covid_study.runtime import executors
 from covid_study.runtime.executors import completed
 
@@ -99,9 +99,9 @@ def die_on_ten(key, x):
 @pytest.mark.parametrize("executor", ["dask", "tcp://cluster:8786"])
 def test_several_processes_a_run_or_a_cluster_but_not_both(executor):
     values = {"profile": "x", "name": "x", "seeds": [0], "executor": executor}
-    assert profiles.check(profiles.Study, values | {"processes": 1}, "mine.yaml").processes == 1
+    assert profiles.check(sections.Study, values | {"processes": 1}, "mine.yaml").processes == 1
     with pytest.raises(ParameterError, match=f"'processes'.*EXECUTOR, here {executor}.*set processes: 1"):
-        profiles.check(profiles.Study, values | {"processes": 2}, "mine.yaml")
+        profiles.check(sections.Study, values | {"processes": 2}, "mine.yaml")
 
 
 @pytest.mark.parametrize("name", ["dusk", "localhost:8786", "http://x:1", ""])
@@ -109,7 +109,7 @@ def test_names_that_are_no_executor_are_refused(name):
     assert not executors.is_executor(name)
     with pytest.raises(ParameterError, match="EXECUTOR is in_process, dask, or the address"):
         profiles.check(
-            profiles.Study, {"profile": "x", "name": "x", "seeds": [0], "executor": name}, "mine.yaml"
+            sections.Study, {"profile": "x", "name": "x", "seeds": [0], "executor": name}, "mine.yaml"
         )
     with pytest.raises(StudyError, match="is no Dask cluster"):
         list(completed(who, INPUTS, [(1, ("a",))], name))

@@ -88,6 +88,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(make):
         "LAB",
         "BENCH",
         "EXECUTOR",
+        "SET",
     ):
         assert re.search(rf"^  {variable} .*", text, re.M), variable
         assert f"{variable}=" in text, f"{variable} has no example"

@@ -11,11 +11,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from covid_study import paths
 from covid_study.errors import ParameterError, StudyError
-from covid_study.params import profiles
+from covid_study.params import sections
 from covid_study.runtime import closure
 from covid_study.study import dependencies, execute, pages, reproduce
 
-PARAMETERS = new_code_cell("study = {}", metadata={"tags": ["parameters"]})
+PARAMETERS = new_code_cell('study = {"profile": "toy"}', metadata={"tags": ["parameters"]})
+STEMS = ("00_guide", "01_good", "02_bad", "03_after")
 
 
 def write_notebook(root, stem, *cells):
@@ -29,17 +30,24 @@ def project(tmp_path_factory):
     for folder in ("notebooks", "params"):
         (root / folder).mkdir()
     shutil.copy(paths.root() / "params" / "demo.yaml", root / "params" / "toy.yaml")
+    shutil.copy(paths.root() / "params" / "paper.yaml", root / "params" / "paper.yaml")
     write_notebook(
         root,
         "01_good",
         new_markdown_cell("An equation, $f_k - g_k$, and\n\n$$\\sum_k |x_k| \\tag{3}$$"),
         new_code_cell(
             "import os, matplotlib.pyplot as plt, pandas as pd\n"
+            "from pathlib import Path\n"
+            "from covid_study import params, paths\n"
             "from covid_study.report import say as reports\n"
             "from covid_study.runtime.progress import progress\n"
             "for epoch in progress(range(3), 'training'): pass\n"
             "figure, axes = plt.subplots(); axes.plot([1, 2])\n"
-            "reports.headline(f\"F1 is 0.5 in {study['name']} & on {os.path.basename(os.getcwd())}\", figure)\n"
+            "paths.root = Path.cwd\n"
+            "p = params.load('99_toy', study=study)\n"
+            "params.show(p)\n"
+            "run = f'{p.study.profile}, {p.study.name}, {p.training.epochs} epochs'\n"
+            "reports.headline(f'F1 is 0.5 in {run} & on {os.path.basename(os.getcwd())}', figure)\n"
             "exams = pd.DataFrame({'exam_id': ['a'], 'patient_id': ['p'], 'finding': ['covid'], 'split': ['test']})\n"
             "reports.cohort(exams)\n"
             "reports.left_out(pd.DataFrame([{'exam_id': 'P9', 'problem': 'no lungs', 'remedy': 'look at it'}]))"
@@ -58,19 +66,19 @@ def project(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def models(monkeypatch):
-    stems = ("00_guide", "01_good", "02_bad", "03_after")
-    monkeypatch.setattr(profiles, "NOTEBOOKS", dict.fromkeys(stems, profiles.ReadingGuide))
+    monkeypatch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
 
 
 @pytest.fixture(scope="module")
 def ran(project):
     """The project after its first run: 01 done, 02 failed, 03 not run."""
     with pytest.MonkeyPatch.context() as patch:
-        stems = ("01_good", "02_bad", "03_after")
-        patch.setattr(profiles, "NOTEBOOKS", dict.fromkeys(stems, profiles.ReadingGuide))
+        patch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
         patch.setenv("JUPYTER_PATH", "")
         patch.setenv("PYTHONPATH", "")
-        assert reproduce.reproduce(reproduce.plan("toy", root=project)) is False
+        assert (
+            reproduce.reproduce(reproduce.plan("toy", root=project, assignments="training.epochs=7")) is False
+        )
     return project
 
 
@@ -93,7 +101,7 @@ def test_run_stops_at_the_failure_and_goes_on_with_nothing_else(ran):
 
 def test_parameters_reach_the_notebook_and_it_runs_in_the_root(ran):
     text = (ran / "build" / "toy" / "notebooks" / "01_good.ipynb").read_text()
-    assert f"F1 is 0.5 in toy & on {ran.name}" in text
+    assert f"F1 is 0.5 in toy, toy, 7 epochs & on {ran.name}" in text
     assert "training 3/3, took 0:00" in text
 
 
@@ -116,7 +124,7 @@ def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
 def test_index_shows_what_notebooks_said_and_which_failed(ran):
     index = (ran / "reports" / "toy" / "index.html").read_text()
     for text in (
-        "F1 is 0.5 in toy &amp;",
+        "F1 is 0.5 in toy, toy, 7 epochs &amp;",
         "data:image/png;base64,",
         "1 exam, 1 patient",
         "P9",
@@ -140,7 +148,7 @@ def test_processes_are_asked_for_as_the_executor_is(project):
 
 
 def test_images_are_a_matter_of_the_notebooks_of_slices_alone(project, tmp_path, monkeypatch):
-    monkeypatch.setitem(profiles.NOTEBOOKS, "03_after", profiles.SliceNotebook)
+    monkeypatch.setitem(sections.NOTEBOOKS, "03_after", ("slices",))
     (tmp_path / "covid").mkdir()
     (tmp_path / "covid" / "1.png").write_bytes(b"1")
     run = reproduce.plan("toy", images=str(tmp_path), root=project)
@@ -169,15 +177,13 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
     monkeypatch.setattr(
         execute, "execute", lambda *a: pytest.fail("only 03 was asked for, and it is stopped")
     )
-    monkeypatch.setattr(execute, "check_parameters", lambda *a: (_ for _ in ()).throw(StudyError("stop")))
+    monkeypatch.setattr(execute, "injected", lambda *a: (_ for _ in ()).throw(StudyError("stop")))
     with pytest.raises(StudyError, match="stop"):
         reproduce.reproduce(run, "03")
     page = ran / "reports" / "toy" / "01_good.html"
     assert "Out of date: changed since it ran: the notebook." in page.read_text()
     monkeypatch.undo()
-    monkeypatch.setattr(
-        profiles, "NOTEBOOKS", dict.fromkeys(("01_good", "02_bad", "03_after"), profiles.ReadingGuide)
-    )
+    monkeypatch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
     assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01_good")
     assert "Out of date" not in page.read_text()
 
@@ -220,13 +226,36 @@ def test_choosing_notebooks(project):
         reproduce.choose(notebooks, "7")
 
 
-def test_parameters_that_a_notebook_would_ignore_are_an_error():
-    content = new_notebook(cells=[PARAMETERS])
-    execute.check_parameters("01_good", content, {"study": {}})
-    with pytest.raises(ParameterError, match="would ignore cohort: its parameters cell sets study"):
-        execute.check_parameters("01_good", content, {"study": {}, "cohort": {}})
+def test_what_is_injected_are_the_sections_that_the_parameters_cell_names(project):
+    profile = reproduce.plan("toy", root=project).profile
+
+    def injected(text):
+        cell = new_code_cell(text, metadata={"tags": ["parameters"]})
+        return execute.injected("01_good", new_notebook(cells=[cell]), profile)
+
+    assert injected("study = {}\nranking: dict = {}") == {
+        name: profile[name] for name in ("study", "ranking")
+    }
+    with pytest.raises(ParameterError, match="cell of 01_good: unknown key 'rankng'.*'ranking'"):
+        injected("study = {}\nrankng = {}")
+    with pytest.raises(ParameterError, match="cell of 01_good: 'study' is missing"):
+        injected("ranking = {}")
     with pytest.raises(ParameterError, match="0 cells tagged 'parameters'"):
-        execute.check_parameters("01_good", new_notebook(), {})
+        execute.injected("01_good", new_notebook(), profile)
+
+
+def test_another_value_runs_the_notebooks_that_read_its_section_and_no_other(project, monkeypatch):
+    monkeypatch.setitem(sections.NOTEBOOKS, "03_after", ("ranking",))
+
+    def keys(assignments):
+        run = reproduce.plan("toy", root=project, assignments=assignments)
+        return {n.stem: n.parts["its parameters"] for n in run.notebooks}
+
+    before, after = keys(""), keys("ranking.mass=normalised")
+    assert [stem for stem in before if before[stem] != after[stem]] == ["03_after"]
+    assert keys("ranking.mass=partial") == before
+    with pytest.raises(ParameterError, match="SET: unknown key 'ranking.mas'.*'mass'"):
+        keys("ranking.mas=normalised")
 
 
 def test_command_line_reports_errors_in_one_message(capsys):
