@@ -7,7 +7,7 @@ seed (`paired`), and averaged over the columns.
 >>> runs = {("resnet50", "all", seed): {"hours": 5.0 + seed} for seed in range(3)}
 >>> runs |= {("resnet18", "all", seed): {"hours": 2.5 + seed / 2} for seed in range(3)}
 >>> line = claims.decide(claims.Scored(runs, {}, 50), claims.of_table("A.IV")).set_index("key").loc["A14"]
->>> round(line["difference"], 3), line["verdict"]
+>>> round(float(line["difference"]), 3), line["verdict"]
 (2.0, 'holds')
 """
 
