@@ -2,6 +2,7 @@
 
 PROFILE ?= demo
 LAB ?=
+FAULTS ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
 SET ?=
@@ -42,7 +43,7 @@ STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROF
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env reproduce test lab bench clean check-env
+.PHONY: help env reproduce test faults lab bench clean check-env
 
 help: # the text below, between the two marks
 	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +58,9 @@ help: # the text below, between the two marks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
 #                      make test
+#   make faults      plant each of the faults listed in tests/faults.yaml in a copy of the code and see that a test fails
+#                    (a quarter of a minute each); FAULTS holds options of tests/faults.py
+#                      make faults FAULTS="--only ranking --jobs 2"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
 #                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
 #                    of its own and print how long each notebook takes
@@ -101,6 +105,8 @@ help: # the text below, between the two marks
 #   PYTHON     use this interpreter and its packages instead of .venv; an active conda environment is also
 #              used (not its base), see environment.yml
 #                      make reproduce PYTHON=/opt/env/bin/python
+#   FAULTS     options of tests/faults.py
+#                      make faults FAULTS="--only losses --named"
 #   LAB        further options of JupyterLab
 #                      make lab LAB="--no-browser --port 8899"
 ## end
@@ -138,6 +144,9 @@ test: $(ENV) check-env
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
 		$(call quoted,$(PY)) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks/*.ipynb; \
 	else echo "notebooks/ is empty: nothing to run there"; fi
+
+faults: $(ENV) check-env
+	@$(call quoted,$(PY)) tests/faults.py $(FAULTS)
 
 clean:
 	rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))

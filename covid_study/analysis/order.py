@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from covid_study import paths
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import Mass
-from covid_study.ranking.order_free import VARIANTS, Rankings, evenly, pairs, programmes, thinned
+from covid_study.ranking.order_free import VARIANTS, OrderFree, evenly, pairs, programmes, thinned
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.progress import progress
@@ -170,7 +170,7 @@ def order_free_variants(
     near, far = (
         f.iloc[rows] for f, rows in zip((positives, negatives), thinned(*archive, most), strict=True)
     )
-    rankings = Rankings(near, far, features, blocks=blocks, **rule)
+    rankings = OrderFree(near, far, features, blocks=blocks, **rule)
     size = max(1, round(selected * len(far) / len(negatives)))
     rows = []
     for variant in progress(VARIANTS, "rankings without an order"):
@@ -214,7 +214,7 @@ def largest_changes(
     near, far = positives.iloc[kept[0]], negatives.iloc[kept[1]]
     result = {}
     for variant, without in VARIANTS.items():
-        first = Rankings(near, far, features, **rule).without(variant)
+        first = OrderFree(near, far, features, **rule).without(variant)
         moved_channels, moved_positives = without if any(without) else (True, True)
         moves = []
         for order in range(checks):
@@ -222,7 +222,7 @@ def largest_changes(
             channels = channels if moved_channels else slice(None)
             places = places if moved_positives else slice(None)
             frames = near.iloc[places, channels], far.iloc[:, channels], features.iloc[:, channels]
-            moves.append((Rankings(*frames, **rule).without(variant) - first).abs().max())
+            moves.append((OrderFree(*frames, **rule).without(variant) - first).abs().max())
         worst = pd.DataFrame(moves).max()
         result[variant] = {track: float(worst[track]) for track in ("difficulty", "diversity")}
     return result

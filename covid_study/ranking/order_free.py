@@ -26,7 +26,7 @@ VARIANTS = {
 FEWEST = 36  # negatives to compare rankings on; positives are left out before there are fewer
 
 
-class Rankings:
+class OrderFree:
     """Rankings of the same negatives with and without an order; what two of them share is computed once.
 
     Choice: two channels are as far apart as `emd_ground.channel_distance` says, over all the exams given, whatever their
@@ -40,7 +40,7 @@ class Rankings:
 
     >>> near, far = pd.DataFrame([[3.0, 1, 0], [0, 2, 1]]), pd.DataFrame([[1.0, 0, 1], [2, 2, 0]], index=["a", "b"])
     >>> mirrored = near.iloc[::-1, ::-1], far.iloc[:, ::-1]
-    >>> np.allclose(Rankings(near, far).without("both"), Rankings(*mirrored).without("both"))
+    >>> np.allclose(OrderFree(near, far).without("both"), OrderFree(*mirrored).without("both"))
     True
     """
 

@@ -18,7 +18,7 @@ from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
 from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
 from covid_study.ranking.blocks import Blocks
-from covid_study.ranking.order_free import Rankings
+from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.device import find_device
@@ -202,7 +202,7 @@ def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.n
     blocks = Blocks(folder / "blocks", p.study.executor)
     order_free = rule.pop("order_free")
     variant = "listed" if order_free == "none" else order_free
-    rankings = Rankings(
+    rankings = OrderFree(
         frame.loc[positives], frame.loc[negatives], **rule, device=v.data.device, blocks=blocks
     )
     labels, ranking = rankings.labels(variant), rankings.without(variant)

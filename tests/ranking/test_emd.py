@@ -1,74 +1,25 @@
 """Earth mover's distances against a linear programme, POT, brute force and the axioms."""
 
-import itertools
-
 import numpy as np
 import ot
 import pytest
+from emd_oracles import brute_force, by_linear_programme, by_pot, random_pair
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.optimize import linprog
 from scipy.stats import wasserstein_distance
 
 from covid_study.ranking.emd import emd, mean_emd_to_others, pairwise_emd
 
 
-def by_linear_programme(f, g, ground=None):
-    """Eq. 3 and 4 of paper A, written down as they stand: flows f_ij over a matrix |i - j|, or another."""
-    f, g = np.asarray(f, dtype=float), np.asarray(g, dtype=float)
-    d = len(f)
-    moved = min(f.sum(), g.sum())
-    f, g = f / moved, g / moved  # the ratio of eq. 3 does not change, the solver's tolerances mean something
-    cost = np.abs(np.subtract.outer(np.arange(d), np.arange(d))) if ground is None else np.asarray(ground)
-    cost = cost.ravel()
-    from_each = np.kron(np.eye(d), np.ones((1, d)))
-    to_each = np.kron(np.ones((1, d)), np.eye(d))
-    solution = linprog(
-        cost,
-        A_ub=np.vstack([from_each, to_each]),
-        b_ub=np.concatenate([f, np.minimum(g, 1e3)]),
-        A_eq=np.ones((1, d * d)),
-        b_eq=[1.0],
-        method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
-    assert solution.status == 0, solution.message
-    return solution.fun
-
-
-def by_pot(f, g):
-    """POT's solver on balanced problems: a dummy point, at no distance, takes what need not move."""
-    f, g = np.asarray(f, dtype=float), np.asarray(g, dtype=float)
-    total, moved = max(f.sum(), g.sum()), min(f.sum(), g.sum())
-    d = len(f)
-    cost = np.zeros((d + 1, d + 1))
-    cost[:d, :d] = np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
-    a, b = np.append(f, total - f.sum()), np.append(g, total - g.sum())
-    return ot.emd2(a / a.sum(), b / b.sum(), cost) * total / moved
-
-
-def brute_force(f, g):
-    """Unit masses: every way to send the lighter's units to different units of the heavier."""
-    light, heavy = sorted((np.repeat(np.arange(len(h)), h) for h in (f, g)), key=len)
-    ways = itertools.permutations(heavy, len(light))
-    return min(np.abs(light - np.array(way)).sum() for way in ways) / len(light)
-
-
-def random_pair(rng, d, zeros=0.0, scale=1.0):
-    f, g = rng.gamma(0.5, size=(2, d)) * (rng.random((2, d)) >= zeros)
-    f[rng.integers(d)] += 0.1
-    g[rng.integers(d)] += 0.1
-    return f, g * scale
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_unequal_masses_agree_with_a_linear_programme(seed):
-    rng = np.random.default_rng(seed)
-    for _ in range(15):
-        f, g = random_pair(
-            rng, rng.integers(1, 16), rng.choice([0, 0.5, 0.9]), rng.choice([0.1, 0.9, 1, 1.1, 30])
-        )
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.1, 0.9, 1.0, 1.1, 30.0, 1e3, 1e6])
+def test_unequal_masses_agree_with_a_linear_programme(scale):
+    rng = np.random.default_rng(round(1e6 * scale))
+    for zeros in (0, 0.5, 0.6, 0.9) * 3:
+        f, g = random_pair(rng, rng.integers(1, 16), zeros, scale)
         assert emd(f, g) == pytest.approx(by_linear_programme(f, g), abs=1e-9)
+        assert emd(f.astype(np.float32), g) == pytest.approx(
+            by_linear_programme(f.astype(np.float32).astype(float), g), abs=1e-9
+        )
 
 
 ADVERSARIAL = {
@@ -97,31 +48,12 @@ def test_adversarial_pairs_agree_with_a_linear_programme(name):
     assert emd(g, f) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
-def test_masses_that_differ_by_orders_of_magnitude(scale):
-    rng = np.random.default_rng(7)
-    for _ in range(8):
-        f, g = random_pair(rng, 12, zeros=0.6, scale=scale)
-        assert emd(f, g) == pytest.approx(by_linear_programme(f, g), abs=1e-9)
-
-
-def test_float32_features_lose_nothing_but_their_own_digits():
-    f, g = np.random.default_rng(3).random((2, 40)).astype(np.float32)
-    assert emd(f, g) == pytest.approx(by_linear_programme(f.astype(float), g.astype(float)), abs=1e-9)
-    assert pairwise_emd(f[None], g[None]).dtype == np.float64
-
-
 def test_unequal_masses_agree_with_pot_and_its_dummy_point():
     rng = np.random.default_rng(11)
-    for d in (2, 17, 64, 150):
+    for d in (2, 17, 150, 512):
         for scale in (0.5, 3.0):
             f, g = random_pair(rng, d, zeros=0.3, scale=scale)
             assert emd(f, g) == pytest.approx(by_pot(f, g), abs=1e-9)
-
-
-def test_512_bins_agree_with_pot():
-    f, g = np.random.default_rng(12).gamma(1.0, size=(2, 512)) * [[1.0], [1.7]]
-    assert emd(f, g) == pytest.approx(by_pot(f, g), rel=1e-9)
 
 
 def test_equal_masses_agree_with_pot_and_scipy_on_a_line():

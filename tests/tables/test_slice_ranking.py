@@ -117,7 +117,7 @@ def test_without_an_order_of_the_positives_it_is_that_of_paper_a():
     given = slice_ranking.labelled(p, s)
     positives, negatives = slice_ranking.archive(s)
     near, far = given.features.loc[positives], given.features.loc[negatives]
-    expected = order_free.Rankings(near, far, mass="normalised").without("positives")
+    expected = order_free.OrderFree(near, far, mass="normalised").without("positives")
     found, _ = slice_ranking.ranked(p, s, positives)
     np.testing.assert_allclose(found[["difficulty", "diversity"]], expected[["difficulty", "diversity"]])
     listed = rank_negatives(soft_labels(near, far, "normalised"), mass="normalised")

@@ -22,7 +22,7 @@ def nothing_is_computed(monkeypatch):
         (store.preprocess, "preprocess"),
         (run, "fit"),
         (train, "fit"),
-        (volume_steps, "Rankings"),
+        (volume_steps, "OrderFree"),
         (volume_steps, "encoder_features"),
     ):
         monkeypatch.setattr(module, name, fail)
@@ -75,7 +75,7 @@ def test_the_archive_is_ranked_without_an_order_where_that_is_asked_for(p, v, va
     free = p.model_copy(update={"ranking": p.ranking.model_copy(update={"order_free": variant})})
     found, listed = (volume_steps.ranked(q, v, "hu_histogram") for q in (free, p))
     near, far = (found.features.loc[e] for e in (found.soft_labels.columns, found.ranking.index))
-    rankings = order_free.Rankings(near.iloc[::-1], far.iloc[::-1])  # a line in a mirror is the same line
+    rankings = order_free.OrderFree(near.iloc[::-1], far.iloc[::-1])  # a line in a mirror is the same line
     tracks = ["difficulty", "diversity"]
     expected = rankings.without(variant).loc[found.ranking.index, tracks]
     pd.testing.assert_frame_equal(found.ranking[tracks], expected, check_names=False)
