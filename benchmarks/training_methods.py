@@ -29,14 +29,9 @@ from torch.nn import functional as F
 
 from covid_study.networks.resnet3d import Classifier, encoder, n_features
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.training.loop import (
-    CHECKPOINT_SECONDS,
-    augment,
-    classifier_loss,
-    fit,
-    to_input,
-    training_flops,
-)
+from covid_study.samples.batch import augment, to_input
+from covid_study.training.loop import CHECKPOINT_SECONDS, fit, training_flops
+from covid_study.training.volume_classifier import classifier_loss
 
 CLASSES = 2
 LEARNING_RATE = 1e-3

@@ -12,11 +12,13 @@ from covid_study.analysis.slice_pictures import examples, step_by_step
 from covid_study.cohort.findings import POSITIVE, numbers
 from covid_study.networks import backbones
 from covid_study.networks.deep_supervision import DeepSupervision
-from covid_study.samples.samples import Slices
+from covid_study.samples.batch import to_input
+from covid_study.samples.samples import Samples
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_steps import dsn_saal, run
-from covid_study.training.loop import in_batches, to_input
-from covid_study.training.slice_run import Final, SliceRun, load
+from covid_study.training.loop import in_batches
+from covid_study.training.run import Run
+from covid_study.training.slice_classifier import Final, load
 
 LAYERS = {"last": "last layer", "fourth": "fourth stage"}
 METRICS = ("in_lungs", "in_lesions", "pointing")
@@ -29,7 +31,7 @@ SAME = 1e-6  # maxima that differ by less are equal
 FINDINGS = ("covid", "cap")  # those that have lesions
 
 
-def explained_runs(p, s: Slices) -> dict[Cell, SliceRun]:
+def explained_runs(p, s: Samples) -> dict[Cell, Run]:
     """The networks that are looked into: the backbone with CE, with deep supervision, and DSN-SAAL; runs of Tables 4 to 6."""
     return {
         (row, "slices", seed): made
@@ -43,7 +45,7 @@ def explained_runs(p, s: Slices) -> dict[Cell, SliceRun]:
 
 
 def layer_name(network: nn.Module, layer: str) -> str:
-    """The name of a layer of a trained network within `slice_run.Final`.
+    """The name of a layer of a trained network within `slice_classifier.Final`.
 
     Args:
         layer: "last", what paper B draws from, or "fourth", the end of the fourth of five stages, with twice as many
@@ -71,7 +73,7 @@ def activation_maps(
     moves the outermost pixels to the edges of the picture, which matters where a map has 3 x 3 of them.
 
     Args:
-        network: a trained one, of `slice_run.load`. images: uint8 (n, y, x). target: the network's output.
+        network: a trained one, of `slice_classifier.load`. images: uint8 (n, y, x). target: the network's output.
         layer: "last" or "fourth", see `layer_name`.
 
     Returns:
@@ -165,7 +167,7 @@ def reference(name: str, lungs: np.ndarray, lesions: np.ndarray, side: int) -> p
     return on_truth(lungs if name == "even_lungs" else np.ones(lungs.shape), lungs, lesions)
 
 
-def with_lesions(s: Slices) -> dict[str, list[str]]:
+def with_lesions(s: Samples) -> dict[str, list[str]]:
     """Finding -> test slices of it with a lesion of a pixel or more on the network's input; empty where no truth is known."""
     found = {}
     for finding in FINDINGS:
@@ -178,7 +180,7 @@ def with_lesions(s: Slices) -> dict[str, list[str]]:
     return {finding: ids for finding, ids in found.items() if ids}
 
 
-def evidence(s: Slices, runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path]) -> pd.DataFrame:
+def evidence(s: Samples, runs: Mapping[Cell, Run], folders: Mapping[Cell, Path]) -> pd.DataFrame:
     """`on_truth` of every network on the test slices with a lesion: the map of a slice's true class.
 
     Returns:
@@ -207,14 +209,14 @@ def evidence(s: Slices, runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Pa
     return pd.concat(parts, ignore_index=True)
 
 
-def map_sides(runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], size: int) -> dict[str, int]:
+def map_sides(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], size: int) -> dict[str, int]:
     """Layer -> pixels a side of its maps, of the backbone that the runs share."""
     cell, run_ = next(iter(runs.items()))
     network = load(run_, folders[cell])
     return {layer: map_side(network, size, layer) for layer in LAYERS}
 
 
-def shown(s: Slices, each: int) -> list[str]:
+def shown(s: Samples, each: int) -> list[str]:
     """COVID-19 test slices for Fig. 7, each of another patient; where lesions are known with one, from small to large."""
     ids = examples(s, len(s.table), "test")["covid"]
     ill = [name for name in ids if s.table.loc[name, "lesion_share"] != 0]
@@ -226,7 +228,7 @@ def shown(s: Slices, each: int) -> list[str]:
 
 
 def pictures(
-    p, s: Slices, runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], labels: Mapping[str, str]
+    p, s: Samples, runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], labels: Mapping[str, str]
 ) -> dict:
     """Fig. 7: slices of COVID-19, raw and as the network gets them, and the maps of COVID-19 of two networks, first seed.
 

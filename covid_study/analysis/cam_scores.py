@@ -16,7 +16,7 @@ from covid_study.tables.ablation import Cell
 from covid_study.tables.ablation_report import in_points
 from covid_study.tables.deep_report import PAPER_EPOCHS, PAPER_SIZE, start_of, weights_sentences
 from covid_study.tables.slice_ablation import labels
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 HEADS = {
     "in_lungs": "Share of the map on the lungs",
@@ -35,14 +35,14 @@ PAIRS = (
 )
 
 
-def networks_sentence(runs: Mapping[Cell, SliceRun], sides: Mapping[str, int], size: int) -> str:
+def networks_sentence(runs: Mapping[Cell, Run], sides: Mapping[str, int], size: int) -> str:
     """Which networks are looked into, and how many pixels their maps have.
 
     Args:
         sides: layer -> pixels a side, of `cam.map_side`. size: pixels a side of a slice.
     """
     run = next(iter(runs.values()))
-    name, epochs = labels("B.3").get(run.backbone, run.backbone), run.training["epochs"]
+    name, epochs = labels("B.3").get(run.method.backbone, run.method.backbone), run.method.training["epochs"]
     return " ".join(
         [
             f"Here: {name} from {start_of(run)}, {epochs} epoch{'s' * (epochs != 1)}, slices of {size} x {size} pixels.",

@@ -13,15 +13,15 @@ from scipy.optimize import brentq
 
 from covid_study.cohort.findings import classes_of
 from covid_study.figures.slices import name_of
-from covid_study.losses.imbalance import effective_number
-from covid_study.samples.samples import Slices
+from covid_study.losses.class_balanced import effective_number
+from covid_study.samples.samples import Samples
 from covid_study.scores import published
 
 NEAR_ONE = 1e-12  # 1 - alpha where the weights are those of inverse counts, for counts of any study
 START = (-1.96, 1.96)  # of raw alpha: 95 in 100 standard normal variates, what SAAL starts from
 
 
-def of_study(s: Slices) -> dict[str, int]:
+def of_study(s: Samples) -> dict[str, int]:
     """Training slices of each class here, COVID-19 first."""
     found = s.table.loc[s.table["split"] == "train", "finding"].value_counts()
     return {name: int(found[name]) for name in classes_of(found.index)}

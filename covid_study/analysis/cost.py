@@ -50,10 +50,10 @@ def costs(
     for (row, column, seed), folder in folders.items():
         took, run = timing(folder), runs[row, column, seed]
         lines.append(
-            {"row": row, "column": column, "seed": seed, "before_hours": run.before / 3600}
+            {"row": row, "column": column, "seed": seed, "before_hours": run.before.seconds / 3600}
             | {"compute_seconds": took["train_seconds"], "load_seconds": took["load_seconds"]}
             | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": Path(folder).name}
-            | {"exams_in_all": took["exams_seen"] + run.exams_before, "flops_in_all": took["flops"] + run.flops_before}
+            | {"exams_in_all": took["exams_seen"] + run.before.exams, "flops_in_all": took["flops"] + run.before.flops}
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
     means = [

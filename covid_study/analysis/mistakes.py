@@ -9,7 +9,7 @@ from IPython.display import HTML
 from covid_study.figures.slices import name_of
 from covid_study.phantom import cohort
 from covid_study.report import show
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Resamples, over_seeds, patient_means
 from covid_study.scores.slices import by_patient, read
 from covid_study.tables.ablation import Cell
@@ -22,7 +22,7 @@ BINS = {  # share of the lung that lesions take on a slice: above, up to
 }
 
 
-def kinds(p, s: Slices) -> pd.Series:
+def kinds(p, s: Samples) -> pd.Series:
     """The kind of case of each slice's exam, e.g. "early" COVID-19; empty for exams and images that are not the phantom's."""
     if p.slices.images is not None or p.cohort.exams is not None:
         return pd.Series("", index=s.table.index)
@@ -60,7 +60,7 @@ def called(predictions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def mistakes(p, s: Slices, predictions: pd.DataFrame) -> pd.DataFrame:
+def mistakes(p, s: Samples, predictions: pd.DataFrame) -> pd.DataFrame:
     """The test slices that are called what they are not, the surest first (paper B, 5.4, Fig. 6).
 
     Returns:
@@ -174,7 +174,7 @@ def _plain(table: pd.DataFrame) -> str:
     return f"<div style='white-space:nowrap;overflow-x:auto'>{text}</div>"
 
 
-def counts_sentence(predictions: pd.DataFrame, found: pd.DataFrame, s: Slices) -> str:
+def counts_sentence(predictions: pd.DataFrame, found: pd.DataFrame, s: Samples) -> str:
     """How many slices and patients are mistaken, and how many of the mistaken COVID-19 slices show no lesion at all.
 
     Args:
@@ -198,7 +198,7 @@ def counts_sentence(predictions: pd.DataFrame, found: pd.DataFrame, s: Slices) -
     )
 
 
-def by_lesions(s: Slices, predictions: Mapping[Cell, pd.DataFrame], n: int = 1000) -> pd.DataFrame:
+def by_lesions(s: Samples, predictions: Mapping[Cell, pd.DataFrame], n: int = 1000) -> pd.DataFrame:
     """Sensitivity by how much of the lung lesions take on the slice, with intervals over patients.
 
     Returns:

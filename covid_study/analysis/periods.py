@@ -9,7 +9,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from covid_study.report import show
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.tables import volume_steps
 from covid_study.tables.ablation_report import labels
 from covid_study.training.run import Run, timing
@@ -25,7 +25,14 @@ def periods(runs: Mapping[tuple, Run], folders: Mapping[tuple, Path]) -> pd.Data
     for (row, column, seed), folder in folders.items():
         took = timing(folder)
         rows.append(
-            (row, column, runs[row, column, seed].before, took["train_seconds"], took["exams_seen"], seed)
+            (
+                row,
+                column,
+                runs[row, column, seed].before.seconds,
+                took["train_seconds"],
+                took["exams_seen"],
+                seed,
+            )
         )
     frame = pd.DataFrame(rows, columns=["row", "column", "before", "classifier", "exams_seen", "seed"])
     found = frame.groupby(["row", "column"], sort=False).agg(
@@ -92,7 +99,7 @@ def proportion_sentence(frame: pd.DataFrame, sizes: Mapping[str, int], row: str 
     )
 
 
-def pretraining_sentence(p, v: Volumes) -> str:
+def pretraining_sentence(p, v: Samples) -> str:
     """What pre-training on all samples costs beside pre-training on the positives only (paper A, V-E1)."""
     seeds = p.study.seeds
     few, many = (

@@ -10,7 +10,7 @@ from covid_study.pretext.rubiks_cube import CUBES
 from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
 from covid_study.report.show import duration
 from covid_study.runtime.artefacts import artefact
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import auc_difference, auc_interval, over_seeds
 from covid_study.tables import volume_steps
 
@@ -20,7 +20,7 @@ LEVEL = 0.05  # of all tests of a table together
 BARELY = 0.1  # of the way from guessing to perfect
 
 
-def pretrained(p, v: Volumes) -> dict[tuple[str, int], object]:
+def pretrained(p, v: Samples) -> dict[tuple[str, int], object]:
     """Both pre-trainings on the positives: (variant, seed) -> folder.
 
     Choice: Rubik's cube is compared at the first seed alone; Rubik's cube Pro, which the study goes on with, at all.
@@ -97,7 +97,7 @@ def pretext_tests(
     return table
 
 
-def probes(p, v: Volumes, folders: dict) -> pd.DataFrame:
+def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
     """Score of every exam by a linear probe of every encoder, trained and untrained.
 
     Choice: the probe is asked about exams that no pre-training has seen, the negatives of the training split and all

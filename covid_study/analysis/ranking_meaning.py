@@ -10,7 +10,7 @@ from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.pretext.probes import asked, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
 from covid_study.runtime.artefacts import artefact
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Interval, auc_difference, auc_interval, spearman_interval
 from covid_study.tables import volume_steps
 
@@ -23,7 +23,7 @@ PANELS = {"auc": "CAP before non-pneumonia", "lead": "Lead of the pretext featur
 Rankings = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_negatives returns
 
 
-def ranked_untrained(p, v: Volumes, seed: int = 0) -> pd.DataFrame:
+def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
     """The archive ranked by the features of an encoder that has learnt nothing: the reference for the pretext task."""
     positives, negatives = volume_steps.archive(v)
     network = p.network.model_dump()
@@ -47,7 +47,7 @@ def ranked_untrained(p, v: Volumes, seed: int = 0) -> pd.DataFrame:
     return pd.read_parquet(folder / "ranking.parquet")
 
 
-def rankings(p, v: Volumes) -> Rankings:
+def rankings(p, v: Samples) -> Rankings:
     """The archive ranked from every source of features; the HU histogram knows no seed."""
     seeds = p.study.seeds
     found = {("pretext", s): volume_steps.ranked(p, v, "pretext", s).ranking for s in seeds}

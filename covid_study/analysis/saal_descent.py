@@ -16,7 +16,7 @@ from covid_study.analysis.saal_factors import VISIBLE
 from covid_study.params import profiles
 from covid_study.report.verdicts import listed
 from covid_study.training.optimisers import MOMENTUM
-from covid_study.training.slice_run import STAGES
+from covid_study.training.slice_classifier import STAGES
 
 
 def way(raw_alpha: float) -> float:

@@ -8,15 +8,16 @@ import pandas as pd
 import torch
 
 from covid_study.analysis.class_weights import alpha_text, apart, one_minus, raw, reaches, weights
-from covid_study.losses.imbalance import slice_loss
+from covid_study.losses.by_stage import slice_loss
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_ablation import labels
-from covid_study.training.slice_run import STAGES, SliceRun, network_of
+from covid_study.training.run import Run
+from covid_study.training.slice_classifier import STAGES, network_of
 
 VISIBLE = 0.01  # weights that are less apart than this are the same to any training
 
 
-def start(run: SliceRun, counts: Sequence[int]) -> dict[str, float]:
+def start(run: Run, counts: Sequence[int]) -> dict[str, float]:
     """What a run with SAAL starts from, alpha and the betas: drawn as its training draws them, after the network.
 
     counts: training slices of each class, in any order: nothing is drawn from them.
@@ -24,14 +25,12 @@ def start(run: SliceRun, counts: Sequence[int]) -> dict[str, float]:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(run.seed)
         network_of(run)
-        loss = slice_loss("saal", run.losses, counts, STAGES if run.supervised else 1)
+        loss = slice_loss("saal", run.method.losses, counts, STAGES if run.method.supervised else 1)
         betas = {f"beta_{i}": float(beta) for i, beta in enumerate(loss.betas, start=1)}
         return {"alpha": float(loss.alpha), "raw_alpha": float(loss.raw_alpha), **betas}
 
 
-def factors(
-    runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], counts: Sequence[int]
-) -> pd.DataFrame:
+def factors(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], counts: Sequence[int]) -> pd.DataFrame:
     """Both factors of every run with SAAL, alpha and the betas, before its training (epoch 0) and after each epoch.
 
     Args:
@@ -43,12 +42,12 @@ def factors(
     """
     parts = []
     for (row, _, seed), run in runs.items():
-        if run.loss != "saal":
+        if run.method.loss != "saal":
             continue
         history = pd.read_csv(Path(folders[row, _, seed]) / "history.csv")
         known = ["epoch", "loss", "alpha", "raw_alpha", *(c for c in history if c.startswith("beta_"))]
         whole = pd.concat([pd.DataFrame([{"epoch": 0} | start(run, counts)]), history[known]])
-        batches = -(-len(run.training_slices) // run.training["batch_size"])
+        batches = -(-len(run.training_ids) // run.method.training["batch_size"])
         parts.append(whole.assign(row=row, seed=seed, steps=whole["epoch"] * batches))
     return pd.concat(parts, ignore_index=True)
 

@@ -6,10 +6,10 @@ from covid_study.cohort.findings import classes_of
 from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import preprocess_slice, resize
 from covid_study.samples.cohorts import loader
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 
-def examples(s: Slices, each: int = 6, split: str = "train") -> dict[str, list[str]]:
+def examples(s: Samples, each: int = 6, split: str = "train") -> dict[str, list[str]]:
     """Finding -> ids of slices to show, COVID-19 first: each of another patient, at another height.
 
     Where the lesions are known they go from the fewest to the most.
@@ -28,7 +28,7 @@ def examples(s: Slices, each: int = 6, split: str = "train") -> dict[str, list[s
     return found
 
 
-def typical(s: Slices) -> str:
+def typical(s: Samples) -> str:
     """A COVID-19 training slice to explain things on: much lung, and of those the most lesions, where that is known."""
     table = s.table[(s.table["finding"] == "covid") & (s.table["split"] == "train")].sort_index()
     if table["lung_area_mm2"].notna().any():
@@ -36,7 +36,7 @@ def typical(s: Slices) -> str:
     return table["lesion_share"].fillna(0).idxmax()
 
 
-def step_by_step(p, s: Slices, slice_id: str) -> dict:
+def step_by_step(p, s: Samples, slice_id: str) -> dict:
     """A slice through the steps of paper B, 3.1, for `slices.slice_steps`.
 
     Raises:

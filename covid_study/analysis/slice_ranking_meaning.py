@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study.pretext.probes import probe_scores
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Interval, auc_interval
 from covid_study.tables import slice_ranking
 from covid_study.tables.ablation import column as share_name
@@ -19,7 +19,7 @@ QUESTIONS = {
 Rankings = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> of `slice_ranking.ranked`
 
 
-def probed(s: Slices, features: pd.DataFrame) -> pd.Series:
+def probed(s: Samples, features: pd.DataFrame) -> pd.Series:
     """How much each training slice looks like COVID-19 to a linear probe that has not seen its patient.
 
     See `probes.probe_scores`; larger is more alike, NaN where there are too few patients.
@@ -33,7 +33,7 @@ def probed(s: Slices, features: pd.DataFrame) -> pd.Series:
     return pd.Series(scores, index=features.index)
 
 
-def probe_auc(s: Slices, probe: pd.Series, n: int = 1000) -> Interval:
+def probe_auc(s: Samples, probe: pd.Series, n: int = 1000) -> Interval:
     """How well the probe itself tells COVID-19 slices from the others: what its word is worth. probe: of `probed`."""
     if probe.isna().any():
         return Interval(np.nan, np.nan, np.nan, "too few patients for a probe")
@@ -41,7 +41,7 @@ def probe_auc(s: Slices, probe: pd.Series, n: int = 1000) -> Interval:
     return auc_interval((table["finding"] == "covid").astype(int), probe, table["patient_id"], n=n)
 
 
-def rankings(p, s: Slices) -> Rankings:
+def rankings(p, s: Samples) -> Rankings:
     """The rankings to be asked: by `slice_selection.features` at every share, by the other source at the largest one.
 
     The shares are those of the COVID-19 slices, drawn with the first seed.
@@ -55,7 +55,7 @@ def rankings(p, s: Slices) -> Rankings:
     }
 
 
-def evidence(s: Slices, probe: pd.Series, rankings: Rankings, n: int = 1000) -> pd.DataFrame:
+def evidence(s: Samples, probe: pd.Series, rankings: Rankings, n: int = 1000) -> pd.DataFrame:
     """Two questions to the difficulty of each ranking, as AUCs with 95 % intervals over patients; 0.5 is a coin.
 
     Does it put CAP before non-pneumonia (asked where there are both)? CAP is what is taken for COVID-19. And does it put
@@ -95,7 +95,7 @@ def _of_patients(scores: pd.Series, patients: pd.Series) -> pd.Series | None:
     return patients.map(means > means.median())
 
 
-def extremes(s: Slices, ranking: pd.DataFrame, positives: Sequence[str], each: int = 6) -> dict:
+def extremes(s: Samples, ranking: pd.DataFrame, positives: Sequence[str], each: int = 6) -> dict:
     """Slices to show: some positives, then the hardest, the easiest and the most diverse negatives, a patient once a row.
 
     Returns:

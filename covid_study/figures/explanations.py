@@ -11,14 +11,14 @@ from covid_study.analysis.cam import LAYERS, METRICS, REFERENCES
 from covid_study.analysis.cam_scores import HEADS
 from covid_study.figures.charts import CYCLE, REFERENCE, bare, styled
 from covid_study.figures.slices import OUTLINE, colour_of, name_of
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 MAP = "inferno"
 LOOKS = {"baseline": ("o", CYCLE[6]), "dsn": ("s", CYCLE[0]), "dsn_saal": ("D", CYCLE[1])}
 
 
 @styled
-def mistaken(s: Slices, found: pd.DataFrame, each: int, title: str = "") -> Figure:
+def mistaken(s: Samples, found: pd.DataFrame, each: int, title: str = "") -> Figure:
     """The surest mistakes, a row a true class and what it is called, lesions outlined where they are known (paper B, Fig. 6).
 
     Args:
@@ -68,7 +68,7 @@ def _said(row: pd.Series) -> str:
 
 @styled
 def maps_of_slices(
-    s: Slices,
+    s: Samples,
     ids: Sequence[str],
     raw: Sequence[np.ndarray],
     maps: Mapping[str, np.ndarray],

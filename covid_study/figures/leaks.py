@@ -9,7 +9,7 @@ from covid_study.analysis.leaks.headers import WORDS, header
 from covid_study.analysis.leaks.leaks import Leaks
 from covid_study.figures.charts import COLOURS, CYCLE, bare, styled
 from covid_study.figures.slices import OUTLINE, name_of
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 WORSE = {
     "split": "on both sides",
@@ -20,7 +20,7 @@ WORSE = {
 
 
 @styled
-def duplicate_pairs(s: Slices, found: Leaks, most: int = 6) -> Figure:
+def duplicate_pairs(s: Samples, found: Leaks, most: int = 6) -> Figure:
     """Pairs of slices that are one picture, the worst first, as the network gets them: two pairs a line.
 
     Above each pair what it spoils, how many bits the hashes differ in and how well the details agree (1 is the same).
@@ -47,7 +47,7 @@ def duplicate_pairs(s: Slices, found: Leaks, most: int = 6) -> Figure:
 
 
 @styled
-def burnt_in(s: Slices, found: Leaks, most: int = 8) -> Figure:
+def burnt_in(s: Samples, found: Leaks, most: int = 8) -> Figure:
     """Pictures with marks in colour or text near the edge, what was found framed: as published, four a line."""
     if found.headers.empty:
         return _nothing("The slices have no picture files of their own: nothing was searched for text.")

@@ -14,7 +14,7 @@ from covid_study.figures.deep import OURS as OURS_COLOUR
 from covid_study.figures.slices import colour_of, name_of
 from covid_study.report.show import metric_head
 from covid_study.rivals.feature_classifiers import explained
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores.slice_claims import OURS
 
 COMPARED = 4  # test slices in the figure of the prototypes
@@ -59,7 +59,7 @@ def forest(joined: pd.DataFrame, metric: str = "auc", over: str = "test patients
 
 
 @styled
-def prototypes(s: Slices, folder: Path, title: str = "") -> Figure:
+def prototypes(s: Samples, folder: Path, title: str = "") -> Figure:
     """Test slices, a row each, and beside them the most similar prototype of each class: why xDNN decides as it does.
 
     Choice: of COVID-19 and of the rest, in turn, the slices at even places in the order of how sure the decision is.

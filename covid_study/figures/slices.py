@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from covid_study.cohort.slices import SIDES
 from covid_study.figures.charts import COLOURS, CYCLE, FINDINGS, bare, styled
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import published
 
 OUTLINE = "#E69F00"
@@ -64,7 +64,7 @@ def _picture(ax, image: np.ndarray) -> None:
 
 
 @styled
-def slice_montage(s: Slices, shown: Mapping[str, Sequence[str]], title: str = "") -> Figure:
+def slice_montage(s: Samples, shown: Mapping[str, Sequence[str]], title: str = "") -> Figure:
     """Slices as the network gets them, a row a finding (paper B, Fig. 3), lesions outlined where they are known.
 
     Args:

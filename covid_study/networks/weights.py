@@ -126,6 +126,16 @@ def load(model: nn.Module, weights: Weights) -> None:
     model.load_state_dict(state, strict=False)
 
 
+def load_body(model: nn.Module, folder: Path) -> None:
+    """Give a network what a pre-training wrote into `encoder.safetensors`; its last linear layer stays as it is.
+
+    Args:
+        model: of `backbones.build`, any number of classes. folder: of `contrastive.train_contrastive`.
+    """
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(f"{classifier_name(model)}.")}
+    model.load_state_dict(load_file(Path(folder) / "encoder.safetensors") | own)
+
+
 def modern_keys(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Names of DenseNet's layers as torchvision writes them now, from the older "norm.1".
 

@@ -8,23 +8,22 @@ second, slower network (MoCo): the loss is the same, the loop is that of every o
 Deviation: He et al. also pre-train on slices of another collection (LUNA) first; here only the training slices serve.
 """
 
-from math import log
 from pathlib import Path
 
 import pandas as pd
 import torch
 from monai.losses import ContrastiveLoss
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
 from covid_study.networks.backbones import classifier_name, features
-from covid_study.training.loop import fit, to_input
+from covid_study.samples.batch import to_input, view
+from covid_study.training.loop import fit
 
 PROJECTION = 128  # values that views are compared by (Chen et al. 2020, 2.1)
 AREA = (0.2, 1.0)  # of the slice that a crop shows, as in MoCo
-ASPECT = (3 / 4, 4 / 3)
-CHANGE = 0.4  # of brightness and of contrast
+CHANGE = 0.4  # of brightness and of contrast, as in MoCo
 
 
 class ContrastiveNet(nn.Module):
@@ -45,46 +44,6 @@ class ContrastiveNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(features(self.encoder, images))
-
-
-def view(
-    images: torch.Tensor,
-    generator: torch.Generator,
-    area: tuple[float, float] = AREA,
-    change: float = CHANGE,
-) -> torch.Tensor:
-    """A random view of each slice: cropped and resized, flipped left-right, brighter or darker, of more or less contrast.
-
-    Choice: of MoCo's augmentations those that mean something on a grey slice, with its strengths (paper B, 5.1: the settings
-    of the official codes).
-
-    Args:
-        images: float (B, 1, y, x) in [0, 1].
-        area: of the slice that a crop shows, from and to. change: of brightness and of contrast, at most.
-
-    Returns:
-        The same shape, in [0, 1].
-
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> view(torch.full((2, 1, 8, 8), 0.5), generator).shape
-    torch.Size([2, 1, 8, 8])
-    """
-    rand = torch.rand((7, len(images)), generator=generator, device=images.device)
-    shown = area[0] + (area[1] - area[0]) * rand[0]
-    aspect = torch.exp(log(ASPECT[0]) + log(ASPECT[1] / ASPECT[0]) * rand[1])
-    height, width = (shown / aspect).sqrt().clamp(max=1), (shown * aspect).sqrt().clamp(max=1)
-    top, left = (
-        (1 - height) * (2 * rand[2] - 1),
-        (1 - width) * (2 * rand[3] - 1),
-    )  # the crop's centre in [-1, 1]
-    mirrored, zero = torch.where(rand[4] < 0.5, -width, width), torch.zeros_like(width)
-    theta = torch.stack([mirrored, zero, left, zero, height, top], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    cropped = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    bright, contrast = (1 + change * (2 * rand[5:, :, None, None, None] - 1)).unbind()
-    bright = (cropped * bright).clamp(0, 1)
-    mean = bright.mean((1, 2, 3), keepdim=True)
-    return ((bright - mean) * contrast + mean).clamp(0, 1)
 
 
 def found(projections: torch.Tensor) -> torch.Tensor:
@@ -141,7 +100,8 @@ def train_contrastive(
 
     def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
         images = to_input(slices[index])
-        projections = model(torch.cat([view(images, generator), view(images, generator)])).float()
+        views = [view(images, generator, AREA, CHANGE) for _ in range(2)]
+        projections = model(torch.cat(views)).float()
         return contrast(*projections.chunk(2)), {"found": found(projections.detach())}
 
     history = fit(
@@ -165,13 +125,3 @@ def train_contrastive(
     history.to_csv(Path(folder) / "history.csv", index=False)
     (Path(folder) / "checkpoint.pt").unlink(missing_ok=True)
     return history
-
-
-def load_encoder(model: nn.Module, folder: Path) -> None:
-    """Put what `train_contrastive` wrote into a network of the same backbone; its last linear layer stays as it is.
-
-    Args:
-        model: of `backbones.build`, any number of classes.
-    """
-    own = {k: v for k, v in model.state_dict().items() if k.startswith(f"{classifier_name(model)}.")}
-    model.load_state_dict(load_file(Path(folder) / "encoder.safetensors") | own)

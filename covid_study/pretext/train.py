@@ -16,7 +16,8 @@ from covid_study.networks.resnet3d import build
 from covid_study.pretext import rubiks_cube
 from covid_study.pretext.probes import asked, probe_scores
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.training.loop import counted_flops, fit, in_batches, to_input
+from covid_study.samples.batch import to_input
+from covid_study.training.loop import counted_flops, fit, in_batches
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

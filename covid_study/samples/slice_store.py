@@ -22,14 +22,14 @@ from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.failures import told
 from covid_study.runtime.progress import progress
 from covid_study.samples.cohorts import all_exams, files_of, loader, notes_on, sources
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 BATCH = 64  # images a part
 MEASURED = ("position_mm", "lesion_area_mm2", "lesion_share", "lung_area_mm2")
 Part = Callable[[], dict]  # what it returns: see `of_exam`
 
 
-def slices(p) -> Slices:
+def slices(p) -> Samples:
     """The slices of the run in memory, on its device: of the user's images, or of the exams of `cohort` (paper B, 4.1).
 
     Choice: the phantom's exams are split 7 to 3 anew, by patient; paper A's split of them is 54:9:37. An exam table or a
@@ -59,7 +59,7 @@ def slices(p) -> Slices:
     reasons = [f"{bad}: {why}" for bad, why in zip(left_out["name"], left_out["problem"], strict=True)]
     checked = check_slices(joined, reasons, published_split=bool(name)).set_index("slice_id")
     data = torch.from_numpy(np.load(folder / "images.npy")).to(find_device(p.study.device))
-    return Slices(checked, data, folder.name, folder, tuple(notes), name)
+    return Samples(checked, data, folder.name, folder, tuple(notes), name)
 
 
 def _exams(p) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study.errors import StudyError
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import binary as metrics, published as papers, resamples
 from covid_study.training.run import predictions
 
@@ -129,7 +129,7 @@ class Resampled:
     fewest: int  # test patients in the smaller class
 
 
-def resample(v: Volumes, folders: Mapping[Cell, Path], n: int = 1000, seed: int = 0) -> Resampled:
+def resample(v: Samples, folders: Mapping[Cell, Path], n: int = 1000, seed: int = 0) -> Resampled:
     """Score every run on the same n resamples of the test patients, drawn within their class (paper A, eq. 8, 9).
 
     Choice: the threshold that was chosen on the validation split is not chosen anew for each resample.

@@ -9,7 +9,7 @@ import pandas as pd
 from covid_study.errors import StudyError
 from covid_study.report.show import KEY, column_head, duration
 from covid_study.report.verdicts import listed
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import old_claims as claims, published as papers
 from covid_study.tables import ablation_report as report, volume_steps
 from covid_study.tables.ablation import Cell, column
@@ -46,7 +46,7 @@ def name(depth: int) -> str:
     return f"3D ResNet-{depth}"
 
 
-def backbone_transfer(p, v: Volumes) -> dict[Cell, Run]:
+def backbone_transfer(p, v: Samples) -> dict[Cell, Run]:
     """The runs of Table IV: both networks on the same selections, the rows "both" of Table III, and on ALL (paper A, V-D2).
 
     The selections are drawn from the ranking by the network of `network.depth`; that of `transfer.depth` only trains on them.

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.tables import ablation, volume_steps
 from covid_study.tables.ablation import Cell
 from covid_study.training.run import Run
@@ -27,7 +27,7 @@ def rows(p) -> tuple[str, str]:
     return "all", ablation.column(p.online.share)
 
 
-def online_strategies(p, v: Volumes) -> dict[Cell, Run]:
+def online_strategies(p, v: Samples) -> dict[Cell, Run]:
     """The runs of Table VI: every strategy on all negatives and on a selection (paper A, V-F).
 
     Rows: "all" and the selection's share, drawn by the long tail from the joint rank, as Table III's "both". Columns: none,
@@ -78,7 +78,7 @@ def decision_line(
     return np.nan if strategy == "ohem" and ohem_share < 1 else 0.5
 
 
-def exposure(p, v: Volumes) -> pd.DataFrame:
+def exposure(p, v: Samples) -> pd.DataFrame:
     """What each strategy trains on: exams an epoch, how many of them are positive, and where its line lies.
 
     Returns:

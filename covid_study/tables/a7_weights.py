@@ -13,7 +13,7 @@ from covid_study.analysis.pretext_learnt import VARIANTS as CUBES, tidy_over_see
 from covid_study.pretext.probes import TARGETS
 from covid_study.pretext.rubiks_cube import CUBES as PLACES, permutations
 from covid_study.pretext.train import VALIDATION_DRAWS
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores.old_claims import Claim
 from covid_study.scores.resamples import auc_difference, proportion_difference
 from covid_study.tables import volume_steps
@@ -88,7 +88,7 @@ OF_WEIGHTS = (Contrast("masking", "rubiks_cube_pro", "rubiks_cube", "Masking"),)
 LABELS = {**CUBES, **{name: variant.label for name, variant in VARIANTS.items()}}
 
 
-def pretrained(p, v: Volumes) -> dict[tuple[str, int], Path]:
+def pretrained(p, v: Samples) -> dict[tuple[str, int], Path]:
     """The pre-trainings of Table VII, on all training exams: (row, seed) -> folder."""
     return {
         (row, seed): volume_steps.pretext(p, v, name, seed)
@@ -98,7 +98,7 @@ def pretrained(p, v: Volumes) -> dict[tuple[str, int], Path]:
     }
 
 
-def pretext_weights(p, v: Volumes) -> dict[Cell, Run]:
+def pretext_weights(p, v: Samples) -> dict[Cell, Run]:
     """The runs of Table VII: the classifier on the whole training set, from three kinds of weights (paper A, VI-3).
 
     "scratch" is ALL of Table III, the same run.
@@ -111,7 +111,7 @@ def pretext_weights(p, v: Volumes) -> dict[Cell, Run]:
     }
 
 
-def variants(p, v: Volumes) -> dict[tuple[str, int], Path]:
+def variants(p, v: Samples) -> dict[tuple[str, int], Path]:
     """The pre-trainings of the ablation, on the positives: (variant, seed) -> folder.
 
     Choice: each for `pretext_ablation.epochs`, so that they can be compared; the sets of permutations are compared with
@@ -141,7 +141,7 @@ def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def unseen(v: Volumes) -> Volumes:
+def unseen(v: Samples) -> Samples:
     """The exams that no training split holds: what an encoder that was pre-trained on all of it is asked about."""
     table = v.table[v.table["split"] != "train"]
     return replace(v, table=table, data=v.of(list(table.index)))

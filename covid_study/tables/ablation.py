@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from covid_study import paths
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores.binary import best_f1_threshold
 from covid_study.scores.resamples import bootstrap_intervals, over_seeds
 from covid_study.tables import volume_steps
@@ -26,7 +26,7 @@ def column(share: float) -> str:
     return f"{100 * share:g}%"
 
 
-def sizes(p, v: Volumes) -> dict[str, int]:
+def sizes(p, v: Samples) -> dict[str, int]:
     """Number of negatives in each column of the tables."""
     archive = len(volume_steps.ids(v, "train", False))
     return {column(s): volume_steps.selection_size(s, archive) for s in p.sampling.shares} | {"all": archive}
@@ -42,7 +42,7 @@ def _cells(p, rows: dict[str, Callable[[float, int], Run]]) -> dict[Cell, Run]:
     }
 
 
-def ranking_ablation(p, v: Volumes) -> dict[Cell, Run]:
+def ranking_ablation(p, v: Samples) -> dict[Cell, Run]:
     """The runs of Table III: what each track adds (paper A, V-D).
 
     Rows: random, difficulty, diversity, both, both_pretrained, and one that the paper lacks, hu_histogram: both tracks on
@@ -75,7 +75,7 @@ def ranking_ablation(p, v: Volumes) -> dict[Cell, Run]:
     return everything | _cells(p, rows)
 
 
-def sampling_strategies(p, v: Volumes) -> dict[Cell, Run]:
+def sampling_strategies(p, v: Samples) -> dict[Cell, Run]:
     """The runs of Table V: how a selection is drawn from the joint ranking (paper A, V-E).
 
     Rows: random, normal, top, long_tail, and long_tail_all_pretrained, which starts from weights pre-trained on all samples.
@@ -105,14 +105,14 @@ def plan(p, runs: dict[Cell, Run]) -> HTML:
     return plan_table(planned(_named(runs), paths.build(p.study.name) / "runs"))
 
 
-def train_all(p, v: Volumes, runs: dict[Cell, Run]) -> dict[Cell, Path]:
+def train_all(p, v: Samples, runs: dict[Cell, Run]) -> dict[Cell, Path]:
     """Train what is not there yet; returns the result folder of every cell."""
     runs_folder = paths.build(p.study.name) / "runs"
     folders = sweep(_named(runs), v, runs_folder, p.study.executor, p.study.processes)
     return dict(zip(runs, folders.values(), strict=True))
 
 
-def run_scores(folder: Path, v: Volumes, bootstrap: int = 1000) -> pd.DataFrame:
+def run_scores(folder: Path, v: Samples, bootstrap: int = 1000) -> pd.DataFrame:
     """Scores of one run on the test split with intervals over patients (paper A, V-B).
 
     At the paper's threshold 0.5 and, with the suffix `_validation`, at the threshold that has the best F1 on the validation
@@ -134,7 +134,7 @@ def run_scores(folder: Path, v: Volumes, bootstrap: int = 1000) -> pd.DataFrame:
     return pd.concat([fixed, moved]).rename_axis("metric")
 
 
-def results(p, v: Volumes, runs: dict[Cell, Run], folders: dict[Cell, Path]) -> pd.DataFrame:
+def results(p, v: Samples, runs: dict[Cell, Run], folders: dict[Cell, Path]) -> pd.DataFrame:
     """Mean over seeds with intervals for every cell of a table, and its training period in hours.
 
     Choice: the training period counts what was needed from preprocessed volumes on: pre-training and ranking where a
@@ -146,7 +146,7 @@ def results(p, v: Volumes, runs: dict[Cell, Run], folders: dict[Cell, Path]) -> 
     parts = []
     for (row, where, seed), folder in folders.items():
         scores = run_scores(folder, v, p.study.bootstrap)
-        seconds = timing(folder)["train_seconds"] + runs[row, where, seed].before
+        seconds = timing(folder)["train_seconds"] + runs[row, where, seed].before.seconds
         scores.loc["hours", ["value", "low", "high"]] = seconds / 3600, float("nan"), float("nan")
         parts.append(scores.reset_index().assign(row=row, column=where, seed=seed))
     return over_seeds(pd.concat(parts, ignore_index=True))

@@ -10,7 +10,7 @@ from IPython.display import HTML
 
 from covid_study.ranking import sampling
 from covid_study.report import show
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import published as papers
 from covid_study.scores.old_claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.scores.power import APART, UNKNOWN
@@ -56,7 +56,7 @@ def shares(p, whole: bool = True) -> dict[str, float]:
     return {ablation.column(s): s for s in p.sampling.shares} | ({"all": 1.0} if whole else {})
 
 
-def sizes_table(p, v: Volumes, name: str) -> pd.DataFrame:
+def sizes_table(p, v: Samples, name: str) -> pd.DataFrame:
     """What the classifiers of each column are trained on, and the number of negatives in the paper."""
     ours, theirs = ablation.sizes(p, v), papers.sizes(name)
     positives = len(volume_steps.ids(v, "train", True))
@@ -221,7 +221,7 @@ def paper_uncertainty(name: str, row: str, column: str) -> str:
     )
 
 
-def composition(p, v: Volumes) -> pd.DataFrame:
+def composition(p, v: Samples) -> pd.DataFrame:
     """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
 
     Returns:

@@ -6,18 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.networks import chexnet, deep_supervision
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores.published import table as published
 from covid_study.scores.slice_claims import COLUMN
 from covid_study.tables import slice_steps
 from covid_study.tables.ablation import Cell, learning_curves
 from covid_study.tables.slice_ablation import joined, labels
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 LOSSES = {False: "cross-entropy", True: "six cross-entropies"}  # by whether a network is supervised
 
 
-def table_3(p, s: Slices) -> dict[Cell, SliceRun]:
+def table_3(p, s: Samples) -> dict[Cell, Run]:
     """The runs of Table 3, seed by seed (paper B, 5.1).
 
     Rows: plain backbones, that of `slice_network` first, which the paper may lack; self_trans, transfer_chexnet,
@@ -38,7 +38,7 @@ def table_3(p, s: Slices) -> dict[Cell, SliceRun]:
     return found
 
 
-def table_4(p, s: Slices) -> dict[Cell, SliceRun]:
+def table_4(p, s: Samples) -> dict[Cell, Run]:
     """The runs of Table 4: cross-entropy at the end alone, or at all six stages too (paper B, 5.2, eq. 2).
 
     Rows: the backbone of `slice_network` and those of `comparison.supervised`; columns: baseline (a row of Table 3), dsn.
@@ -102,7 +102,7 @@ def parameters_sentence(counted: pd.DataFrame) -> str:
     return f"{text}; {'; '.join(wrong)}." if wrong else f"{text}."
 
 
-def history(runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path]) -> pd.DataFrame:
+def history(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path]) -> pd.DataFrame:
     """`ablation.learning_curves` of several tables, each run once, a column a kind of loss: sums of six are no means of one."""
     first: dict[Path, Cell] = {}
     for cell, folder in folders.items():
@@ -113,7 +113,7 @@ def history(runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path]) -> pd.D
     return found.assign(column=[kinds[cell] for cell in cells])
 
 
-def _kind(run: SliceRun) -> str:
-    if run.meta_slices:
+def _kind(run: Run) -> str:
+    if run.method.meta_ids:
         return "weighted cross-entropy"
-    return LOSSES[run.supervised] if run.loss == "ce" else run.loss
+    return LOSSES[run.method.supervised] if run.method.loss == "ce" else run.method.loss

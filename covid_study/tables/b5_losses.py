@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import pandas as pd
 
 from covid_study.report.verdicts import listed
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import published as papers
 from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 from covid_study.scores.slice_claims import COLUMN, OURS
 from covid_study.tables import slice_steps
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_ablation import labels, mean_confusion
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 LOSSES = ("ce", "focal", "class_balanced", "sce", "saal")
 PARTS = {
@@ -21,13 +21,13 @@ PARTS = {
 }  # rows of ours, where the paper has them
 
 
-def runs(p, s: Slices) -> dict[Cell, SliceRun]:
+def runs(p, s: Samples) -> dict[Cell, Run]:
     """The runs of Table 5, and of what its text compares them with (paper B, 5.2), seed by seed.
 
     Rows: ce, focal, class_balanced, sce, saal (one stage, so one beta) on the backbone of `slice_network`; dsn
     (cross-entropy at six stages) and dsn_saal (both). Those of Tables 3, 4 and 6 with the same settings are the same runs.
     """
-    cells: dict[Cell, SliceRun] = {}
+    cells: dict[Cell, Run] = {}
     for seed in p.slice_training.seeds:
         cells |= {(loss, COLUMN, seed): slice_steps.run(p, s, seed, loss=loss) for loss in LOSSES}
         cells["dsn", COLUMN, seed] = slice_steps.run(p, s, seed, supervised=True)
@@ -53,7 +53,7 @@ def with_parts(joined: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def trained(p, s: Slices) -> str:
+def trained(p, s: Samples) -> str:
     """What every row is trained on and for how long, in words."""
     backbone, slices = p.slice_network.backbone, len(slice_steps.ids(s, "train"))
     seeds, epochs = len(p.slice_training.seeds), p.slice_training.epochs

@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from covid_study.report.show import column_head
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import old_claims as claims, published as papers, slice_claims
 from covid_study.scores.slice_claims import BASELINE, OURS, WHOLE
 from covid_study.tables import slice_ablation, slice_steps
 from covid_study.tables.ablation import Cell, column as share_name
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 METHODS = (BASELINE, OURS)  # the columns of Table 6
 MOVED = "_moved"  # after a column: the same run with its line moved back
 
 
-def sweep(p, s: Slices) -> dict[Cell, SliceRun]:
+def sweep(p, s: Samples) -> dict[Cell, Run]:
     """The runs of Table 6, and those of the other losses, which the paper lacks (paper B, 5.3).
 
     Rows are shares of the COVID-19 training slices, "100%" first. Columns: baseline (cross entropy), dsn_saal, and each of
@@ -29,16 +29,16 @@ def sweep(p, s: Slices) -> dict[Cell, SliceRun]:
     for seed in p.slice_training.seeds:
         for share in shares:
             kept = slice_steps.fewer_positives(s, share, seed)
-            runs[share_name(share), BASELINE, seed] = slice_steps.run(p, s, seed, training_slices=kept)
+            runs[share_name(share), BASELINE, seed] = slice_steps.run(p, s, seed, training_ids=kept)
             runs[share_name(share), OURS, seed] = slice_steps.dsn_saal(p, s, seed, kept)
             for loss in p.imbalance.losses if share in p.imbalance.loss_shares else ():
                 if loss != "ce":  # that is the baseline
-                    run = slice_steps.run(p, s, seed, loss=loss, training_slices=kept)
+                    run = slice_steps.run(p, s, seed, loss=loss, training_ids=kept)
                     runs[share_name(share), loss, seed] = run
     return runs
 
 
-def kept(runs: Mapping[Cell, SliceRun], s: Slices) -> pd.DataFrame:
+def kept(runs: Mapping[Cell, Run], s: Samples) -> pd.DataFrame:
     """How many COVID-19 slices, and of how many patients, are left to train on at each share.
 
     Returns:
@@ -50,7 +50,7 @@ def kept(runs: Mapping[Cell, SliceRun], s: Slices) -> pd.DataFrame:
     for (row, method, seed), run in runs.items():
         if method != BASELINE:
             continue
-        table = s.table.loc[list(run.training_slices)]
+        table = s.table.loc[list(run.training_ids)]
         covid = table[table["finding"] == "covid"]
         counts = len(covid), covid["patient_id"].nunique(), len(table) - len(covid)
         theirs = round(float(row.rstrip("%")) / 100 * images["covid", "train"])

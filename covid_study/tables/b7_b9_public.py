@@ -10,15 +10,14 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from covid_study.errors import CohortError
 from covid_study.rivals import feature_classifiers
-from covid_study.rivals.feature_classifiers import FeatureRun
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import multiclass, published, slice_claims, slices
 from covid_study.scores.old_claims import MEAN
 from covid_study.scores.slice_claims import COLUMN, OURS, WHOLE
 from covid_study.tables import slice_ablation, slice_steps as pipeline
 from covid_study.tables.ablation import Cell
-from covid_study.training.run import timing
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run, timing
+from covid_study.training.slice_classifier import SliceClassifier
 
 ABOUT = {
     "B.7": "Table 7 (COVIDx-CT)",
@@ -32,7 +31,6 @@ AHEAD, APART = (
     "ahead",
     "apart",
 )  # how the keys begin of the claim that DSN-SAAL is ahead, and of rows that it is not about
-Run = SliceRun | FeatureRun
 
 
 def settings(p):
@@ -63,12 +61,12 @@ def table_of(source: str) -> str | None:
     return {"covid-ct": "B.8", "sars-cov-2": "B.9"}.get(source)
 
 
-def patients_known(s: Slices) -> bool:
+def patients_known(s: Samples) -> bool:
     """Whether any patient is more than a name for one picture."""
     return bool((s.table["patient_id"] != s.table.index).any())
 
 
-def folds(s: Slices, count: int, seed: int) -> dict[str, tuple[list[str], list[str]]]:
+def folds(s: Samples, count: int, seed: int) -> dict[str, tuple[list[str], list[str]]]:
     """All slices in parts with the same share of each class, each in turn tested on (paper B, 4.1.2: five-fold).
 
     Choice: by patient where patients are known, else by picture, as the paper does, for its data set does not name them.
@@ -95,7 +93,7 @@ def folds(s: Slices, count: int, seed: int) -> dict[str, tuple[list[str], list[s
     }
 
 
-def few_of_each(s: Slices, count: int | None, seed: int) -> list[str]:
+def few_of_each(s: Samples, count: int | None, seed: int) -> list[str]:
     """So many training slices of each class, drawn at random; of a class with fewer, all (paper B, 5.5: 1,000).
 
     Choice: the slices that the paper takes over from another paper are not listed there.
@@ -108,7 +106,7 @@ def few_of_each(s: Slices, count: int | None, seed: int) -> list[str]:
     return sorted(kept)
 
 
-def divisions(p, s: Slices, table: str | None) -> dict[str, tuple[list[str], list[str]]]:
+def divisions(p, s: Samples, table: str | None) -> dict[str, tuple[list[str], list[str]]]:
     """Column -> ids of the training slices and of the test slices (paper B, 4.1.2 and 5.5).
 
     Table 7: "100%", all slices of the training and validation lists, and "5%", `public.per_class` of each class, tested on
@@ -123,7 +121,7 @@ def divisions(p, s: Slices, table: str | None) -> dict[str, tuple[list[str], lis
     return {COLUMN: (pipeline.ids(s, "train"), test)}
 
 
-def runs(p, s: Slices, table: str | None) -> dict[Cell, Run]:
+def runs(p, s: Samples, table: str | None) -> dict[Cell, Run]:
     """The runs of a data set, seed by seed, those that nothing trains first (paper B, 5.5).
 
     Rows: adaboost, decision_tree, xdnn; the backbone of `slice_network` and the other backbones; self_trans,
@@ -142,7 +140,7 @@ def runs(p, s: Slices, table: str | None) -> dict[Cell, Run]:
         for column, (train, test) in columns.items():
             rows = _rows(p, s, seed, table, train, test) if seed in p.slice_training.seeds else {}
             rows[OURS] = pipeline.dsn_saal(p, s, seed, train)
-            found |= {(row, column, seed): replace(run, test_slices=tuple(test)) for row, run in rows.items()}
+            found |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
     return found
 
 
@@ -160,25 +158,25 @@ def plain(p, table: str | None) -> list[str]:
     return list(dict.fromkeys([p.slice_network.backbone, *(others if table != "B.7" else [])]))
 
 
-def _rows(p, s: Slices, seed: int, table: str | None, train: list[str], test: list[str]) -> dict[str, Run]:
+def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: list[str]) -> dict[str, Run]:
     """All rows but DSN-SAAL's, of one seed and column."""
     rows: dict[str, Run] = {
-        method: feature_classifiers.run(p, s, seed, method, train, test)
+        method: pipeline.on_features(p, s, seed, method, train, test)
         for method in feature_classifiers.METHODS
     }
     for name in plain(p, table):
         row = "resnet" if (table, name) == ("B.9", "resnet50") else name  # Table 9 does not say which one
-        rows[row] = pipeline.run(p, s, seed, backbone=name, training_slices=train)
+        rows[row] = pipeline.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
     if p.comparison.contrastive_epochs:
         rows["self_trans"] = pipeline.self_trans(p, s, seed)
     if transferred := pipeline.transfer_chexnet(p, s, seed):
         rows["transfer_chexnet"] = transferred
-    return rows | {loss: pipeline.run(p, s, seed, loss=loss, training_slices=train) for loss in LOSSES}
+    return rows | {loss: pipeline.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
 
 
-def predictions(s: Slices, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
+def predictions(s: Samples, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
     """What every run said of its test slices; the folds of a row together, each slice told once by a run that has not seen it.
 
     Choice: the answers of all folds are scored together, which one interval needs. Networks of different folds may be sure in
@@ -210,7 +208,10 @@ def results(
         What `show.join_published` returns.
     """
     hours = pd.Series(
-        {cell: (timing(folders[cell])["train_seconds"] + run.before) / 3600 for cell, run in runs.items()}
+        {
+            cell: (timing(folders[cell])["train_seconds"] + run.before.seconds) / 3600
+            for cell, run in runs.items()
+        }
     )
     scored = {}
     for (row, column, seed), told in said.items():
@@ -241,10 +242,10 @@ def on_equal_terms(runs: Mapping[Cell, Run]) -> set[str]:
     """
     terms: dict[str, set] = {}
     for (row, *_), run in runs.items():
-        own = isinstance(run, SliceRun) and (
-            run.weights is None,
-            run.training["epochs"],
-            len(run.training_slices),
+        own = isinstance(run.method, SliceClassifier) and (
+            run.method.weights is None,
+            run.method.training["epochs"],
+            len(run.training_ids),
         )
         terms.setdefault(row, set()).add(own)
     return {row for row, found in terms.items() if found <= terms[OURS] | {False}}

@@ -10,7 +10,7 @@ from IPython.display import HTML
 
 from covid_study.figures.charts import FINDINGS
 from covid_study.report import show
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import multiclass
 from covid_study.scores.resamples import Resamples, over_seeds, patient_means
 from covid_study.tables.ablation_report import in_points
@@ -26,7 +26,7 @@ ONE_OF_TWO = (
 )
 
 
-def on_test_exams(v: Volumes, folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]]) -> dict:
+def on_test_exams(v: Samples, folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]]) -> dict:
     """The predictions for the test exams of some rows of a table: label -> one frame a seed, with today's patients.
 
     cells: label, as a column of a table is called -> (row, column).

@@ -13,7 +13,7 @@ from covid_study.scores.slice_claims import OURS
 from covid_study.tables import ablation_report as report
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_ablation import labels
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 TOLD = {
     HOLDS: "a gain",
@@ -41,14 +41,18 @@ def learnt_sentence(results: pd.DataFrame, fewest: int) -> str:
     )
 
 
-def trained_alike(runs: Mapping[Cell, SliceRun]) -> tuple[list[str], list[str]]:
+def trained_alike(runs: Mapping[Cell, Run]) -> tuple[list[str], list[str]]:
     """The rows of Table 3 that had what DSN-SAAL has, epochs, slices, and weights to start from, and those that had not.
 
     Choice: other weights than ImageNet's, and more pre-training, are what some rows are about, and count as weights.
     """
 
-    def length(run: SliceRun) -> tuple:
-        return run.weights is None, run.training["epochs"], len(run.training_slices) + len(run.meta_slices)
+    def length(run: Run) -> tuple:
+        return (
+            run.method.weights is None,
+            run.method.training["epochs"],
+            len(run.training_ids) + len(run.method.meta_ids),
+        )
 
     ours = length(_ours(runs))
     alike = {row: length(run) == ours for (row, *_), run in runs.items() if row != OURS}
@@ -56,11 +60,11 @@ def trained_alike(runs: Mapping[Cell, SliceRun]) -> tuple[list[str], list[str]]:
     return [names[row] for row in alike if alike[row]], [names[row] for row in alike if not alike[row]]
 
 
-def _ours(runs: Mapping[Cell, SliceRun]) -> SliceRun:
+def _ours(runs: Mapping[Cell, Run]) -> Run:
     return next(run for (row, *_), run in runs.items() if row == OURS)
 
 
-def fair_sentence(runs: Mapping[Cell, SliceRun]) -> str:
+def fair_sentence(runs: Mapping[Cell, Run]) -> str:
     """Which networks of Table 3 are a measure of DSN-SAAL, and which are not."""
     alike, others = trained_alike(runs)
     start = "given" if _ours(runs).weights else "random"
@@ -72,7 +76,7 @@ def fair_sentence(runs: Mapping[Cell, SliceRun]) -> str:
 
 
 def headline(
-    p, runs: Mapping[Cell, SliceRun], checked_3: pd.DataFrame, checked_4: pd.DataFrame, metric: str = "gmean"
+    p, runs: Mapping[Cell, Run], checked_3: pd.DataFrame, checked_4: pd.DataFrame, metric: str = "gmean"
 ) -> str:
     """What deep supervision and DSN-SAAL change on the study's backbone, and Table 3's claim where it is fair to all.
 

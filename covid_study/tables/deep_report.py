@@ -13,17 +13,17 @@ from covid_study.cohort.slices import counts
 from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.verdicts import listed
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import slices as slice_metrics
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_ablation import joined, labels, predictions_of
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
 
 PAPER_EPOCHS, PAPER_SIZE, PAPER_BACKBONE = 120, 224, "vgg16_bn"  # paper B, 4.3 and 4.1
 SETTLED = 30  # epochs from random weights below which a row says nothing about its network
 
 
-def counted(s: Slices) -> pd.DataFrame:
+def counted(s: Samples) -> pd.DataFrame:
     """Patients and slices of each finding and split beside Table 2, as `show.join_published` (paper B, 4.1.1)."""
     ours = counts(s.table).rename(columns={"patients": "cases", "slices": "images"})
     tidy = ours.melt(["finding", "split"], ["cases", "images"], "metric", "mean")
@@ -31,7 +31,7 @@ def counted(s: Slices) -> pd.DataFrame:
     return show.join_published(tidy.assign(label=tidy["row"].map(name_of)), "B.2")
 
 
-def source_sentence(s: Slices) -> str:
+def source_sentence(s: Samples) -> str:
     """How many slices of how many exams, what is known about them, and how many exams or images gave none."""
     exams, missing = s.table["exam_id"].nunique(), len(s.left_out)
     text = (
@@ -41,7 +41,7 @@ def source_sentence(s: Slices) -> str:
     return " ".join([text, *s.notes, out])
 
 
-def ceiling_sentence(s: Slices, split: str = "test") -> str:
+def ceiling_sentence(s: Samples, split: str = "test") -> str:
     """How many COVID-19 slices show no lesion, which no network can tell, where that is known; else nothing."""
     share = s.table.query("split == @split and finding == 'covid'")["lesion_share"]
     if share.isna().any():
@@ -56,7 +56,7 @@ def ceiling_sentence(s: Slices, split: str = "test") -> str:
     )
 
 
-def guess_sentence(s: Slices) -> str:
+def guess_sentence(s: Samples) -> str:
     """What a network scores that calls every test slice what is most frequent in training."""
     train, test = (s.table.loc[s.table["split"] == split, "finding"] for split in ("train", "test"))
     most = train.value_counts().index[0]
@@ -65,12 +65,12 @@ def guess_sentence(s: Slices) -> str:
     return f"To call every slice {name_of(most)} scores {acc:.3f} in ACC, {f1:.3f} in F1, 0 in G-mean and 0.5 in AUC."
 
 
-def training_sentence(runs: Mapping[Cell, SliceRun], table: str = "B.3") -> str:
+def training_sentence(runs: Mapping[Cell, Run], table: str = "B.3") -> str:
     """From which weights, for how many epochs and on how many slices each row is trained, and whether that is enough."""
     groups: dict[tuple, list[str]] = {}
     for (row, _, _), run in runs.items():
-        slices = len(run.training_slices) + len(run.meta_slices)
-        names = groups.setdefault((start_of(run), run.training["epochs"], slices), [])
+        slices = len(run.training_ids) + len(run.method.meta_ids)
+        names = groups.setdefault((start_of(run), run.method.training["epochs"], slices), [])
         if (name := labels(table)[row]) not in names:
             names.append(name)
     said = []
@@ -81,10 +81,15 @@ def training_sentence(runs: Mapping[Cell, SliceRun], table: str = "B.3") -> str:
     text = (
         f"{'; '.join(said)}. The paper trains each network for {PAPER_EPOCHS} epochs from ImageNet weights."
     )
-    early = [run for run in runs.values() if run.weights is None and run.training["epochs"] < SETTLED]
+    early = [
+        run for run in runs.values() if run.method.weights is None and run.method.training["epochs"] < SETTLED
+    ]
     if not early:
         return text
-    steps = max(ceil(len(r.training_slices) / r.training["batch_size"]) * r.training["epochs"] for r in early)
+    steps = max(
+        ceil(len(r.training_ids) / r.method.training["batch_size"]) * r.method.training["epochs"]
+        for r in early
+    )
     return (
         f"{text} {steps:,} step{'s' * (steps != 1)} from random weights are hardly a beginning: the rows that had no more are "
         "computed as the paper's, but do not say which network is better. `comparison.epochs` and `comparison.slices` set "
@@ -95,19 +100,19 @@ def training_sentence(runs: Mapping[Cell, SliceRun], table: str = "B.3") -> str:
 RANDOM = "random weights"
 
 
-def start_of(run: SliceRun) -> str:
+def start_of(run: Run) -> str:
     """What a run starts from, in words."""
     kinds = {"imagenet": "ImageNet weights", "chexnet": "ChestX-ray weights"}
-    start = kinds[run.weights.origin] if run.weights else RANDOM
-    return f"{start} with contrastive pre-training" if run.encoder else start
+    start = kinds[run.method.weights.origin] if run.method.weights else RANDOM
+    return f"{start} with contrastive pre-training" if run.method.encoder else start
 
 
-def weights_sentences(runs: Mapping[Cell, SliceRun]) -> list[str]:
+def weights_sentences(runs: Mapping[Cell, Run]) -> list[str]:
     """Where the weights come from that some of the runs start from, each file once."""
-    return list(dict.fromkeys(run.weights.sentence for run in runs.values() if run.weights))
+    return list(dict.fromkeys(run.method.weights.sentence for run in runs.values() if run.method.weights))
 
 
-def test_calls(s: Slices, folders: Mapping[Cell, Path], seed: int, table: str = "B.3") -> dict:
+def test_calls(s: Samples, folders: Mapping[Cell, Path], seed: int, table: str = "B.3") -> dict:
     """Label -> `slices.read` of the test slices, of all rows of one seed: for `deep.roc_curves`."""
     here = {cell: folder for cell, folder in folders.items() if cell[2] == seed}
     names = labels(table)
@@ -118,7 +123,7 @@ test_calls.__test__ = False  # its name begins like that of a test
 
 
 def spent(
-    runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], results: Mapping[str, pd.DataFrame]
+    runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], results: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
     """`cost.costs` of several tables, cells that stand in two of them once, with `epochs` and what each starts from, `start`.
 
@@ -134,9 +139,9 @@ def spent(
     of = [first[row, column] for row, column in zip(found["row"], found["column"], strict=True)]
     plain = {False: "baseline", True: "dsn"}
     return found.assign(
-        column=[plain[r.supervised] for r in of],
+        column=[plain[r.method.supervised] for r in of],
         start=[start_of(r) for r in of],
-        epochs=[r.training["epochs"] for r in of],
+        epochs=[r.method.training["epochs"] for r in of],
     )
 
 

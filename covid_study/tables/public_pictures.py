@@ -14,7 +14,7 @@ from covid_study.datasets import catalogue, check as dataset_checks
 from covid_study.report import show
 from covid_study.report.verdicts import listed
 from covid_study.samples import slice_store
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.tables import b7_b9_public
 from covid_study.tables.b7_b9_public import ABOUT, FEW, patients_known
 
@@ -51,7 +51,7 @@ def data_sets(p) -> HTML:
     return show.framed(caption, f"<tr>{heads}</tr>", body, style)
 
 
-def pictures_sentence(p, s: Slices, table: str | None) -> str:
+def pictures_sentence(p, s: Samples, table: str | None) -> str:
     """What is classified here, and which of the three tables it is run for."""
     patients = f"{s.table['patient_id'].nunique():,} patients" if patients_known(s) else "patients not known"
     size = s.data.shape[-1]
@@ -73,7 +73,7 @@ def pictures_sentence(p, s: Slices, table: str | None) -> str:
     return " ".join([start, text, *s.notes, *out])
 
 
-def protocol_sentence(p, s: Slices, table: str | None) -> str:
+def protocol_sentence(p, s: Samples, table: str | None) -> str:
     """On which slices each row is trained and tested."""
     parts = b7_b9_public.divisions(p, s, table)
     train, test = next(iter(parts.values()))
@@ -97,7 +97,7 @@ def protocol_sentence(p, s: Slices, table: str | None) -> str:
     return text
 
 
-def planted(p, s: Slices) -> tuple[Slices, Leaks]:
+def planted(p, s: Samples) -> tuple[Samples, Leaks]:
     """A small data set made of slices of s with one fault of each kind, read as any other, and what is found in it.
 
     Choice: the first slices of as many patients as there are, each given a patient of its own, so that a few slices are

@@ -11,16 +11,17 @@ from covid_study.analysis.leaks.leaks import Leaks
 from covid_study.params import profiles
 from covid_study.report import show
 from covid_study.report.verdicts import listed
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import published as papers, slices as slice_metrics
 from covid_study.scores.old_claims import FAILS, FEWEST, HOLDS, MEAN, UNCLEAR
 from covid_study.scores.slice_claims import COLUMN, OURS, WHOLE
 from covid_study.tables import ablation_report as report, b3_b4_networks
 from covid_study.tables.ablation import Cell
-from covid_study.tables.b7_b9_public import ABOUT, AHEAD, FOLD, Run, patients_known, table_of
+from covid_study.tables.b7_b9_public import ABOUT, AHEAD, FOLD, patients_known, table_of
 from covid_study.tables.deep_report import RANDOM, start_of
 from covid_study.tables.slice_ablation import labels
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run
+from covid_study.training.slice_classifier import SliceClassifier
 
 METRICS = {
     "B.7": ("acc", *(f"{m}_{c}" for m in ("sen", "pre") for c in ("non_pneumonia", "cap", "covid"))),
@@ -35,7 +36,7 @@ def names(table: str | None) -> dict[str, str]:
     return labels(table) if table else show.COLUMN_HEADS
 
 
-def shown(joined: pd.DataFrame, table: str | None, s: Slices, patients: bool = False) -> HTML:
+def shown(joined: pd.DataFrame, table: str | None, s: Samples, patients: bool = False) -> HTML:
     """A table of ours beside the paper's, rows that only the paper has marked so; or ours alone per patient.
 
     joined: of `b7_b9_public.results`.
@@ -67,8 +68,8 @@ def starts(runs: Mapping[Cell, Run], table: str | None) -> str:
     """From which weights, for how many epochs and on how many slices each network is trained, in words."""
     groups: dict[tuple, list[str]] = {}
     for (row, column, _), run in runs.items():
-        if isinstance(run, SliceRun) and column in (COLUMN, WHOLE, f"{FOLD}1"):
-            key = start_of(run), run.training["epochs"], len(run.training_slices)
+        if isinstance(run.method, SliceClassifier) and column in (COLUMN, WHOLE, f"{FOLD}1"):
+            key = start_of(run), run.method.training["epochs"], len(run.training_ids)
             groups.setdefault(key, []).append(names(table)[row])
     said = []
     for (start, epochs, slices), rows in groups.items():
@@ -82,7 +83,7 @@ def starts(runs: Mapping[Cell, Run], table: str | None) -> str:
     return text
 
 
-def reduced(p, s: Slices, runs: Mapping[Cell, Run]) -> str:
+def reduced(p, s: Samples, runs: Mapping[Cell, Run]) -> str:
     """In what these runs do less, or other, than `params/paper.yaml` asks for, which has the paper's settings.
 
     Of rows that the paper takes from other papers it says nothing: that file then has what our longest run does.
@@ -112,7 +113,7 @@ def reduced(p, s: Slices, runs: Mapping[Cell, Run]) -> str:
         differs("slices of each class in the second column", p.public.per_class, theirs["per_class"])
     seeds = {seed for row, _, seed in runs if row == OURS}
     differs("trainings of DSN-SAAL", len(seeds), len({*theirs["training"]["seeds"], *theirs["more_seeds"]}))
-    if any(isinstance(run, SliceRun) and run.backbone != own for run in runs.values()):
+    if any(isinstance(run.method, SliceClassifier) and run.method.backbone != own for run in runs.values()):
         differs(
             "epochs of the other backbones", p.comparison.epochs, theirs["epochs"], whose="our longest run"
         )
@@ -131,11 +132,13 @@ def reduced(p, s: Slices, runs: Mapping[Cell, Run]) -> str:
 
 def _random(runs: Mapping[Cell, Run]) -> list[str]:
     """Backbones that start from random weights, in words."""
-    backbones = {run.backbone for run in runs.values() if run.backbone and run.weights is None}
+    backbones = {
+        run.method.backbone for run in runs.values() if run.method.backbone and run.method.weights is None
+    }
     return sorted(show.column_head(name) for name in backbones)
 
 
-def caveats(found: Leaks, p, s: Slices, runs: Mapping[Cell, Run]) -> str:
+def caveats(found: Leaks, p, s: Samples, runs: Mapping[Cell, Run]) -> str:
     """What must be read with every table of scores: what the pictures give away, and what was reduced. Markdown.
 
     found: of `leaks.report`.
@@ -195,7 +198,7 @@ def called(said: Mapping[Cell, pd.DataFrame], table: str | None) -> dict:
     }
 
 
-def headline(p, s: Slices, table: str | None, joined: pd.DataFrame, checked: pd.DataFrame) -> str:
+def headline(p, s: Samples, table: str | None, joined: pd.DataFrame, checked: pd.DataFrame) -> str:
     """The notebook in one or two sentences."""
     where = ABOUT.get(table, "Pictures that are none of the paper's data sets")
     if p.slices.images is None:
@@ -211,5 +214,5 @@ def first(runs: Mapping[Cell, Run], row: str) -> Cell:
 
 def history(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path]) -> pd.DataFrame:
     """`b3_b4_networks.history` of the networks; what is fitted to features has none."""
-    networks = {cell: run for cell, run in runs.items() if isinstance(run, SliceRun)}
+    networks = {cell: run for cell, run in runs.items() if isinstance(run.method, SliceClassifier)}
     return b3_b4_networks.history(networks, {cell: folders[cell] for cell in networks})

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from covid_study.ranking.sampling import select
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import old_claims as claims, slice_claims
 from covid_study.scores.slice_claims import Claim, Comparison
 from covid_study.tables import slice_ranking, slice_steps
 from covid_study.tables.ablation import Cell, column as share_name
 from covid_study.tables.volume_steps import selection_size
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run, Spent
 
 NEGATIVES, LOSSES = ("all", "random", "dual_track"), ("ce", "saal")
 ROWS = tuple(f"{negatives}_{loss}" for loss in LOSSES for negatives in NEGATIVES)
@@ -80,14 +80,14 @@ def shares(p) -> list[float]:
     return sorted(set(p.slice_selection.positives), reverse=True)
 
 
-def left(s: Slices, share: float, seed: int) -> tuple[list[str], list[str]]:
+def left(s: Samples, share: float, seed: int) -> tuple[list[str], list[str]]:
     """Positive and negative training slices with this share of the positives (`slice_steps.fewer_positives`)."""
     kept = slice_steps.fewer_positives(s, share, seed)
     positive = s.table.loc[kept, "finding"] == "covid"
     return list(positive.index[positive]), list(positive.index[~positive])
 
 
-def sweep(p, s: Slices) -> dict[Cell, SliceRun]:
+def sweep(p, s: Samples) -> dict[Cell, Run]:
     """The runs: rows of ROWS, columns the shares of the COVID-19 slices, from all to the fewest.
 
     Choice: the selection is paper A's own, the long tail over the joint rank (IV-E), of `slice_selection.share` of the
@@ -117,13 +117,13 @@ def sweep(p, s: Slices) -> dict[Cell, SliceRun]:
             for name, part in parts.items():
                 for loss in LOSSES:
                     taken = sorted([*positives, *part])
-                    run = slice_steps.run(p, s, seed, loss=loss, training_slices=taken)
-                    before = seconds if name == "dual_track" else 0.0
+                    run = slice_steps.run(p, s, seed, loss=loss, training_ids=taken)
+                    before = Spent(seconds if name == "dual_track" else 0.0)
                     runs[f"{name}_{loss}", share_name(share), seed] = replace(run, before=before)
     return runs
 
 
-def taken(runs: Mapping[Cell, SliceRun], s: Slices) -> pd.DataFrame:
+def taken(runs: Mapping[Cell, Run], s: Samples) -> pd.DataFrame:
     """What each set of negatives is made of, a row a set, share and seed.
 
     Returns:
@@ -135,7 +135,7 @@ def taken(runs: Mapping[Cell, SliceRun], s: Slices) -> pd.DataFrame:
         name, _, loss = row.rpartition("_")
         if loss != LOSSES[0]:  # the other loss is trained on the same slices
             continue
-        table = s.table.loc[list(run.training_slices)]
+        table = s.table.loc[list(run.training_ids)]
         others = table[table["finding"] != "covid"]
         parts = others["finding"].value_counts(normalize=True)
         parts = {finding: parts.get(finding, 0.0) for finding in run.classes[1:]}

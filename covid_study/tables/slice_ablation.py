@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from covid_study.report import show
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import multiclass, published as papers, slice_claims, slices
 from covid_study.scores.old_claims import Resampled
 from covid_study.tables.ablation import Cell
-from covid_study.training.run import timing
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run, timing
 
 METRICS = ("acc", "f1", "gmean")  # what the paper's tables show
 
@@ -27,7 +26,7 @@ def labels(name: str) -> dict[str, str]:
     return show.COLUMN_HEADS | known.to_dict()
 
 
-def predictions_of(s: Slices, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
+def predictions_of(s: Samples, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
     """What every run said of its test slices, with today's patients, not those of when it was trained."""
     found = {}
     for cell, folder in folders.items():
@@ -37,7 +36,7 @@ def predictions_of(s: Slices, folders: Mapping[Cell, Path]) -> dict[Cell, pd.Dat
 
 
 def results(
-    p, s: Slices, runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path], published: str | None = None
+    p, s: Samples, runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], published: str | None = None
 ) -> pd.DataFrame:
     """Scores of every cell of a table, per slice and per patient, and its training period in hours, joined to the paper's.
 
@@ -52,7 +51,7 @@ def results(
     scored = {}
     for cell, predictions in predictions_of(s, folders).items():
         scores = slices.run_scores(predictions, p.study.bootstrap)
-        hours = (timing(folders[cell])["train_seconds"] + runs[cell].before) / 3600
+        hours = (timing(folders[cell])["train_seconds"] + runs[cell].before.seconds) / 3600
         period = {"metric": "hours", "value": hours, "low": np.nan, "high": np.nan, "note": ""}
         scored[cell] = pd.concat([scores, pd.DataFrame([period])], ignore_index=True)
     return joined(slices.over_repeats(scored), published)
@@ -64,7 +63,7 @@ def joined(tidy: pd.DataFrame, published: str | None) -> pd.DataFrame:
     return show.join_published(tidy.assign(label=tidy["row"].map(names)), published)
 
 
-def resampled(p, s: Slices, folders: Mapping[Cell, Path], patients: bool = False) -> Resampled:
+def resampled(p, s: Samples, folders: Mapping[Cell, Path], patients: bool = False) -> Resampled:
     """Every run on the same resamples of the test patients: for `slice_claims.check`, which see."""
     return slice_claims.resample(predictions_of(s, folders), p.study.bootstrap, patients=patients)
 

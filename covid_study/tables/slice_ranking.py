@@ -22,7 +22,7 @@ from covid_study.ranking.emd_ground import channel_distance
 from covid_study.ranking.order_free import VARIANTS, positives_apart
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.tables.slice_steps import weights
 from covid_study.training.loop import in_batches
 
@@ -40,7 +40,7 @@ class Labelled:
     key: str
 
 
-def archive(s: Slices) -> tuple[list[str], list[str]]:
+def archive(s: Samples) -> tuple[list[str], list[str]]:
     """Positive and negative slices of the training split, each sorted by slice id.
 
     Choice: all findings but COVID-19 are one archive of negatives, as in paper A, though classifiers tell them apart.
@@ -64,7 +64,7 @@ def grey_histograms(slices: torch.Tensor) -> np.ndarray:
     return counts.reshape(len(counts), BINS, -1).sum(2) / np.maximum(counts.sum(1, keepdims=True), 1)
 
 
-def labelled(p, s: Slices, source: str | None = None) -> Labelled:
+def labelled(p, s: Samples, source: str | None = None) -> Labelled:
     """Features and soft labels of the training slices (paper A, IV-C, eq. 3).
 
     Choice: paper A's features come from a pre-training without labels, which would cost more here than the classifiers of a
@@ -120,7 +120,7 @@ def labelled(p, s: Slices, source: str | None = None) -> Labelled:
     return Labelled(pd.read_parquet(folder / "features.parquet"), labels, _seconds(folder), folder.name)
 
 
-def ranked(p, s: Slices, positives: Sequence[str], source: str | None = None) -> tuple[pd.DataFrame, float]:
+def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -> tuple[pd.DataFrame, float]:
     """The negative training slices ranked by their distances to these positives (paper A, IV-D, eq. 5 to 7).
 
     Args:

@@ -19,8 +19,7 @@ from covid_study.tables.ablation import Cell
 from covid_study.tables.ablation_report import NAMES, in_points
 from covid_study.tables.selection_and_supervision import ROWS, SCORES
 from covid_study.tables.slice_ranking import SOURCES, Labelled
-from covid_study.training.run import timing
-from covid_study.training.slice_run import SliceRun
+from covid_study.training.run import Run, timing
 
 SETS = {"all": "All negatives", "random": "Random", "dual_track": "Dual-track"}
 ASKED = {
@@ -118,10 +117,10 @@ def means_something(found: pd.DataFrame, source: str) -> bool:
     return bool(len(here)) and set(above["share"]) == set(here["share"])
 
 
-def spent_table(runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path]) -> HTML:
+def spent_table(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path]) -> HTML:
     """What each classifier took: slices seen, training, and the ranking behind it; means over seeds."""
     rows = [
-        (column, row, run.seen, timing(folders[cell])["train_seconds"], run.before)
+        (column, row, run.seen, timing(folders[cell])["train_seconds"], run.before.seconds)
         for cell, run in runs.items()
         for row, column, _ in [cell]
     ]
@@ -139,7 +138,7 @@ def spent_table(runs: Mapping[Cell, SliceRun], folders: Mapping[Cell, Path]) -> 
     return show.framed(f"<b>What each classifier took</b><br>{times}", f"<tr>{head}</tr>", body)
 
 
-def spent_sentence(runs: Mapping[Cell, SliceRun]) -> str:
+def spent_sentence(runs: Mapping[Cell, Run]) -> str:
     """How many fewer slices pass through the network with chosen negatives than with all."""
     seen = {name: np.mean([run.seen for (row, _, _), run in runs.items() if row == name]) for name in ROWS}
     fewer = 1 - seen["dual_track_ce"] / seen["all_ce"]

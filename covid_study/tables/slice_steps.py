@@ -1,6 +1,7 @@
 """The way of the data through paper B: which slices a run is trained on, from which weights, and how."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,21 +11,23 @@ from sklearn.model_selection import train_test_split
 
 from covid_study import paths
 from covid_study.cohort.findings import classes_of, numbers
+from covid_study.losses.meta_weight_net import meta_set
 from covid_study.networks import chexnet, weights as pretrained
 from covid_study.pretext.contrastive import train_contrastive
+from covid_study.rivals.feature_classifiers import FeatureClassifier
 from covid_study.runtime.artefacts import artefact
-from covid_study.samples.samples import Slices
-from covid_study.training import meta_weights
+from covid_study.samples.samples import Samples
 from covid_study.training.loop import training_flops
-from covid_study.training.slice_run import SliceRun, network_of
+from covid_study.training.run import Method, Run, Spent
+from covid_study.training.slice_classifier import SliceClassifier, network_of
 
 
-def ids(s: Slices, split: str) -> list[str]:
+def ids(s: Samples, split: str) -> list[str]:
     """Slice ids of a split, "train" or "test", sorted."""
     return sorted(s.table.index[s.table["split"] == split])
 
 
-def fewer_positives(s: Slices, share: float, seed: int) -> list[str]:
+def fewer_positives(s: Samples, share: float, seed: int) -> list[str]:
     """The training slices with this share of the COVID-19 ones, at least one (paper B, 5.3).
 
     Choice: by patient, as far as patients allow it: patients come in a random order, their slices one after the other, and
@@ -42,7 +45,7 @@ def fewer_positives(s: Slices, share: float, seed: int) -> list[str]:
     return sorted([*train.index[train["finding"] != "covid"], *kept])
 
 
-def at_most(s: Slices, slice_ids: list[str], most: int | None, seed: int) -> list[str]:
+def at_most(s: Samples, slice_ids: list[str], most: int | None, seed: int) -> list[str]:
     """At most so many of these slices, drawn at random within their classes; None: all of them."""
     if most is None or len(slice_ids) <= most:
         return slice_ids
@@ -52,61 +55,61 @@ def at_most(s: Slices, slice_ids: list[str], most: int | None, seed: int) -> lis
 
 def run(
     p,
-    s: Slices,
+    s: Samples,
     seed: int,
     *,
     backbone: str | None = None,
     supervised: bool = False,
     loss: str = "ce",
-    training_slices: list[str] | None = None,
-) -> SliceRun:
+    training_ids: list[str] | None = None,
+) -> Run:
     """A classifier of slices (paper B, 3.4 and 4.3).
 
     Choice: a backbone other than that of `slice_network` is trained for `comparison.epochs`, on at most `comparison.slices`
     training slices with the same share of each class: a small profile has no time for more.
 
     Args:
-        backbone: None: that of `slice_network`. loss: of Table 5. training_slices: None: all of the training split.
+        backbone: None: that of `slice_network`. loss: of Table 5. training_ids: None: all of the training split.
     """
     own = backbone in (None, p.slice_network.backbone)
     backbone = backbone or p.slice_network.backbone
+    training_ids = training_ids or ids(s, "train")
     settings = p.slice_training.model_dump(exclude={"seeds"})
     if not own:
         settings["epochs"] = p.comparison.epochs
-        training_slices = at_most(s, training_slices or ids(s, "train"), p.comparison.slices, seed)
-    return SliceRun(
-        slices=s.key,
-        labels=s.labels,
-        classes=classes_of(s.table["finding"]),
-        training_slices=tuple(training_slices or ids(s, "train")),
-        test_slices=tuple(ids(s, "test")),
-        backbone=backbone,
-        supervised=supervised,
-        loss=loss,
+        training_ids = at_most(s, training_ids, p.comparison.slices, seed)
+    method = SliceClassifier(
+        backbone,
+        supervised,
+        loss,
         losses=p.slice_losses.model_dump(),
         training=settings,
         precision=p.slice_network.precision,
-        seed=seed,
         weights=weights(p, backbone),
     )
+    return _run(s, training_ids, method, seed)
 
 
-def dsn_saal(p, s: Slices, seed: int, training_slices: list[str] | None = None) -> SliceRun:
+def _run(s: Samples, training_ids: Sequence[str], method: Method, seed: int, test_ids=None) -> Run:
+    return Run.of(s, training_ids, test_ids or ids(s, "test"), method, classes_of(s.table["finding"]), seed)
+
+
+def dsn_saal(p, s: Samples, seed: int, training_ids: list[str] | None = None) -> Run:
     """DSN-SAAL: deep supervision and SAAL together (paper B, 3.2 and 3.3)."""
-    return run(p, s, seed, supervised=True, loss="saal", training_slices=training_slices)
+    return run(p, s, seed, supervised=True, loss="saal", training_ids=training_ids)
 
 
-def self_trans(p, s: Slices, seed: int) -> SliceRun:
+def self_trans(p, s: Samples, seed: int) -> Run:
     """Self-Trans (He et al. 2020; paper B, Table 3): DenseNet-169 after contrastive pre-training on the training slices."""
     started = run(p, s, seed, backbone="densenet169")
-    train = list(started.training_slices)
+    train, given = list(started.training_ids), started.method.weights
     settings = {
         "epochs": p.comparison.contrastive_epochs,
         "batch_size": p.slice_training.batch_size,
         "seed": seed,
         "precision": p.slice_network.precision,
     }
-    weights = started.weights.sha256 if started.weights else None
+    weights = given.sha256 if given else None
     config = {"slices": s.key, "train": train, "weights": weights, "classes": started.classes, **settings}
 
     def compute(folder: Path) -> None:
@@ -114,43 +117,44 @@ def self_trans(p, s: Slices, seed: int) -> SliceRun:
         network, slices = network_of(started), s.of(train)
         history = train_contrastive(folder, slices, network, **settings)
         seen = 2 * len(slices) * settings["epochs"]  # two views of each
-        spent = {
-            "seconds": float(history["seconds"].sum()),
-            "exams_seen": seen,
-            "flops": seen * training_flops(network, slices[:1]),
-        }
-        (folder / "spent.json").write_text(json.dumps(spent))
+        flops = seen * training_flops(network, slices[:1])
+        spent = Spent(float(history["seconds"].sum()), seen, flops)
+        (folder / "spent.json").write_text(json.dumps(vars(spent)))
 
-    folder = artefact(
-        paths.build(p.study.name) / "pretext", "contrastive", config, ["tables.slice_steps"], compute
-    )
-    spent = json.loads((folder / "spent.json").read_text())
-    return replace(
-        started,
-        encoder=str(folder),
-        before=spent["seconds"],
-        exams_before=spent["exams_seen"],
-        flops_before=spent["flops"],
-    )
+    modules = ["pretext.contrastive", "training.slice_classifier"]
+    folder = artefact(paths.build(p.study.name) / "pretext", "contrastive", config, modules, compute)
+    spent = Spent(**json.loads((folder / "spent.json").read_text()))
+    return replace(started, method=replace(started.method, encoder=str(folder)), before=spent)
 
 
-def transfer_chexnet(p, s: Slices, seed: int) -> SliceRun | None:
+def transfer_chexnet(p, s: Samples, seed: int) -> Run | None:
     """Transfer-CheXNet (Li et al. 2021; paper B, Table 3): DenseNet-121 from ChestX-ray weights; None without a file."""
     found, _ = chexnet.find(p.comparison.chexnet)
     if found is None:
         return None
-    return replace(run(p, s, seed, backbone=chexnet.BACKBONE), weights=found)
+    started = run(p, s, seed, backbone=chexnet.BACKBONE)
+    return replace(started, method=replace(started.method, weights=found))
 
 
-def meta_weight_net(p, s: Slices, seed: int) -> SliceRun:
+def meta_weight_net(p, s: Samples, seed: int) -> Run:
     """Meta-Weight-Net (Shu et al. 2019; paper B, Table 3) on the backbone of `slice_network`."""
     train = np.array(ids(s, "train"))
     labels = numbers(s.table.loc[train, "finding"], classes_of(s.table["finding"]))
-    kept, meta = meta_weights.meta_set(
-        labels, s.table.loc[train, "patient_id"], p.comparison.meta_share, seed
-    )
-    weighted = run(p, s, seed, training_slices=list(train[kept]))
-    return replace(weighted, meta_slices=tuple(train[meta]), meta_every=p.comparison.meta_every)
+    kept, meta = meta_set(labels, s.table.loc[train, "patient_id"], p.comparison.meta_share, seed)
+    weighted = run(p, s, seed, training_ids=list(train[kept]))
+    every = p.comparison.meta_every
+    return replace(weighted, method=replace(weighted.method, meta_ids=tuple(train[meta]), meta_every=every))
+
+
+def on_features(p, s: Samples, seed: int, name: str, training_ids=None, test_ids=None) -> Run:
+    """A row of Table 9 that no gradient trains, see `FeatureClassifier`; xDNN compares features of `slice_network`'s backbone.
+
+    Args:
+        name: one of `feature_classifiers.METHODS`. training_ids, test_ids: None: all of the split.
+    """
+    backbone = p.slice_network.backbone if name == "xdnn" else None
+    method = FeatureClassifier(name, backbone, weights(p, backbone) if backbone else None)
+    return _run(s, training_ids or ids(s, "train"), method, seed, test_ids)
 
 
 def weights(p, backbone: str) -> pretrained.Weights | None:

@@ -10,7 +10,7 @@ from IPython.display import HTML
 from covid_study.pretext.probes import TARGETS
 from covid_study.report.show import duration, framed
 from covid_study.report.verdicts import listed, percent, side
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import published as papers
 from covid_study.tables import volume_steps
 from covid_study.tables.a7_weights import Contrast, pretrained
@@ -156,7 +156,7 @@ def paper_uncertainty(row: str = "rubiks_cube_pro") -> str:
     )
 
 
-def cost_sentence(p, v: Volumes, cost: pd.DataFrame) -> str:
+def cost_sentence(p, v: Samples, cost: pd.DataFrame) -> str:
     """What pre-training on the whole training set adds to the classifier, in time and in exams seen.
 
     cost: of `cost.costs`, Table VII.

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from covid_study import paths
-from covid_study.cohort.findings import numbers, outputs
-from covid_study.errors import CohortError
 from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import cohort, store
-from covid_study.samples.samples import Volumes
+from covid_study.samples.cohorts import store
+from covid_study.samples.samples import Samples
+from covid_study.samples.volume_store import volumes  # noqa: F401  callers ask for them here
 from covid_study.training.processes import spread
-from covid_study.training.run import Run
+from covid_study.training.run import Run, Spent
+from covid_study.training.volume_classifier import VolumeClassifier
 
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
     "rubiks_cube": (False, True),
@@ -35,34 +33,7 @@ PRETEXTS = {  # name of a pre-training: (masking, on positives only)
 }
 
 
-def volumes(p) -> Volumes:
-    """The volumes in memory, on the device of the run; exams that were left out are not among them."""
-    kept = store(p)
-    split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
-    table = split.loc[kept.table["exam_id"]]
-    _check_splits(table, kept.left_out, p.cohort.classes)
-    data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
-    return Volumes(table, data, kept.folder.name)
-
-
-def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:
-    """Every class to train on and to test with; the validation split may be empty (see exams.split_exams)."""
-    words = ("negative", "positive") if len(classes) == 2 else outputs(classes)
-    for split in ("train", "test"):
-        there = numbers(table.loc[table["split"] == split, "finding"], classes)
-        for number, what in enumerate(words):
-            if number not in there:
-                lines = "".join(
-                    f"\n- exam {row.exam_id} was left out: {row.problem}"
-                    for row in left_out.head(5).itertuples()
-                )
-                raise CohortError(
-                    f"the {split} split holds no {what} exam that can be used. What to do: add such exams, or mend those "
-                    f"that were left out ({len(left_out)}).{lines}"
-                )
-
-
-def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:
+def ids(v: Samples, split: str, positive: bool | None = None) -> list[str]:
     """Exam ids of a split; only positives, only negatives, or both."""
     table = v.table[v.table["split"] == split]
     if positive is not None:
@@ -72,7 +43,7 @@ def ids(v: Volumes, split: str, positive: bool | None = None) -> list[str]:
 
 def pretext(
     p,
-    v: Volumes,
+    v: Samples,
     variant: str = "rubiks_cube_pro",
     seed: int = 0,
     *,
@@ -128,7 +99,7 @@ class Ranked:
     pretext: Path | None
 
 
-def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
+def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
 
     Args:
@@ -170,7 +141,7 @@ def ranked(p, v: Volumes, features: str | None = None, seed: int = 0) -> Ranked:
     return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
 
 
-def archive(v: Volumes) -> tuple[list[str], list[str]]:
+def archive(v: Samples) -> tuple[list[str], list[str]]:
     """Positives and negatives of the training split.
 
     Choice: by exam id. |i - j| between positives (eq. 6) depends on how they are listed, and the rows of an exam table may
@@ -184,7 +155,7 @@ def ranking_rule(p) -> dict:
     return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta"})
 
 
-def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
+def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
     """Rank the training negatives by features and write features.parquet, soft_labels.npy, ranking.parquet, timing.json.
 
     Killed in the distances, it goes on with the same features and the blocks of distances that were finished.
@@ -214,7 +185,7 @@ def rank_archive(p, v: Volumes, folder: Path, values: Callable[[list[str]], np.n
 
 def run(
     p,
-    v: Volumes,
+    v: Samples,
     negatives: list[str],
     seed: int,
     encoder: Path | None = None,
@@ -228,34 +199,25 @@ def run(
     Args:
         encoder: folder of a pre-training whose weights it starts from; None: random weights.
         ranked: the ranking that the negatives were chosen by; what it took is counted before the run.
-        online: strategy against imbalance, see `imbalance.online_loss`. depth: of the network; None: the parameters'.
+        online: strategy against imbalance, see `online.online_loss`. depth: of the network; None: the parameters'.
     """
-    network = p.network.model_dump() | ({"depth": depth} if depth else {})
-    before = ranked.seconds if ranked else 0.0
+    seconds = ranked.seconds if ranked else 0.0
     if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
-        before += pretext_seconds(encoder)
+        seconds += pretext_seconds(encoder)
     trained = {encoder, ranked.pretext if ranked else None} - {None}
     spent = [pd.read_csv(folder / "history.csv") for folder in trained]
-    positives, classes = ids(v, "train", True), tuple(p.cohort.classes)
-    of_each = np.bincount(
-        numbers(v.table.loc[[*positives, *negatives], "finding"], classes), minlength=len(classes)
-    )
-    return Run(
-        volumes=v.key,
-        positives=tuple(positives),
-        negatives=tuple(negatives),
-        validation=tuple(ids(v, "validation")),
-        test=tuple(ids(v, "test")),
-        network=network,
-        training=p.training.model_dump(),
-        seed=seed,
-        encoder=str(encoder) if encoder else None,
-        online=online,
-        classes=classes,
-        class_sizes=tuple(of_each.tolist()),
-        before=before,
-        exams_before=int(sum(history["exams_seen"].sum() for history in spent)),
-        flops_before=float(sum(history["flops"].sum() for history in spent)),
+    exams, flops = (sum(history[name].sum() for history in spent) for name in ("exams_seen", "flops"))
+    network = p.network.model_dump() | ({"depth": depth} if depth else {})
+    method = VolumeClassifier(network, p.training.model_dump(), str(encoder) if encoder else None, online)
+    return Run.of(
+        v,
+        [*ids(v, "train", True), *negatives],
+        ids(v, "test"),
+        method,
+        p.cohort.classes,
+        seed,
+        validation_ids=ids(v, "validation"),
+        before=Spent(seconds, int(exams), float(flops)),
     )
 
 

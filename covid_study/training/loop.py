@@ -1,4 +1,4 @@
-"""One training loop for every network of the study, and the classifier it trains (paper A, IV-F2)."""
+"""One training loop for every network of the study, what a network says, and what an epoch costs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from covid_study.losses.imbalance import online_loss
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.progress import progress
+from covid_study.samples.batch import to_input
 from covid_study.training.optimisers import optimiser_of
 from covid_study.training.whole_batch import set_up
 
@@ -24,36 +24,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 30.0  # between two: writing one takes as long as a step or more
 LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
-OrderOf = Callable[
-    [torch.Generator], torch.Tensor
-]  # the exams of an epoch, by number, in the order they come
-
-
-def to_input(volumes: torch.Tensor) -> torch.Tensor:
-    """Stored volumes uint8 (B, z, y, x) as the network's input: float32 (B, 1, z, y, x) in [0, 1]."""
-    return volumes.unsqueeze(1).float().div_(255)
-
-
-def augment(
-    inputs: torch.Tensor, intensity: tuple[float, float], flips: bool, generator: torch.Generator
-) -> torch.Tensor:
-    """Scale the intensity of each exam and flip it (paper A, IV-F2), on the device and for the whole batch at once.
-
-    Choice: flips are left-right and front-back, each with a chance of one half; head-foot is left out, because the lung
-    bases are where COVID-19 lies.
-
-    Args:
-        inputs: (B, 1, z, y, x) in [0, 1].
-        intensity: range of the factor.
-    """
-    low, high = intensity
-    rand = torch.rand((3, len(inputs), 1, 1, 1, 1), generator=generator, device=inputs.device)
-    inputs = (inputs * (low + (high - low) * rand[0])).clamp_(0, 1)
-    if flips:
-        flipped = (rand[1:] < 0.5).to(inputs.dtype)  # 0 or 1: lerp takes the one or the other, in place
-        inputs.lerp_(inputs.flip(4), flipped[0])
-        inputs.lerp_(inputs.flip(3), flipped[1])
-    return inputs
+OrderOf = Callable[[torch.Generator], torch.Tensor]  # the samples of an epoch, by number, as they come
 
 
 def fit(
@@ -161,25 +132,25 @@ def _batch_sizes(n: int, batch_size: int) -> list[int]:
 
 
 @torch.inference_mode()
-def in_batches(model: nn.Module, volumes: torch.Tensor, batch_size: int = 16) -> np.ndarray:
-    """What `model` says of stored volumes uint8 (n, z, y, x), in evaluation mode: float32 (n, outputs)."""
+def in_batches(model: nn.Module, stored: torch.Tensor, batch_size: int = 16) -> np.ndarray:
+    """What `model` says of stored samples uint8 (n, ...), in evaluation mode: float32 (n, outputs)."""
     device = next(model.parameters()).device
     model.eval()
     outputs = [
-        model(to_input(part.to(device))).float().cpu() for part in volumes.split(batch_size) if len(part)
+        model(to_input(part.to(device))).float().cpu() for part in stored.split(batch_size) if len(part)
     ]
     return torch.cat(outputs).numpy() if outputs else np.empty((0, 0), dtype=np.float32)
 
 
-def training_flops(model: nn.Module, volume: torch.Tensor) -> float:
-    """Floating-point operations of one exam's training step: forward and backward pass, counted and not measured.
+def training_flops(model: nn.Module, sample: torch.Tensor) -> float:
+    """Floating-point operations of one sample's training step: forward and backward pass, counted and not measured.
 
     A multiplication and an addition count as two; only convolutions and matrix products are counted.
 
     Args:
-        volume: uint8 (1, z, y, x).
+        sample: uint8 (1, ...).
     """
-    return counted_flops(model, lambda: model(to_input(volume)).sum())
+    return counted_flops(model, lambda: model(to_input(sample)).sum())
 
 
 def _convolution_backward(gradient, inputs, weight, *rest, **_) -> int:
@@ -198,51 +169,3 @@ def counted_flops(model: nn.Module, loss: Callable[[], torch.Tensor]) -> float:
         loss().backward()
     model.zero_grad(set_to_none=True)
     return float(counter.get_total_flops())
-
-
-def classifier_loss(
-    volumes: torch.Tensor,
-    labels: torch.Tensor,
-    intensity: tuple[float, float],
-    flips: bool,
-    online: dict | None = None,
-) -> LossOf:
-    """The loss of augmented batches: cross-entropy, or that of an online strategy (paper A, V and V-F).
-
-    Args:
-        volumes: uint8 (n, z, y, x) on the device. labels: int64 (n,).
-        online: see `imbalance.online_loss`.
-    """
-
-    def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
-        inputs = augment(to_input(volumes[index]), intensity, flips, generator)
-        return online_loss(model(inputs), labels[index], online), {}
-
-    return loss_of
-
-
-def oversampled(labels: torch.Tensor) -> tuple[int, OrderOf]:
-    """Exams of an epoch, drawn so that every class comes equally often (paper A, V-F).
-
-    Choice: an epoch has as many exams of each class as the largest class has exams, drawn with replacement: it is longer,
-    as the paper's training period says (34.3 hours instead of 19.6).
-
-    Args:
-        labels: int64 (n,).
-
-    Returns:
-        How many exams an epoch has, and the order for `fit`.
-
-    >>> n, order_of = oversampled(torch.tensor([0, 0, 0, 1]))
-    >>> n, order_of(torch.Generator().manual_seed(0)).shape
-    (6, torch.Size([6]))
-    """
-    counts = torch.bincount(labels)
-    counts = counts.where(counts > 0, torch.inf)
-    n = int(counts[counts.isfinite()].max()) * int(counts.isfinite().sum())
-    weights = (1.0 / counts)[labels]
-
-    def order_of(generator: torch.Generator) -> torch.Tensor:
-        return torch.multinomial(weights, n, replacement=True, generator=generator)
-
-    return n, order_of

@@ -1,80 +1,122 @@
-"""A run: one classifier, trained once for its configuration."""
+"""A run: one training of one method on some samples, found where it was done before."""
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import save_file
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
-from covid_study.networks.resnet3d import Classifier, build
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
-from covid_study.runtime.device import device_name
-from covid_study.samples.samples import Volumes
-from covid_study.training.loop import classifier_loss, fit, in_batches, oversampled, training_flops
+from covid_study.samples.samples import Samples
 from covid_study.training.processes import spread
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
+    from torch import nn
+
+
+class Method(Protocol):
+    """How a run learns: a frozen dataclass of settings that fits, predicts and writes.
+
+    `module` names the module of its code, which with all that it imports is part of a run's key: what a method does not
+    import can change without training it anew. `label` begins the names of its folders; `spreads` says whether several
+    processes can train it together.
+    """
+
+    module: ClassVar[str]
+    label: ClassVar[str]
+    spreads: ClassVar[bool]
+
+    def config(self) -> dict:
+        """Its part of the key: of files their content or their key, not their place."""
+
+    def seen(self, sizes: Sequence[int]) -> int:
+        """Samples that pass through it while it trains on so many of each class."""
+
+    def kind(self) -> list:
+        """What methods have in common that take equally long a sample."""
+
+    def fit(self, folder: Path, run: Run, samples: Samples, title: str, fabric: Fabric | None = None) -> None:
+        """Train it and write all that a run leaves into `folder` (see `write_results`); killed and called again, go on."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was spent before a run: seconds, samples seen and floating-point operations of pre-training and ranking."""
+
+    seconds: float = 0.0
+    exams: int = 0
+    flops: float = 0.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one classifier is trained on and how (paper A, IV-F2).
+    """What one classifier is trained on and how; `Run.of` takes what it can from the samples.
 
-    Its key is made of this and of the source of the code; names of table rows are no part of it, so that tables share runs.
+    Its key is made of this and of the source of its method; names of table rows are no part of it, so that tables share runs.
+    Nor are `sizes`, the training samples of each class by output, and `before`.
+
+    >>> from covid_study.training.volume_classifier import VolumeClassifier
+    >>> method = VolumeClassifier({"width": 1.0}, {"epochs": 3})
+    >>> run = Run("store-1", "labels-1", ("a", "b"), ("c",), method, classes=("covid", "negative"), sizes=(1, 1))
+    >>> run.seen, run.folder(Path("runs")) == run.folder(Path("runs"))
+    (6, True)
     """
 
-    volumes: str  # key of the store
-    positives: tuple[str, ...]
-    negatives: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-    network: dict
-    training: dict
-    seed: int
-    encoder: str | None = None  # folder with encoder.safetensors; None: from random weights
-    online: dict | None = None  # strategy against imbalance, see losses.online_loss; None: none
-    classes: tuple[str, ...] = ("covid", "negative")  # COVID-19 first; or the three findings
-    # No part of the key: exams trained on, by output (empty: negatives, positives), and what was spent before on
-    # pre-training and ranking.
-    class_sizes: tuple[int, ...] = ()
-    before: float = 0.0  # seconds
-    exams_before: int = 0  # seen in pre-training
-    flops_before: float = 0.0  # of pre-training
+    samples: str  # key of the samples
+    labels: str  # fingerprint of their findings
+    training_ids: tuple[str, ...]
+    test_ids: tuple[str, ...]
+    method: Method
+    classes: tuple[str, ...]  # COVID-19 first
+    seed: int = 0
+    validation_ids: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    before: Spent = Spent()
+
+    @classmethod
+    def of(
+        cls,
+        samples: Samples,
+        training_ids: Sequence[str],
+        test_ids: Sequence[str],
+        method: Method,
+        classes: Sequence[str],
+        seed: int,
+        validation_ids: Sequence[str] = (),
+        before: Spent = Spent(),
+    ) -> Run:
+        """A run on some of these samples."""
+        findings = samples.table.loc[list(training_ids), "finding"]
+        sizes = np.bincount(numbers(findings, classes), minlength=len(classes)).tolist()
+        ids = tuple(training_ids), tuple(test_ids)
+        given = {"validation_ids": tuple(validation_ids), "sizes": tuple(sizes), "before": before}
+        return cls(samples.key, samples.labels, *ids, method, tuple(classes), seed, **given)
 
     def config(self) -> dict:
-        """What the cache key is made of; the place of the encoder's folder is not, its name, which holds its key, is.
+        """What the cache key is made of.
 
-        Two classes are what the positives and negatives are, whatever the second is called: only three are named.
+        Two classes are COVID-19 and the rest, whatever the second is called: only three are named.
         """
-        without = {"before", "exams_before", "flops_before", "class_sizes"}
-        without |= {"classes"} if len(self.classes) == 2 else set()
-        config = {name: value for name, value in vars(self).items() if name not in without}
-        config["encoder"] = Path(self.encoder).name if self.encoder else None
-        config["negatives"] = sorted(self.negatives)
-        config["positives"] = sorted(self.positives)
-        return config
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Exams of each class that it is trained on, by output; a class may have none."""
-        return self.class_sizes or (len(self.negatives), len(self.positives))
+        config = {name: value for name, value in vars(self).items() if name not in ("sizes", "before")}
+        if len(self.classes) == 2:
+            del config["classes"]
+        return config | {"training_ids": sorted(self.training_ids), "method": self.method.config()}
 
     def folder(self, runs: Path) -> Path:
         """Where its results lie, or will lie."""
-        return artefact_path(runs, "run", self.config(), ["training.run"])
+        return artefact_path(runs, self.method.label, self.config(), ["training.run", self.method.module])
 
-    def train(self, volumes: Volumes, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
-        """Train the classifier, or find it where it was trained before.
+    def train(self, samples: Samples, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
+        """Train it, or find it where it was trained before.
 
         Args:
             runs: `build/P/runs`.
@@ -85,106 +127,100 @@ class Run:
         """
 
         def compute(folder: Path) -> None:
-            if processes == 1:
-                _train(folder, self, volumes, title)
+            if processes == 1 or not self.method.spreads:
+                self.method.fit(folder, self, samples, title)
                 return
-            needed = volumes.only([*self.positives, *self.negatives, *self.validation, *self.test])
-            device = volumes.data.device
-            spread(_train, folder, self, needed, title, processes=processes, device=device)
+            needed = samples.only([*self.training_ids, *self.asked_ids])
+            device = samples.data.device
+            spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
 
-        return artefact(runs, "run", self.config(), ["training.run"], compute)
+        modules = ["training.run", self.method.module]
+        return artefact(runs, self.method.label, self.config(), modules, compute)
+
+    @property
+    def asked_ids(self) -> tuple[str, ...]:
+        """What it is asked about once trained: validation, then test."""
+        return self.validation_ids + self.test_ids
 
     @property
     def seen(self) -> int:
-        """Exams that pass through the network while it trains."""
-        exams = sum(self.sizes)
-        if self.online and self.online["strategy"] == "oversampling":
-            exams = max(self.sizes) * sum(size > 0 for size in self.sizes)
-        return exams * self.training["epochs"]
+        """Samples that pass through the classifier while it trains."""
+        return self.method.seen(self.sizes)
 
     @property
     def kind(self) -> str:
-        """What runs have in common that take equally long an exam."""
-        return json.dumps([self.volumes, self.network], sort_keys=True)
+        """What runs have in common that take equally long a sample."""
+        return json.dumps([self.samples, *self.method.kind()], sort_keys=True)
 
 
-def _train(folder: Path, run: Run, volumes: Volumes, title: str, fabric: Fabric | None = None) -> None:
-    device = fabric.device if fabric else volumes.data.device
-    torch.manual_seed(run.seed)
-    backbone, features = build(run.network)
-    if run.encoder:
-        backbone.load_state_dict(load_file(Path(run.encoder) / "encoder.safetensors"))
-    model = Classifier(backbone, features, len(run.classes))
-    exams = sorted(run.positives) + sorted(run.negatives)
-    started = time.perf_counter()
-    data = volumes.of(exams).to(device)
-    labels = torch.from_numpy(numbers(volumes.table.loc[exams, "finding"], run.classes)).to(device)
-    load_seconds = time.perf_counter() - started
-    settings = run.training
-    n, order_of = len(exams), None
-    if run.online and run.online["strategy"] == "oversampling":
-        n, order_of = oversampled(labels)
-    history = fit(
-        model,
-        n,
-        classifier_loss(data, labels, tuple(settings["intensity"]), settings["flips"], run.online),
-        epochs=settings["epochs"],
-        batch_size=settings["batch_size"],
-        learning_rate=settings["learning_rate"],
-        seed=run.seed,
-        device=device,
-        folder=folder,
-        precision=run.network["precision"],
-        order_of=order_of,
-        title=title,
-        fabric=fabric,
-    )
-    if fabric and not fabric.is_global_zero:
-        return
-    timing = {
-        "kind": run.kind,
-        "train_seconds": float(history["seconds"].sum()),
-        "load_seconds": load_seconds,
-        "exams_seen": n * settings["epochs"],
-        "flops": n * settings["epochs"] * training_flops(model, data[:1]),
-        "device": device_name(device, fabric.world_size if fabric else 1),
-    }
-    write_results(folder, history, _predict(model, run, volumes), model, timing)
+def labelled(
+    samples: Samples, ids: Sequence[str], classes: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The data of some samples, and the numbers of their classes int64 (n,), on the samples' device."""
+    import torch
+
+    data = samples.of(ids)
+    found = numbers(samples.table.loc[list(ids), "finding"], classes)
+    return data, torch.from_numpy(found).to(data.device)
+
+
+def predicted(samples: Samples, run: Run, p: np.ndarray, named: bool) -> pd.DataFrame:
+    """What a run says of its validation and test samples, as predictions.parquet holds it.
+
+    Args:
+        p: float (n, classes), validation first, in the order of `findings.outputs`.
+        named: with a column p_<class> for each class.
+    """
+    known = [name for name in ("exam_id", "patient_id", "finding") if name in samples.table]
+    table = samples.table.loc[list(run.asked_ids), known].reset_index()
+    splits = ["validation"] * len(run.validation_ids) + ["test"] * len(run.test_ids)
+    label = (table["finding"] == "covid").astype(np.int8)
+    table = table.assign(split=splits, probability=p[:, POSITIVE], label=label)
+    of_each = dict(zip(outputs(run.classes), p.T, strict=True))
+    return table.assign(**{f"p_{name}": of_each[name] for name in run.classes}) if named else table
 
 
 def write_results(
-    folder: Path, history: pd.DataFrame, predictions: pd.DataFrame, network: nn.Module, timing: dict
+    folder: Path,
+    run: Run,
+    predictions: pd.DataFrame,
+    *,
+    seconds: float,
+    load_seconds: float,
+    flops: float,
+    device: str,
+    history: pd.DataFrame | None = None,
+    network: nn.Module | None = None,
 ) -> None:
-    """What every run leaves in its folder; with it the training's checkpoint has done its work."""
-    history.to_csv(folder / "history.csv", index=False)
+    """What a run leaves in its folder; with it the training's checkpoint has done its work.
+
+    Args:
+        seconds: of training. load_seconds: until its data were there.
+        flops: floating-point operations a sample seen.
+        history, network: None: of a method that has neither epochs nor weights.
+    """
+    if history is not None:
+        history.to_csv(folder / "history.csv", index=False)
     predictions.to_parquet(folder / "predictions.parquet", index=False)
-    weights = {name: values.contiguous().cpu() for name, values in network.state_dict().items()}
-    save_file(weights, folder / "weights.safetensors")
-    write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(timing, indent=1)))
+    if network is not None:
+        weights = {name: values.contiguous().cpu() for name, values in network.state_dict().items()}
+        save_file(weights, folder / "weights.safetensors")
+    took = {
+        "kind": run.kind,
+        "train_seconds": seconds,
+        "load_seconds": load_seconds,
+        "exams_seen": run.seen,
+        "flops": run.seen * flops,
+        "device": device,
+    }
+    write_atomically(folder / "timing.json", lambda path: path.write_text(json.dumps(took, indent=1)))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
-def _predict(model: Classifier, run: Run, volumes: Volumes) -> pd.DataFrame:
-    parts = []
-    for split, exams in (("validation", run.validation), ("test", run.test)):
-        if exams:
-            logits = torch.from_numpy(in_batches(model, volumes.of(exams)))
-            rows = (
-                volumes.table.loc[list(exams), ["patient_id", "finding"]].rename_axis("exam_id").reset_index()
-            )
-            p = logits.softmax(1).numpy()
-            of_each = dict(zip((f"p_{name}" for name in outputs(run.classes)), p.T, strict=True))
-            parts.append(rows.assign(split=split, probability=p[:, POSITIVE], **of_each))
-    table = pd.concat(parts, ignore_index=True)
-    table = table.assign(label=(table["finding"] == "covid").astype(np.int8))
-    named = [f"p_{name}" for name in run.classes] if len(run.classes) > 2 else []
-    return table[["exam_id", "patient_id", "finding", "split", "probability", "label", *named]]
-
-
 def predictions(folder: Path) -> pd.DataFrame:
-    """exam_id, patient_id, finding, split (validation, test), probability of COVID-19, label.
+    """exam_id or slice_id, patient_id, finding, split, probability of COVID-19, label, in the order asked.
 
-    With three classes also p_covid (the same as probability), p_cap and p_non_pneumonia.
+    With three classes, and of slices, also p_<class> for each class, p_covid the same as probability.
     """
     return pd.read_parquet(Path(folder) / "predictions.parquet")
 

@@ -16,15 +16,15 @@ from IPython.display import HTML
 from covid_study.errors import StudyError
 from covid_study.runtime.executors import completed
 from covid_study.runtime.progress import duration, progress
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.training.run import Run, timing
 
-_held: dict[tuple[str, str], Volumes] = {}  # on a worker: the volumes on its device, moved there once
+_held: dict[tuple[str, str], Samples] = {}  # on a worker: the samples on its device, moved there once
 
 
 def sweep(
     runs: Mapping[str, Run],
-    volumes: Volumes,
+    samples: Samples,
     folder: Path,
     executor: str = "in_process",
     processes: int = 1,
@@ -48,15 +48,15 @@ def sweep(
         raise ValueError("a run is trained by several processes here, or as a whole on a cluster")
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
-    device = volumes.data.device
+    device = samples.data.device
     if executor == "in_process":
-        attempt, given = partial(_attempt, todo, folder, processes=processes), volumes
+        attempt, given = partial(_attempt, todo, folder, processes=processes), samples
     else:
-        given = replace(volumes, data=volumes.data.cpu())
+        given = replace(samples, data=samples.data.cpu())
         attempt = partial(_attempt_on_worker, todo, Path(folder).resolve(), device.type)
     workers = torch.cuda.device_count() if device.type == "cuda" else None
     ending = completed(
-        attempt, {"volumes": given}, [(name, ("volumes",)) for name in todo], executor, workers
+        attempt, {"samples": given}, [(name, ("samples",)) for name in todo], executor, workers
     )
     failed = {}
     for name, trouble in progress(ending, "classifiers", len(todo)):
@@ -71,7 +71,7 @@ def sweep(
 def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
     """What a sweep would do: a row a run, with its state and an estimate of its time.
 
-    Choice: a run takes as long an exam seen as the median of the runs in `folder` with the same network and volumes.
+    Choice: a run takes as long an exam seen as the median of the runs in `folder` with the same network and samples.
 
     Returns:
         Index: name. `state` ("there", "to compute", or "same as <name>"), `exams_seen`, `seconds`: what it took, or the
@@ -132,17 +132,17 @@ def _paces(folder: Path) -> dict[str, float]:
     return {kind: float(pd.Series(values).median()) for kind, values in found.items()}
 
 
-def _attempt(runs: Mapping[str, Run], folder: Path, name: str, volumes: Volumes, processes: int = 1) -> str:
+def _attempt(runs: Mapping[str, Run], folder: Path, name: str, samples: Samples, processes: int = 1) -> str:
     """Train one run; returns the traceback of what went wrong, or nothing."""
     try:
-        runs[name].train(volumes, folder, name, processes)
+        runs[name].train(samples, folder, name, processes)
     except Exception:  # whatever it is, it is told after the others
         return traceback.format_exc()
     return ""
 
 
 def _attempt_on_worker(
-    runs: Mapping[str, Run], folder: Path, device: str, name: str, volumes: Volumes
+    runs: Mapping[str, Run], folder: Path, device: str, name: str, samples: Samples
 ) -> str:
     """The same on a worker of a cluster, on a GPU of its own where the machine has several."""
     from distributed import get_worker
@@ -150,8 +150,8 @@ def _attempt_on_worker(
     number = get_worker().name
     if device == "cuda" and isinstance(number, int):  # a local cluster numbers its workers
         device = f"cuda:{number % max(1, torch.cuda.device_count())}"
-    if (volumes.key, device) not in _held:
+    if (samples.key, device) not in _held:
         _held.clear()
-        _held[volumes.key, device] = replace(volumes, data=volumes.data.to(device))
+        _held[samples.key, device] = replace(samples, data=samples.data.to(device))
     with contextlib.redirect_stdout(io.StringIO()):  # its lines belong to no cell
-        return _attempt(runs, folder, name, _held[volumes.key, device])
+        return _attempt(runs, folder, name, _held[samples.key, device])

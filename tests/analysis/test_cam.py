@@ -11,7 +11,7 @@ from covid_study.analysis import cam, cam_scores
 from covid_study.analysis.cam import activation_maps, map_side, on_truth, reference
 from covid_study.networks import backbones, deep_supervision
 from covid_study.samples import slice_store
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.tables import ablation
 
 SQUARES = torch.zeros(2, 64, 64, dtype=torch.uint8)
@@ -203,7 +203,7 @@ def test_without_truth_it_is_said(tmp_path):
     table = pd.DataFrame(
         {"finding": ["covid", "cap"], "split": "test", "lesion_share": np.nan}, index=["a", "b"]
     )
-    unknown = Slices(table, SQUARES, "key", tmp_path)
+    unknown = Samples(table, SQUARES, "key", tmp_path)
     assert cam.with_lesions(unknown) == {}
     assert cam.evidence(unknown, {}, {}).empty
     nothing = pd.DataFrame()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from covid_study.analysis import class_weights as cw
-from covid_study.losses.imbalance import class_balanced_weights
+from covid_study.losses.class_balanced import class_balanced_weights
 
 COUNTS = [1256, 980, 2674]
 

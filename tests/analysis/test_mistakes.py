@@ -7,7 +7,7 @@ import pytest
 from covid_study.analysis import mistakes
 from covid_study.params.profiles import Profile, check, load_profile
 from covid_study.paths import root
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 ROWS = [  # slice, patient, finding, p_covid, p_cap, p_non_pneumonia, share of the lung that is ill
     ("a/1", "a", "covid", 0.6, 0.3, 0.1, 0.30),
@@ -31,7 +31,7 @@ def slices(known=True):
     share = table["share"] if known else np.nan
     table = table.assign(lesion_share=share, lesion_area_mm2=share * 10_000, lung_area_mm2=10_000.0)
     table = table.assign(exam_id=table["patient_id"], split="test").set_index("slice_id")
-    return Slices(table, None, "key", None)
+    return Samples(table, None, "key", None)
 
 
 @pytest.fixture
@@ -109,5 +109,5 @@ def test_the_kind_of_case_is_the_phantoms():
     values = load_profile(root() / "params" / "smoke.yaml")
     q = check(Profile, values, "test")
     table = pd.DataFrame({"exam_id": ["cap-0001-a", "covid-0003-a"]}, index=["x", "y"])
-    kinds = mistakes.kinds(q, Slices(table, None, "key", None))
+    kinds = mistakes.kinds(q, Samples(table, None, "key", None))
     assert kinds["x"] in ("lobar", "mimic") and kinds["y"] in ("typical", "early")

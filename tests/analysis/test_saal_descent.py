@@ -6,7 +6,7 @@ import torch
 
 from covid_study.analysis import saal_descent as descent
 from covid_study.analysis.class_weights import apart, of_paper, one_minus, raw, reaches
-from covid_study.losses.imbalance import SelfAdaptiveAuxiliaryLoss
+from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
 from covid_study.training.optimisers import optimiser_of
 
 COUNTS = [1256, 980, 2674]

@@ -30,7 +30,9 @@ def test_the_start_is_that_of_the_training(q, root, tmp_path):
     runs = {}
     saal = {"saal": slice_steps.run(q, s, 3, loss="saal"), "dsn_saal": slice_steps.dsn_saal(q, s, 3)}
     for name, run in saal.items():
-        runs[name] = replace(run, training=run.training | {"learning_rate": 1e-12})
+        runs[name] = replace(
+            run, method=replace(run.method, training=run.method.training | {"learning_rate": 1e-12})
+        )
     folders = sweep.sweep(runs, s, tmp_path)
     before = torch.random.get_rng_state()
     cells = {(name, "slices", 3): run for name, run in runs.items()} | {
@@ -39,7 +41,7 @@ def test_the_start_is_that_of_the_training(q, root, tmp_path):
     found = saal_factors.factors(cells, {(name, "slices", 3): f for name, f in folders.items()}, counts)
     assert torch.equal(before, torch.random.get_rng_state())
     assert list(found["row"]) == ["saal"] * 2 + ["dsn_saal"] * 2 and list(found["epoch"]) == [0, 1, 0, 1]
-    batches = -(-len(runs["saal"].training_slices) // q.slice_training.batch_size)
+    batches = -(-len(runs["saal"].training_ids) // q.slice_training.batch_size)
     assert list(found["steps"]) == [0, batches] * 2
     known = ["alpha", "raw_alpha", *(f"beta_{i}" for i in range(1, 7))]
     for _, run in found.groupby("row"):

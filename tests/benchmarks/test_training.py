@@ -15,7 +15,8 @@ from torch import nn
 
 from covid_study import paths
 from covid_study.networks.resnet3d import Classifier
-from covid_study.training.loop import augment, training_flops
+from covid_study.samples.batch import augment
+from covid_study.training.loop import training_flops
 
 FOLDER = paths.root() / "benchmarks"
 sys.path.insert(0, str(FOLDER))

@@ -16,9 +16,10 @@ from covid_study.errors import CohortError, ParameterError
 from covid_study.networks.resnet3d import Classifier, build
 from covid_study.samples import cohorts
 from covid_study.tables import a6_online as online, volume_steps
-from covid_study.training import run as experiments
-from covid_study.training.loop import classifier_loss, in_batches, oversampled
+from covid_study.training import run as experiments, volume_classifier
+from covid_study.training.loop import in_batches
 from covid_study.training.sweep import planned
+from covid_study.training.volume_classifier import classifier_loss, oversampled
 
 
 class Stopped(Exception):
@@ -131,11 +132,10 @@ def a_run(p, v, **changed):
 
 def test_the_key_of_two_classes_is_as_before_and_that_of_three_another(p, v, three):
     two, other = a_run(p, v), a_run(three, v)
-    assert not {"classes", "class_sizes"} & set(two.config())
+    assert not {"classes", "sizes", "before"} & set(two.config())
     assert a_run(p, v, classes=("covid", "cap")).config() == two.config()
     assert other.config() == two.config() | {"classes": tuple(THREE)}
     assert two.sizes == (7, 3) and other.sizes == (3, 3, 4)
-    assert a_run(p, v, class_sizes=()).sizes == (7, 3)
 
 
 def test_predictions_of_three_classes_are_those_of_the_weights(v, three, tmp_path):
@@ -145,7 +145,7 @@ def test_predictions_of_three_classes_are_those_of_the_weights(v, three, tmp_pat
     named = [f"p_{name}" for name in THREE]
     assert list(table.columns)[4:] == ["probability", "label", *named]
     assert weights["head.weight"].shape[0] == 3
-    model = Classifier(*build(run.network), 3)
+    model = Classifier(*build(run.method.network), 3)
     model.load_state_dict(weights)
     logits = in_batches(model, v.of(list(table["exam_id"])))
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -170,13 +170,14 @@ def test_online_strategies_see_three_classes(v, three, tmp_path, monkeypatch, st
         seen.update(n=len(order), gradient=model.head.weight.grad)
         raise Stopped
 
-    monkeypatch.setattr(experiments, "classifier_loss", loss)
-    monkeypatch.setattr(experiments, "fit", fit)
+    monkeypatch.setattr(volume_classifier, "classifier_loss", loss)
+    monkeypatch.setattr(volume_classifier, "fit", fit)
     online = {"strategy": strategy, "ohem_share": 0.5, "focal_gamma": 2.0, "focal_alpha": 0.25}
-    run = a_run(three, v, online=online)
+    run = a_run(three, v)
+    run = dataclasses.replace(run, method=dataclasses.replace(run.method, online=online))
     with pytest.raises(Stopped):
         run.train(v, tmp_path)
-    trained = sorted(run.positives) + sorted(run.negatives)
+    trained = sorted(run.training_ids, key=lambda exam: (v.table.loc[exam, "finding"] != "covid", exam))
     assert seen["labels"].tolist() == numbers(v.table.loc[trained, "finding"], THREE).tolist()
     assert seen["n"] == exams_an_epoch
     assert (seen["gradient"].abs().sum(dim=1) > 0).all() and len(seen["gradient"]) == 3
@@ -191,12 +192,10 @@ def test_oversampling_of_three_classes_is_as_long_as_the_largest_says(v, root):
     assert (
         sum(run.sizes) == 7
         and exposure.loc[("60%", "oversampling"), "exams"]
-        == oversampled(
-            torch.from_numpy(numbers(v.table.loc[[*run.positives, *run.negatives], "finding"], THREE))
-        )[0]
+        == oversampled(torch.from_numpy(numbers(v.table.loc[list(run.training_ids), "finding"], THREE)))[0]
     )
     assert planned({"one": run}, root)["exams_seen"].item() == (
-        exposure.loc[("60%", "oversampling"), "exams"] * run.training["epochs"]
+        exposure.loc[("60%", "oversampling"), "exams"] * run.method.training["epochs"]
     )
     assert exposure["line"].dropna().tolist() == [0.5, 0.5]
 

@@ -119,7 +119,7 @@ def test_slices_are_found_by_name_whatever_the_order(table, tmp_path):
     data = torch.arange(len(table), dtype=torch.uint8)[:, None, None].expand(-1, size, size)
     known = slices.check_slices(table.assign(lung_area_mm2=1.0, lesion_area_mm2=0.0)).set_index("slice_id")
     known.iloc[5, known.columns.get_loc("lesion_area_mm2")] = np.nan
-    s = samples.Slices(known, data, "key", tmp_path)
+    s = samples.Samples(known, data, "key", tmp_path)
     ids = list(known.index[[9, 2, 70]])
     assert s.of(ids)[:, 0, 0].tolist() == s.rows(ids).tolist() == [9, 2, 70]
     for found, name in zip(s.masks(ids), masks, strict=True):

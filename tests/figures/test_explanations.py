@@ -6,7 +6,7 @@ import torch
 
 from covid_study.analysis import cam, cam_scores
 from covid_study.figures import explanations as figures_explanations
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 SIZE = 16
 
@@ -21,7 +21,7 @@ def slices(folder):
     lesions[1, 4:6, 4:6] = True
     for name, masks in {"lungs": np.ones_like(lesions), "lesions": lesions}.items():
         np.save(folder / f"{name}.npy", np.packbits(masks.reshape(4, -1), axis=1))
-    return Slices(table, torch.full((4, SIZE, SIZE), 90, dtype=torch.uint8), "key", folder)
+    return Samples(table, torch.full((4, SIZE, SIZE), 90, dtype=torch.uint8), "key", folder)
 
 
 def test_mistakes_stand_in_rows_of_their_kind(tmp_path):

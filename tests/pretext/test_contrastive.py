@@ -4,19 +4,19 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_runs import Killed
 from torch import nn
 from torch.nn import functional as F
 
 from covid_study.networks.backbones import build, features
+from covid_study.networks.weights import load_body
 from covid_study.pretext import contrastive as module
-from covid_study.pretext.contrastive import ContrastiveNet, found, load_encoder, train_contrastive, view
+from covid_study.pretext.contrastive import ContrastiveNet, found, train_contrastive, view
+from covid_study.samples.batch import to_input
 from covid_study.training import loop
 
 SIDE = 16
-
-
-class Killed(Exception):
-    pass
+STRENGTH = (module.AREA, module.CHANGE)
 
 
 def small_backbone(seed: int = 0, classes: int = 3) -> nn.Module:
@@ -35,55 +35,6 @@ def pretrain(folder, backbone, **settings) -> pd.DataFrame:
     folder.mkdir(exist_ok=True)
     settings = {"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, "seed": 1} | settings
     return train_contrastive(folder, slices(), backbone, **settings)
-
-
-def ramps(n: int) -> torch.Tensor:
-    """(2 n, 1, 64, 64): n slices that rise from left to right, and n from top to bottom; the value is the place."""
-    ramp = ((torch.arange(64.0) + 0.5) / 64).expand(n, 1, 64, 64)
-    return torch.cat([ramp, ramp.transpose(2, 3)])
-
-
-def test_a_view_is_a_crop_of_the_area_and_shape_that_are_said():
-    n = 300
-    across, down = (view(part, torch.Generator().manual_seed(3), change=0.0) for part in ramps(n).chunk(2))
-    step_x = across[:, 0, 32, 40] - across[:, 0, 32, 24]  # sixteen pixels of the crop
-    step_y = down[:, 0, 40, 32] - down[:, 0, 24, 32]
-    width, height = step_x.abs() * 4, step_y.abs() * 4
-    area = width * height
-    assert area.min() > 0.19 and area.max() < 1.001
-    # a crop that would be wider than the slice is cut at its sides, so the smallest area is not always reached by both
-    inside = (width < 0.999) & (height < 0.999)
-    assert area[inside].min() < 0.25 and area[inside].max() > 0.8
-    shape = (width / height)[inside]
-    assert 0.749 < shape.min() < 0.8 and 1.25 < shape.max() < 1.334
-    assert (step_y > 0).all() and 0.4 < float(
-        (step_x < 0).float().mean()
-    ) < 0.6  # never upside down, half are mirrored
-    centre = across[:, 0, 32, 31:33].mean(1)  # the crop lies anywhere inside the slice
-    assert (centre >= width / 2 - 0.01).all() and (centre <= 1 - width / 2 + 0.01).all()
-    assert centre.std() > 0.05
-
-
-def test_the_whole_slice_unchanged_or_mirrored(monkeypatch):
-    monkeypatch.setattr(module, "ASPECT", (1.0, 1.0))
-    images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    views = view(images, torch.Generator().manual_seed(1), area=(1.0, 1.0), change=0.0)
-    same = [torch.allclose(a, b, atol=1e-5) for a, b in zip(views, images, strict=True)]
-    mirrored = [torch.allclose(a, b.flip(2), atol=1e-5) for a, b in zip(views, images, strict=True)]
-    assert all(a != b for a, b in zip(same, mirrored, strict=True)) and 5 < sum(same) < 35
-
-
-def test_brightness_and_contrast():
-    grey = view(torch.full((400, 1, 4, 4), 0.5), torch.Generator().manual_seed(0))
-    level = grey[:, 0, 0, 0]
-    assert torch.allclose(
-        grey, level[:, None, None, None].expand_as(grey), atol=1e-6
-    )  # contrast leaves one grey alone
-    assert 0.3 <= level.min() < 0.32 and 0.68 < level.max() <= 0.7
-    views = view(
-        torch.rand(50, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.Generator().manual_seed(0)
-    )
-    assert views.min() >= 0 and views.max() <= 1
 
 
 def test_the_loss_is_nt_xent(monkeypatch, tmp_path):
@@ -107,8 +58,11 @@ def test_the_loss_is_nt_xent(monkeypatch, tmp_path):
         )
     index, generator = torch.tensor([7, 2, 5]), torch.Generator().manual_seed(4)
     loss, measures = kept["loss_of"](kept["model"], index, torch.Generator().manual_seed(4))
-    images = loop.to_input(slices()[index])
-    z = F.normalize(kept["model"](torch.cat([view(images, generator), view(images, generator)])), dim=1)
+    images = to_input(slices()[index])
+    z = F.normalize(
+        kept["model"](torch.cat([view(images, generator, *STRENGTH), view(images, generator, *STRENGTH)])),
+        dim=1,
+    )
     total = 0.0
     for i in range(6):  # Chen et al. 2020, eq. 1
         partner = (i + 3) % 6
@@ -142,10 +96,10 @@ def test_the_encoder_serves_a_network_with_other_classes(tmp_path):
     pretrain(tmp_path, backbone, epochs=1, batch_size=12)
     other = build("mobilenet_v2", classes=2)
     head = other.classifier[1].weight.clone()
-    images = loop.to_input(slices(2))
+    images = to_input(slices(2))
     with torch.no_grad():
         before = features(other.eval(), images)
-        load_encoder(other, tmp_path)
+        load_body(other, tmp_path)
         after, expected = features(other.eval(), images), features(backbone.eval(), images)
     torch.testing.assert_close(after, expected)
     assert not torch.allclose(before, after) and torch.equal(other.classifier[1].weight, head)
@@ -156,11 +110,11 @@ def test_killed_and_resumed_gives_the_same_encoder(tmp_path, monkeypatch):
     expected = pretrain(tmp_path / "whole", small_backbone())
     views = []
 
-    def dying(images, generator):
+    def dying(images, generator, *strength):
         views.append(len(images))
         if len(views) == 9:  # in the second of three epochs of three batches, two views each
             raise Killed
-        return view(images, generator)
+        return view(images, generator, *strength)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "view", dying)

@@ -10,14 +10,17 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from tiny_runs import with_method  # noqa: E402
 from tiny_study import parameters  # noqa: E402
 
 from covid_study.figures import public
 from covid_study.rivals import feature_classifiers
 from covid_study.rivals.feature_classifiers import METHODS, image_features  # noqa: E402
-from covid_study.samples.samples import Slices  # noqa: E402
+from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.scores import slices
+from covid_study.tables import slice_steps  # noqa: E402
 from covid_study.training import sweep  # noqa: E402
+from covid_study.training.run import Spent  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def s(tmp_path_factory):
     table = pd.DataFrame({"slice_id": names, "exam_id": names, "patient_id": names, "finding": findings})
     table = table.assign(split=["train"] * 40 + ["test"] * 20, path=names, lesion_share=np.nan)
     data = torch.from_numpy(images.astype(np.uint8))
-    return Slices(table.set_index("slice_id"), data, "striped", tmp_path_factory.mktemp("striped"))
+    return Samples(table.set_index("slice_id"), data, "striped", tmp_path_factory.mktemp("striped"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_stripes_turned_round_differ_in_outline_and_not_in_grey():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_plain_to_see_is_told_and_found_again(q, s, runs, method):
-    run = feature_classifiers.run(q, s, 0, method)
+    run = slice_steps.on_features(q, s, 0, method)
     folder = run.train(s, runs)
     told = pd.read_parquet(folder / "predictions.parquet")
     assert told["slice_id"].tolist() == sorted(s.table.index[s.table["split"] == "test"])
@@ -78,8 +81,8 @@ def test_what_is_plain_to_see_is_told_and_found_again(q, s, runs, method):
 
 
 def test_a_sweep_plans_runs_of_both_kinds(q, s, runs):
-    named = {method: feature_classifiers.run(q, s, 0, method) for method in METHODS}
-    named["again"] = feature_classifiers.run(q, s, 7, "adaboost")
+    named = {method: slice_steps.on_features(q, s, 0, method) for method in METHODS}
+    named["again"] = slice_steps.on_features(q, s, 7, "adaboost")
     sweep.sweep({"adaboost": named["adaboost"]}, s, runs)
     plan = sweep.planned(named, runs)
     assert plan.loc["adaboost", "state"] == "there" and plan.loc["again", "state"] == "to compute"
@@ -87,32 +90,32 @@ def test_a_sweep_plans_runs_of_both_kinds(q, s, runs):
 
 
 def test_the_key_holds_what_changes_the_result(q, s):
-    run = feature_classifiers.run(q, s, 0, "adaboost")
+    run = slice_steps.on_features(q, s, 0, "adaboost")
     place = Path("runs")
-    same = replace(run, before=3.0, training_slices=run.training_slices[::-1])
+    same = replace(run, before=Spent(3.0), training_ids=run.training_ids[::-1])
     assert run.folder(place) == same.folder(place)
     for other in (
         replace(run, seed=1),
-        replace(run, method="decision_tree"),
-        replace(run, test_slices=("41",)),
+        with_method(run, name="decision_tree"),
+        replace(run, test_ids=("41",)),
     ):
         assert run.folder(place) != other.folder(place)
 
 
 def test_other_training_slices_share_the_features(q, s, runs):
-    feature_classifiers.run(q, s, 0, "decision_tree").train(s, runs)
+    slice_steps.on_features(q, s, 0, "decision_tree").train(s, runs)
     places = set((runs.parent / "features").iterdir())
     some = sorted(s.table.index[:30])
-    feature_classifiers.run(q, s, 0, "decision_tree", some, sorted(s.table.index[30:40])).train(s, runs)
+    slice_steps.on_features(q, s, 0, "decision_tree", some, sorted(s.table.index[30:40])).train(s, runs)
     assert set((runs.parent / "features").iterdir()) == places
 
 
 def test_xdnn_shows_training_slices_of_each_class(q, s, runs):
-    run = feature_classifiers.run(q, s, 0, "xdnn")
+    run = slice_steps.on_features(q, s, 0, "xdnn")
     folder = run.train(s, runs)
     found = feature_classifiers.explained(folder)
-    assert set(found["slice_id"]) == set(run.test_slices) and len(found) == 2 * len(run.test_slices)
-    assert set(found["prototype"]) <= set(run.training_slices)
+    assert set(found["slice_id"]) == set(run.test_ids) and len(found) == 2 * len(run.test_ids)
+    assert set(found["prototype"]) <= set(run.training_ids)
     assert (s.table.loc[found["prototype"], "finding"].to_numpy() == found["finding"].to_numpy()).all()
     told = pd.read_parquet(folder / "predictions.parquet").set_index("slice_id")
     most = found.loc[found.groupby("slice_id")["similarity"].idxmax()].set_index("slice_id")["finding"]

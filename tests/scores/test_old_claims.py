@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from covid_study.errors import StudyError
-from covid_study.samples.samples import Volumes
+from covid_study.samples.samples import Samples
 from covid_study.scores import old_claims as claims, published
 from covid_study.scores.binary import best_f1_threshold
 from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
@@ -26,7 +26,7 @@ def exams(positives=20, negatives=60, validation=12):
 
 
 def volumes(table):
-    return Volumes(table.set_index("exam_id")[["patient_id", "finding", "split"]], torch.empty(0), "store")
+    return Samples(table.set_index("exam_id")[["patient_id", "finding", "split"]], torch.empty(0), "store")
 
 
 def predictions(folder, table, quality, seed):

@@ -13,6 +13,7 @@ from covid_study.scores import old_claims as claims, published as papers
 from covid_study.scores.old_claims import HOLDS, UNCLEAR
 from covid_study.tables import a4_backbone, ablation
 from covid_study.training import run as experiments
+from covid_study.training.volume_classifier import VolumeClassifier
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def test_rows_and_sizes(p4, v, table4):
     at = a4_backbone.at_its_shares(p4)
     assert list(ablation.sizes(at, v)) == columns and p4.transfer.shares == [0.6, 0.3]
     for (row, column, _), run in runs.items():
-        assert len(run.negatives) == ablation.sizes(at, v)[column]
-        assert run.network["depth"] == int(row.removeprefix("resnet")) and run.encoder is None
-        assert run.network | {"depth": 18} == p4.network.model_dump()
+        assert run.sizes[0] == ablation.sizes(at, v)[column]
+        assert run.method.network["depth"] == int(row.removeprefix("resnet")) and run.method.encoder is None
+        assert run.method.network | {"depth": 18} == p4.network.model_dump()
 
 
 def test_resnet18_is_table_3_and_is_not_trained_again(p4, v, table3, table4, monkeypatch):
@@ -49,7 +50,7 @@ def test_resnet18_is_table_3_and_is_not_trained_again(p4, v, table3, table4, mon
         assert runs["resnet18", column, 0] == third["both", column, 0]  # `before` included
         assert folders["resnet18", column, 0] == table3[1]["both", column, 0]
     assert runs["resnet18", "all", 0] == third["random", "all", 0]
-    monkeypatch.setattr(experiments, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(VolumeClassifier, "fit", lambda *_: pytest.fail("trained again"))
     assert ablation.train_all(p4, v, runs) == folders
     third_alone = {cell: run for cell, run in runs.items() if cell[0] == "resnet18"}
     assert set(ablation.train_all(p4, v, third_alone).values()) <= set(table3[1].values())
@@ -59,8 +60,8 @@ def test_resnet50_sees_the_exams_that_resnet18_selected(p4, table4):
     runs, folders = table4
     for column in ("30%", "60%", "all"):
         small, large = runs["resnet18", column, 0], runs["resnet50", column, 0]
-        assert small.negatives == large.negatives and small.before == large.before
-        assert (small.before > 0) == (column != "all")
+        assert small.training_ids == large.training_ids and small.before.seconds == large.before.seconds
+        assert (small.before.seconds > 0) == (column != "all")
         own = paths.build("tiny") / "runs"
         assert large.folder(own) == folders["resnet50", column, 0] != small.folder(own)
         took = [experiments.timing(folders[row, column, 0]) for row in ("resnet18", "resnet50")]

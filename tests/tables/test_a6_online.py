@@ -43,11 +43,11 @@ def test_rows_and_columns_of_table_6(table6, v):
     runs, _ = table6
     assert list(runs) == [(*cell, 0) for cell in CELLS]
     for (row, strategy, _), run in runs.items():
-        assert run.encoder is None and len(run.positives) == 3
-        assert len(run.negatives) == (7 if row == "all" else 4)
-        assert run.negatives == runs[row, "none", 0].negatives
+        assert run.method.encoder is None and run.sizes[1] == 3
+        assert run.sizes[0] == (7 if row == "all" else 4)
+        assert run.training_ids == runs[row, "none", 0].training_ids
         assert (run.online or {"strategy": "none"})["strategy"] == strategy
-        assert (run.before > 0) == (row == "60%")  # ranked and pre-trained before
+        assert (run.before.seconds > 0) == (row == "60%")  # ranked and pre-trained before
 
 
 def test_runs_without_a_strategy_are_those_of_table_3(q, v, table3, table6):

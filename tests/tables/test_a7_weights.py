@@ -38,10 +38,10 @@ def test_scratch_is_all_of_table_3(table3, table7):
 def test_the_rows_differ_in_their_first_weights_alone(p, v, table7):
     runs, _ = table7
     scratch = runs["scratch", "all", 0]
-    assert scratch.encoder is None and scratch.before == 0
+    assert scratch.method.encoder is None and scratch.before.seconds == 0
     for row, masking in (("rubiks_cube", False), ("rubiks_cube_pro", True)):
         run, folder = runs[row, "all", 0], a7_weights.pretrained(p, v)[row, 0]
-        assert run.encoder == str(folder) and run.before == pytest.approx(
+        assert run.method.encoder == str(folder) and run.before.seconds == pytest.approx(
             volume_steps.pretext_seconds(folder)
         )
         assert run.config() | {"encoder": None} == scratch.config()
@@ -55,7 +55,7 @@ def test_the_weights_are_where_the_classifier_starts(p, v, table7):
     """One epoch at a learning rate of nearly nothing leaves the encoder where it began."""
     runs, _ = table7
     run = runs["rubiks_cube_pro", "all", 0]
-    still = replace(run, training=run.training | {"learning_rate": 1e-12})
+    still = replace(run, method=replace(run.method, training=run.method.training | {"learning_rate": 1e-12}))
     folder = ablation.train_all(p, v, {("still", "all", 0): still})["still", "all", 0]
     loaded = train.load_file(folder / "weights.safetensors")
     encoder = train.load_file(a7_weights.pretrained(p, v)["rubiks_cube_pro", 0] / "encoder.safetensors")

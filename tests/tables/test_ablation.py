@@ -17,9 +17,9 @@ def test_rows_of_table_3(p, v, table3):
     sizes = ablation.sizes(p, v)
     assert sizes == {"30%": 2, "60%": 4, "all": 7}
     for (row, column, _), run in runs.items():
-        assert len(run.negatives) == sizes[column]
-        assert (run.encoder is not None) == (row == "both_pretrained")
-    assert runs["both", "30%", 0].negatives == runs["both_pretrained", "30%", 0].negatives
+        assert run.sizes[0] == sizes[column]
+        assert (run.method.encoder is not None) == (row == "both_pretrained")
+    assert runs["both", "30%", 0].training_ids == runs["both_pretrained", "30%", 0].training_ids
 
 
 def test_tables_3_and_5_share_their_common_rows(p, v, table3):
@@ -37,10 +37,10 @@ def test_tables_3_and_5_share_their_common_rows(p, v, table3):
         if row in common:
             assert run == runs[common[row], column, seed]
             assert run.folder(paths.build("tiny") / "runs") == folders[common[row], column, seed]
-    encoder = fifth["long_tail_all_pretrained", "30%", 0].encoder
-    assert "rubiks_cube_pro_all" in encoder and encoder != runs["both_pretrained", "30%", 0].encoder
+    encoder = fifth["long_tail_all_pretrained", "30%", 0].method.encoder
+    assert "rubiks_cube_pro_all" in encoder and encoder != runs["both_pretrained", "30%", 0].method.encoder
     ranked = volume_steps.ranked(p, v).ranking
-    assert list(fifth["top", "60%", 0].negatives) == list(ranked["joint_rank"].sort_values().index[:4])
+    assert list(fifth["top", "60%", 0].training_ids[3:]) == list(ranked["joint_rank"].sort_values().index[:4])
 
 
 def test_results_of_a_table(p, v, table3):
@@ -77,7 +77,7 @@ def test_patients_are_those_of_todays_table(p, v, table3, monkeypatch):
     monkeypatch.setattr(
         ablation, "bootstrap_intervals", lambda *a, **k: asked.append(list(a[2])) or original(*a, **k)
     )
-    joined = samples.Volumes(v.table.assign(patient_id="one and the same"), v.data, v.key)
+    joined = samples.Samples(v.table.assign(patient_id="one and the same"), v.data, v.key)
     ablation.run_scores(table3[1]["random", "all", 0], joined, 100)
     assert set(asked[0]) == {"one and the same"}
 

@@ -60,8 +60,14 @@ def test_rows_of_table_3_follow_the_parameters(root, q, s):
     rows = ["mobilenet_v2", "resnet50", "dsn_saal"]
     found = deep.table_3(more, s)
     assert list(found) == [(row, "slices", seed) for seed in (1, 2) for row in rows]
-    assert found["dsn_saal", "slices", 2].supervised and found["dsn_saal", "slices", 2].loss == "saal"
-    assert not found["resnet50", "slices", 1].supervised and found["resnet50", "slices", 1].loss == "ce"
+    assert (
+        found["dsn_saal", "slices", 2].method.supervised
+        and found["dsn_saal", "slices", 2].method.loss == "saal"
+    )
+    assert (
+        not found["resnet50", "slices", 1].method.supervised
+        and found["resnet50", "slices", 1].method.loss == "ce"
+    )
 
 
 def test_the_baselines_of_table_4_are_rows_of_table_3_and_those_of_the_other_tables(root, s):
@@ -71,7 +77,7 @@ def test_the_baselines_of_table_4_are_rows_of_table_3_and_those_of_the_other_tab
     assert list(fourth) == [(r, c, 0) for r in ("mobilenet_v2", "resnet50") for c in ("baseline", "dsn")]
     for row in ("mobilenet_v2", "resnet50"):
         assert fourth[row, "baseline", 0] == third[row, "slices", 0]
-        assert fourth[row, "dsn", 0].supervised and fourth[row, "dsn", 0].loss == "ce"
+        assert fourth[row, "dsn", 0].method.supervised and fourth[row, "dsn", 0].method.loss == "ce"
     assert third["mobilenet_v2", "slices", 0] == slice_steps.run(q, s, 0)  # CE in Table 5, 100 % in Table 6
     assert fourth["mobilenet_v2", "dsn", 0] == slice_steps.run(q, s, 0, supervised=True)
     assert third["dsn_saal", "slices", 0] == slice_steps.dsn_saal(q, s, 0)
@@ -194,7 +200,8 @@ def test_only_networks_that_were_trained_alike_are_a_measure(q, s, trained):
     said = deep_claims.headline(q, runs, third, fourth)
     assert said.startswith("Beside plain MobileNet-V2 deep supervision changes G-mean by ")
     assert said.count("too few test patients to judge") == 2 and "every other network" in said
-    shorter = replace(runs["dsn_saal", "slices", 0], backbone="resnet50", training_slices=("a",))
+    ours = runs["dsn_saal", "slices", 0]
+    shorter = replace(ours, method=replace(ours.method, backbone="resnet50"), training_ids=("a",))
     runs["resnet50", "slices", 0] = shorter
     assert deep_claims.fair_sentence(runs).endswith(
         "Not so: ResNet-50. A difference from that may be one of training alone."

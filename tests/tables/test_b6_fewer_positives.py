@@ -10,7 +10,7 @@ import torch
 
 from covid_study import paths
 from covid_study.params import profiles
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores import old_claims as claims, slice_claims, slices as slice_metrics
 from covid_study.tables import b6_fewer_positives, slice_ablation, slice_steps
 from tests.scores.test_slice_claims import predictions
@@ -39,7 +39,9 @@ def s():
         for k in range(4)
     ]
     table = pd.DataFrame(rows, columns=["slice_id", "patient_id", "finding", "split"]).set_index("slice_id")
-    return Slices(table.assign(exam_id=table["patient_id"]), torch.zeros(len(table), 32, 32), "store", Path())
+    return Samples(
+        table.assign(exam_id=table["patient_id"]), torch.zeros(len(table), 32, 32), "store", Path()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +76,14 @@ def test_what_is_left_is_nested_and_goes_by_patient(s, runs):
     covid = set(s.table.index[(s.table["finding"] == "covid") & (s.table["split"] == "train")])
     others = set(s.table.index[(s.table["finding"] != "covid") & (s.table["split"] == "train")])
     for seed in (0, 1):
-        left = {row: set(runs[row, "baseline", seed].training_slices) for row in ("100%", "50%", "10%")}
+        left = {row: set(runs[row, "baseline", seed].training_ids) for row in ("100%", "50%", "10%")}
         assert left["10%"] < left["50%"] < left["100%"] == covid | others
         assert all(others < slices for slices in left.values())
         for row, (patients, slices) in {"50%": (5, 20), "10%": (1, 4)}.items():
             table = s.table.loc[sorted(left[row] & covid)]
             assert (table["patient_id"].nunique(), len(table)) == (patients, slices)
-        assert runs["50%", "dsn_saal", seed].training_slices == runs["50%", "baseline", seed].training_slices
-    assert runs["10%", "baseline", 0].training_slices != runs["10%", "baseline", 1].training_slices
+        assert runs["50%", "dsn_saal", seed].training_ids == runs["50%", "baseline", seed].training_ids
+    assert runs["10%", "baseline", 0].training_ids != runs["10%", "baseline", 1].training_ids
 
 
 def test_the_counts_of_what_is_left(s, runs):

@@ -17,7 +17,7 @@ from tiny_study import parameters  # noqa: E402
 from covid_study.errors import CohortError  # noqa: E402
 from covid_study.figures import public as figures_public
 from covid_study.samples import slice_store
-from covid_study.samples.samples import Slices  # noqa: E402
+from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.scores import published, slice_claims
 from covid_study.scores.old_claims import FEWEST  # noqa: E402
 from covid_study.tables import (
@@ -88,7 +88,7 @@ def three_classes(count=60):
     data = torch.randint(
         0, 255, (count, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    return Slices(table.set_index("slice_id"), data, "three", None)
+    return Samples(table.set_index("slice_id"), data, "three", None)
 
 
 def test_the_settings_of_public_replace_the_others_where_pictures_are_given(root, q):
@@ -150,13 +150,13 @@ def test_each_table_has_its_rows_and_columns(q, s):
         (row, column) for row in (*fitted, "mobilenet_v2", "dsn_saal") for column in ("100%", "5%")
     }
     whole, few = (seventh["dsn_saal", column, 0] for column in ("100%", "5%"))
-    assert len(few.training_slices) == 4 and len(whole.training_slices) == len(slice_steps.ids(s, "train"))
-    assert few.test_slices == whole.test_slices == tuple(slice_steps.ids(s, "test"))
+    assert len(few.training_ids) == 4 and len(whole.training_ids) == len(slice_steps.ids(s, "train"))
+    assert few.test_ids == whole.test_ids == tuple(slice_steps.ids(s, "test"))
     several = q.model_copy(update={"comparison": q.comparison.model_copy(update={"backbones": ["resnet50"]})})
     ninth = public.runs(several, s, "B.9")
     assert {cell[0] for cell in ninth} == {*fitted, "mobilenet_v2", "resnet", "dsn_saal"}
     assert {cell[1] for cell in ninth} == {"fold 1", "fold 2", "fold 3"}
-    assert len({ninth["resnet", f"fold {k}", 0].test_slices for k in (1, 2, 3)}) == 3
+    assert len({ninth["resnet", f"fold {k}", 0].test_ids for k in (1, 2, 3)}) == 3
     assert ninth["resnet", "fold 1", 0].backbone == "resnet50"
 
 
@@ -242,7 +242,7 @@ def test_rows_trained_for_less_or_from_other_weights_stand_apart(q, s, eighth):
     assert public.on_equal_terms(runs) == {"dsn_saal", "sce", "xdnn"}
     sce = next(run for (row, *_), run in runs.items() if row == "sce")
     less = {"epochs": replace(sce, training=sce.training | {"epochs": 99})}
-    less["slices"] = replace(sce, training_slices=sce.training_slices[:-1])
+    less["slices"] = replace(sce, training_ids=sce.training_ids[:-1])
     less["weights"] = replace(sce, weights=object())
     for name, run in less.items():
         assert public.on_equal_terms(runs | {(name, "slices", 0): run}) == {"dsn_saal", "sce", "xdnn"}

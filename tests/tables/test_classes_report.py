@@ -8,7 +8,7 @@ import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 
 from covid_study.figures import classes  # noqa: E402
-from covid_study.samples.samples import Volumes  # noqa: E402
+from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.tables import classes_report
 
 THREE = ["covid", "cap", "non_pneumonia"]
@@ -53,7 +53,7 @@ def test_every_seed_of_the_rows_shown_is_read_with_todays_patients(tmp_path):
             pd.concat([rest, frame[::-1]]).to_parquet(folder / "predictions.parquet")
     exams = predicted({"covid": 0, "cap": 0, "non_pneumonia": 0})["exam_id"]
     today = pd.DataFrame({"patient_id": "new-" + exams}).set_index(exams)
-    found = classes_report.on_test_exams(Volumes(today, None, "store"), folders, CELLS)
+    found = classes_report.on_test_exams(Samples(today, None, "store"), folders, CELLS)
     assert [len(frames) for frames in found.values()] == [2, 2]
     for frame in found["Both, 56%"]:
         assert (frame["split"] == "test").all() and len(frame) == 60

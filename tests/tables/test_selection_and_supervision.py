@@ -50,14 +50,14 @@ def test_each_row_has_its_negatives_and_all_positives_of_its_share(s):
     assert {cell[:2] for cell in runs} == {(row, share) for row in choosing.ROWS for share in SHARES}
     positives, negatives = map(set, slice_ranking.archive(s))
     for (row, share, seed), run in runs.items():
-        trained = set(run.training_slices)
+        trained = set(run.training_ids)
         kept = choosing.left(s, float(share[:-1]) / 100, seed)[0]
         assert trained & positives == set(kept) and len(kept) == {"100%": 8, "50%": 4}[share]
         assert len(trained & negatives) == (16 if row.startswith("all") else 8)
-        assert run.loss == row.rpartition("_")[2] and not run.supervised
-        assert (run.before > 0) == row.startswith("dual_track")
-        other = f"{row.rpartition('_')[0]}_{'saal' if run.loss == 'ce' else 'ce'}", share, seed
-        assert runs[other].training_slices == run.training_slices
+        assert run.method.loss == row.rpartition("_")[2] and not run.method.supervised
+        assert (run.before.seconds > 0) == row.startswith("dual_track")
+        other = f"{row.rpartition('_')[0]}_{'saal' if run.method.loss == 'ce' else 'ce'}", share, seed
+        assert runs[other].training_ids == run.training_ids
 
 
 def test_chosen_are_drawn_from_the_ranking_of_the_positives_that_are_left(s):
@@ -65,7 +65,7 @@ def test_chosen_are_drawn_from_the_ranking_of_the_positives_that_are_left(s):
     few = choosing.left(s, 0.5, 0)[0]
     ranking, _ = slice_ranking.ranked(p, s, few)
     run = choosing.sweep(p, s)["dual_track_ce", "50%", 0]
-    chosen = set(run.training_slices) - set(few)
+    chosen = set(run.training_ids) - set(few)
     best = ranking["joint_rank"].nsmallest(4).index  # so steep a tail draws the top
     assert len(chosen & set(best)) >= 3
 
@@ -74,7 +74,7 @@ def test_the_random_part_is_nested_and_the_same_at_every_share(s):
     runs = {share: choosing.sweep(parameters(slice_selection={"share": share}), s) for share in (0.25, 0.5)}
     positives = set(slice_ranking.archive(s)[0])
     part = {
-        share: {c: set(r.training_slices) - positives for c, r in found.items() if c[0] == "random_ce"}
+        share: {c: set(r.training_ids) - positives for c, r in found.items() if c[0] == "random_ce"}
         for share, found in runs.items()
     }
     assert part[0.25]["random_ce", "100%", 0] < part[0.5]["random_ce", "100%", 0]
@@ -91,8 +91,8 @@ def test_no_test_slice_is_trained_on_or_changes_what_is_chosen(s):
     changed[tested] = 255 - changed[tested]
     second = choosing.sweep(p, replace(s, data=changed, key="changed"))
     for cell, run in first.items():
-        assert set(s.table.loc[list(run.training_slices), "split"]) == {"train"}
-        assert second[cell].training_slices == run.training_slices
+        assert set(s.table.loc[list(run.training_ids), "split"]) == {"train"}
+        assert second[cell].training_ids == run.training_ids
 
 
 def test_every_finding_is_seen_however_few_are_drawn(s):

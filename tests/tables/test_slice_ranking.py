@@ -12,7 +12,7 @@ from covid_study.analysis import slice_ranking_meaning as meaning
 from covid_study.params import profiles
 from covid_study.ranking import emd, order_free
 from covid_study.ranking.rank import rank_negatives, soft_labels
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.tables import slice_ranking
 from covid_study.tables.selection_and_supervision import left
 
@@ -41,7 +41,7 @@ def slices(patients=4, each=2, test=2):
     bright = table["finding"].map({"covid": 120, "cap": 60, "non_pneumonia": 0}).to_numpy()
     noise = np.random.default_rng(0).integers(0, 100, (len(table), 32, 32))
     data = torch.from_numpy((noise + bright[:, None, None]).astype(np.uint8))
-    return Slices(table.assign(exam_id=table["patient_id"]), data, "store", None)
+    return Samples(table.assign(exam_id=table["patient_id"]), data, "store", None)
 
 
 @pytest.fixture(autouse=True)

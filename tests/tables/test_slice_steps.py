@@ -66,7 +66,7 @@ def test_tables_share_their_runs(q, s, tmp_path):
     same = [
         slice_steps.run(q, s, 0, backbone=q.slice_network.backbone),
         slice_steps.run(q, s, 0, loss="ce"),
-        slice_steps.run(q, s, 0, training_slices=slice_steps.fewer_positives(s, 1.0, 0)),
+        slice_steps.run(q, s, 0, training_ids=slice_steps.fewer_positives(s, 1.0, 0)),
     ]
     assert {run.folder(tmp_path) for run in [plain, *same]} == {plain.folder(tmp_path)}
     others = [
@@ -74,7 +74,7 @@ def test_tables_share_their_runs(q, s, tmp_path):
         slice_steps.run(q, s, 0, supervised=True),
         slice_steps.run(q, s, 1),
         slice_steps.run(q, s, 0, loss="saal"),
-        slice_steps.run(q, s, 0, training_slices=slice_steps.fewer_positives(s, 0.3, 0)),
+        slice_steps.run(q, s, 0, training_ids=slice_steps.fewer_positives(s, 0.3, 0)),
     ]
     assert len({run.folder(tmp_path) for run in [plain, *others]}) == 6
 
@@ -90,17 +90,15 @@ def test_a_corrected_label_is_another_run(q, s, tmp_path):
 
 def test_no_test_slice_is_trained_on(q, s):
     for run in (slice_steps.run(q, s, 0), slice_steps.meta_weight_net(q, s, 0)):
-        patients = [
-            set(s.table.loc[list(part), "patient_id"]) for part in (run.training_slices, run.test_slices)
-        ]
-        assert not patients[0] & patients[1] and not set(run.meta_slices) & set(run.training_slices)
+        patients = [set(s.table.loc[list(part), "patient_id"]) for part in (run.training_ids, run.test_ids)]
+        assert not patients[0] & patients[1] and not set(run.method.meta_ids) & set(run.training_ids)
 
 
 def test_the_meta_set_is_balanced_and_counts_as_training_data(q, s):
     run = slice_steps.meta_weight_net(q, s, 0)
-    counts = pd.Series(findings(s, run.meta_slices)).value_counts()
+    counts = pd.Series(findings(s, run.method.meta_ids)).value_counts()
     assert counts.nunique() == 1 and len(counts) == 3
-    assert sorted(run.training_slices + run.meta_slices) == slice_steps.ids(s, "train")
+    assert sorted(run.training_ids + run.method.meta_ids) == slice_steps.ids(s, "train")
 
 
 def test_without_a_file_there_is_no_chexnet(q, s):
@@ -109,6 +107,6 @@ def test_without_a_file_there_is_no_chexnet(q, s):
 
 def test_self_trans_pays_for_its_pretraining(q, s):
     run = slice_steps.self_trans(q, s, 0)
-    assert run.exams_before == 2 * len(run.training_slices) * q.comparison.contrastive_epochs
-    assert run.before > 0 and run.flops_before > 0 and run.backbone == "densenet169"
-    assert np.isfinite(run.flops_before)
+    assert run.before.exams == 2 * len(run.training_ids) * q.comparison.contrastive_epochs
+    assert run.before.seconds > 0 and run.before.flops > 0 and run.method.backbone == "densenet169"
+    assert np.isfinite(run.before.flops)

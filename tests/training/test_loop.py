@@ -4,49 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_runs import CPU, SHAPE, Killed, problem, small_model
 from torch import nn
 from torch.nn import functional as F
 
 from covid_study.errors import ParameterError
-from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.runtime.device import find_device
 from covid_study.training import loop
-from covid_study.training.loop import (
-    augment,
-    classifier_loss,
-    counted_flops,
-    fit,
-    in_batches,
-    to_input,
-    training_flops,
-)
-
-CPU = torch.device("cpu")
-SHAPE = (16, 24, 32)
-
-
-class Killed(Exception):
-    pass
+from covid_study.training.loop import counted_flops, fit, in_batches, training_flops
+from covid_study.training.volume_classifier import classifier_loss
 
 
 @pytest.fixture
 def every_epoch(monkeypatch):
     """A checkpoint after each epoch, however short."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-
-
-def small_model(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return Classifier(encoder(0.0625), 32)
-
-
-def problem(n: int = 10, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Exams of noise, the positives brighter in one corner: easy, and separable."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(n) % 2
-    volumes = torch.randint(0, 100, (n, *SHAPE), generator=generator)
-    volumes[labels == 1, :8] += 120
-    return volumes.to(torch.uint8), labels
 
 
 def train(folder, model, *, after_epoch=None, epochs=4, n=10, **settings) -> pd.DataFrame:
@@ -251,48 +223,6 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path, va
 def test_bf16_trains(tmp_path):
     history = train(tmp_path, small_model(), epochs=1, precision="bf16")
     assert np.isfinite(history["loss"]).all()
-
-
-def test_stored_volumes_become_inputs():
-    volumes = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
-    inputs = to_input(volumes)
-    assert inputs.shape == (1, 1, 1, 1, 3) and inputs.dtype == torch.float32
-    torch.testing.assert_close(inputs.ravel(), torch.tensor([0, 0.2, 1]))
-    assert volumes.ravel().tolist() == [0, 51, 255]
-
-
-def test_augmentation_scales_by_the_range_and_flips_two_axes():
-    n = 400
-    base = torch.rand(1, 1, 3, 4, 5, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.05
-    inputs = base.repeat(n, 1, 1, 1, 1)
-    out = augment(inputs, (0.9, 1.1), True, torch.Generator().manual_seed(0))
-    assert torch.equal(inputs, base.repeat(n, 1, 1, 1, 1))  # what is stored stays
-    versions = {(y, x): base.flip([a for a, on in ((3, y), (4, x)) if on]) for y in (0, 1) for x in (0, 1)}
-    factors, counts = [], dict.fromkeys(versions, 0)
-    for exam in out:
-        ratios = {key: exam / version[0] for key, version in versions.items()}
-        key = min(ratios, key=lambda k: float(ratios[k].std()))
-        assert float(ratios[key].std()) < 1e-5  # one factor for the whole exam, head to foot as it was
-        factors.append(float(ratios[key].mean()))
-        counts[key] += 1
-    assert 0.9 <= min(factors) < 0.905 and 1.095 < max(factors) <= 1.1 + 1e-6
-    assert np.mean(factors) == pytest.approx(1.0, abs=4 * 0.2 / np.sqrt(12 * n))
-    assert all(abs(count - n / 4) < 4 * np.sqrt(n * 3 / 16) for count in counts.values())
-
-
-def test_augmentation_stays_within_the_window_and_can_be_turned_off():
-    inputs = torch.rand(8, 1, 2, 3, 4)
-    assert augment(torch.ones(50, 1, 2, 2, 2), (0.9, 1.5), True, torch.Generator().manual_seed(0)).max() == 1
-    still = augment(inputs, (1.0, 1.0), False, torch.Generator().manual_seed(0))
-    assert torch.equal(still, inputs)
-
-
-def test_augmentation_follows_its_generator():
-    inputs = torch.rand(6, 1, 4, 4, 4)
-    one, same, other = (
-        augment(inputs, (0.9, 1.1), True, torch.Generator().manual_seed(s)) for s in (1, 1, 2)
-    )
-    assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 def test_classifier_loss_is_the_cross_entropy_of_those_exams():

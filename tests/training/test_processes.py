@@ -1,6 +1,5 @@
 """Several processes train as one does with the whole batch: losses, weights and files; failures told, a kill survived."""
 
-import dataclasses
 import os
 import signal
 
@@ -9,19 +8,19 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_runs import TRAINING, a_run, noise, problem, small_model
 from torch import nn
 
 from covid_study.errors import ParameterError, StudyError
 from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.pretext.train import train_pretext
-from covid_study.training import loop, processes, run as experiments
-from covid_study.training.loop import classifier_loss, fit
+from covid_study.training import loop, processes
+from covid_study.training.loop import fit
 from covid_study.training.processes import spread
 from covid_study.training.run import predictions, timing
+from covid_study.training.volume_classifier import classifier_loss
 from covid_study.training.whole_batch import part
 from tests.pretext.test_train import NETWORK, PRETEXT, CountingProbe
-from tests.training.test_loop import problem, small_model
-from tests.training.test_run import a_run, noise
 
 CPU = torch.device("cpu")
 OHEM = {"strategy": "ohem", "ohem_share": 0.5}
@@ -118,12 +117,12 @@ def killed_after_an_epoch(folder, *arguments, fabric):
         os.kill(os.getpid(), signal.SIGKILL)
 
     loop.CHECKPOINT_SECONDS, loop.write_atomically = 0.0, write_and_die
-    experiments._train(folder, *arguments, fabric=fabric)
+    run, *rest = arguments
+    run.method.fit(folder, run, *rest, fabric=fabric)
 
 
 def test_killed_it_goes_on_and_the_result_is_that_of_one_process(tmp_path):
-    volumes, run = noise(), a_run()
-    run = dataclasses.replace(run, training=run.training | {"epochs": 2, "learning_rate": 1e-4})
+    volumes, run = noise(), a_run(training=TRAINING | {"epochs": 2, "learning_rate": 1e-4})
     final = run.folder(tmp_path / "two")
     partial = final.with_name(f".partial-{final.name}")
     with pytest.raises(StudyError, match="(?s)2 processes failed.*Signal 9"):

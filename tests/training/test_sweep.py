@@ -1,7 +1,5 @@
 """Sweeps: each configuration once, the plan before, failures told and kept apart, the same on a cluster, a kill survived."""
 
-# ruff: noqa: F811  (fixtures of another file)
-
 import dataclasses
 import os
 import signal
@@ -13,12 +11,35 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_runs import NETWORK, a_run, noise, with_method
 
 from covid_study.errors import StudyError
-from covid_study.training import run as experiments
+from covid_study.training import run as runs_module, volume_classifier
 from covid_study.training.run import timing
 from covid_study.training.sweep import plan_sentence, plan_table, planned, sweep
-from tests.training.test_run import run, trainings, volumes  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    return noise()
+
+
+@pytest.fixture
+def run():
+    return a_run()
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list:
+    """The titles of all trainings that really happen."""
+    happened, original = [], volume_classifier.fit
+
+    def fit(*args, title, **kwargs):
+        happened.append(title)
+        return original(*args, title=title, **kwargs)
+
+    monkeypatch.setattr(volume_classifier, "fit", fit)
+    return happened
 
 
 def seeds(run, *numbers):
@@ -28,7 +49,7 @@ def seeds(run, *numbers):
 def test_a_sweep_trains_each_configuration_once(tmp_path, run, volumes, trainings):
     runs = {
         "III random": run,
-        "V random": dataclasses.replace(run, negatives=run.negatives[::-1]),
+        "V random": dataclasses.replace(run, training_ids=run.training_ids[::-1]),
         "seed 1": dataclasses.replace(run, seed=1),
     }
     assert plan_sentence(planned(runs, tmp_path)) == "3 runs: 0 there, 2 to compute, time not known yet"
@@ -42,10 +63,8 @@ def test_a_sweep_trains_each_configuration_once(tmp_path, run, volumes, training
 
 def test_the_plan_says_what_is_there_and_estimates_the_rest(tmp_path, run, volumes):
     runs = seeds(run, 0, 1) | {"again": dataclasses.replace(run, seed=1)}
-    runs["oversampled"] = dataclasses.replace(
-        run, negatives=run.negatives[:1], online={"strategy": "oversampling"}
-    )
-    runs["other network"] = dataclasses.replace(run, network=run.network | {"width": 0.125})
+    runs["oversampled"] = a_run(negatives=("cap-0",), online={"strategy": "oversampling"})
+    runs["other network"] = with_method(run, network=NETWORK | {"width": 0.125})
     before = planned(runs, tmp_path)
     assert before["seconds"].drop("again").isna().all() and (before["state"] == "to compute").sum() == 4
     folder = sweep({"seed 0": run}, volumes, tmp_path)["seed 0"]
@@ -72,7 +91,7 @@ def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(
     monkeypatch,
     kind,
 ):
-    original = experiments.fit
+    original = volume_classifier.fit
 
     def fit(*args, seed, **kwargs):
         if seed == 1:
@@ -81,7 +100,7 @@ def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(
 
     runs = seeds(run, 0, 1, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(experiments, "fit", fit)
+        patch.setattr(volume_classifier, "fit", fit)
         with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*seed 1:\nTraceback.*in fit.*it broke"):
             sweep(runs, volumes, tmp_path)
     assert [r.folder(tmp_path).is_dir() for r in runs.values()] == [True, False, True]
@@ -101,9 +120,9 @@ def test_processes_reach_the_training(tmp_path, run, volumes, monkeypatch):
         seen.append((processes, device.type, len(volumes.data), title))
         function(folder, run, volumes, title)
 
-    monkeypatch.setattr(experiments, "spread", spread)
+    monkeypatch.setattr(runs_module, "spread", spread)
     sweep({"a": run}, volumes, tmp_path, processes=3)
-    needed = {*run.positives, *run.negatives, *run.validation, *run.test}  # and no other exam of the cohort
+    needed = {*run.training_ids, *run.asked_ids}  # and no other exam of the cohort
     assert seen == [(3, "cpu", len(needed), "a")] and len(needed) < len(volumes.data)
 
 
@@ -111,14 +130,14 @@ def test_a_person_who_interrupts_is_obeyed(tmp_path, run, volumes, monkeypatch):
     def fit(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "fit", fit)
+    monkeypatch.setattr(volume_classifier, "fit", fit)
     with pytest.raises(KeyboardInterrupt):
         sweep({"a": run}, volumes, tmp_path)
 
 
 def test_a_cluster_trains_the_same_and_tells_what_fails(tmp_path, run, volumes):
     runs = seeds(run, 0, 1)
-    runs["no such exam"] = dataclasses.replace(run, test=("covid-99",))
+    runs["no such exam"] = dataclasses.replace(run, test_ids=("covid-99",))
     with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*no such exam:\nTraceback.*'covid-99'"):
         sweep(runs, volumes, tmp_path / "dask", "dask")
     threads = torch.get_num_threads()
@@ -136,11 +155,11 @@ KILLED = """
 import sys
 import dataclasses
 from pathlib import Path
-from tests.training.test_run import a_run, noise
+from tiny_runs import TRAINING, a_run, noise
 from covid_study.training.sweep import plan_sentence, planned, sweep
 
 if __name__ == "__main__":
-    one = dataclasses.replace(a_run(), training=a_run().training | {"epochs": 6})
+    one = a_run(training=TRAINING | {"epochs": 6})
     runs = {f"seed {n}": dataclasses.replace(one, seed=n) for n in range(6)}
     print(plan_sentence(planned(runs, Path(sys.argv[1]))))
     sweep(runs, noise(), Path(sys.argv[1]))
@@ -150,7 +169,7 @@ if __name__ == "__main__":
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
     script, folder = tmp_path / "sweep.py", tmp_path / "runs"
     script.write_text(KILLED)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(script), str(folder)]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 120

@@ -19,7 +19,7 @@ from covid_study.cohort.slices import in_drawn_order
 from covid_study.ct.pictures import read_image
 from covid_study.report import show
 from covid_study.runtime.progress import progress
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Interval
 
 MOST = 5000  # pictures that are looked at
@@ -81,7 +81,7 @@ class Leaks:
         return f"AUC {row['found']:.2f}" if name == "header" else f"{row['found']:,.0f} of {row['of']:,.0f}"
 
 
-def report(s: Slices, near: int, seed: int = 0) -> Leaks:
+def report(s: Samples, near: int, seed: int = 0) -> Leaks:
     """Look for duplicates, patients on both sides, headers that tell the class, marks and text (asked for beside Tables 7-9).
 
     Choice: the files are looked at as they were published, whole. Slices that were cut out of exams have no files of their

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 
 FAULTS = ("duplicate", "patient", "mode", "text")
 EACH = {"train": 7, "test": 4}  # pictures of a class, each of a patient of its own
@@ -13,7 +13,7 @@ SIZE, LETTERS = 256, 16  # pixels
 PLACES = {True: ("CT_COVID", "COVID"), False: ("CT_NonCOVID", "NonCOVID")}
 
 
-def planted(folder: Path, s: Slices, faults: Collection[str] = FAULTS) -> Path:
+def planted(folder: Path, s: Samples, faults: Collection[str] = FAULTS) -> Path:
     """Write a handful of slices as COVID-CT is laid out, with faults: what they are, `leaks.report` must find.
 
     duplicate: a COVID-19 slice of the test list trains too, scaled by 0.7 and as JPEG, under another patient's name.

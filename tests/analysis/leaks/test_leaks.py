@@ -15,7 +15,7 @@ from covid_study.cohort.picture_layouts import find_images
 from covid_study.errors import ExamError
 from covid_study.figures import leaks as figures_leaks
 from covid_study.samples import slice_store
-from covid_study.samples.samples import Slices
+from covid_study.samples.samples import Samples
 from tests.analysis.leaks.test_duplicates import chest
 
 NEAR = 8
@@ -32,7 +32,7 @@ def of_exams(size=128):
     table = pd.DataFrame(rows, columns=["slice_id", "patient_id", "finding", "split"])
     table = table.assign(exam_id=table["patient_id"], path="an exam").set_index("slice_id")
     data = torch.from_numpy(np.stack([chest(n, size) for n in range(24)]))
-    return Slices(table, data, "key", None)
+    return Samples(table, data, "key", None)
 
 
 def of_pictures(folder, monkeypatch):
@@ -191,7 +191,7 @@ def test_real_pictures_with_two_labels(real_data):
     table, _ = find_images(real_data / "covid-ct")
     names = ["kjr-21-e24-p5-29.png", "71%0.jpg", "kjr-21-e24-p5-31.png", "71%1.jpg", "115.png", "0.jpg"]
     table = table[table["path"].map(lambda path: path.rpartition("/")[2]).isin(names)].set_index("slice_id")
-    s = Slices(table, torch.zeros((len(table), 48, 48), dtype=torch.uint8), "key", None)
+    s = Samples(table, torch.zeros((len(table), 48, 48), dtype=torch.uint8), "key", None)
     found = leaks.report(s, NEAR)
     assert len(table) == 6 and found.checks.loc["classes", "found"] == 4
     assert (found.pairs["kind"] == "split").all() and found.pairs["classes"].all()

@@ -10,8 +10,9 @@ from balanced_loss import Loss as PublishedLoss
 from hypothesis import given, strategies as st
 from torch.nn import functional as F
 
-from covid_study.losses import imbalance
-from covid_study.losses.imbalance import SelfAdaptiveAuxiliaryLoss, slice_loss
+from covid_study.losses.by_stage import slice_loss
+from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
+from covid_study.losses.symmetric import symmetric_cross_entropy
 
 COUNTS = [1256, 2674, 980]  # COVID19-Diag, training
 SETTINGS = {
@@ -178,7 +179,7 @@ def test_symmetric_cross_entropy_by_hand():
     p = logits[0].softmax(1)
     q = F.one_hot(labels, 3).double()
     expected = 0.1 * -(q * p.log()).sum(1) + 1.0 * -(p * q.clamp_min(math.exp(-4.0)).log()).sum(1)
-    assert torch.allclose(imbalance.symmetric_cross_entropy(logits[0], labels), expected)
+    assert torch.allclose(symmetric_cross_entropy(logits[0], labels), expected)
 
 
 @pytest.mark.parametrize("name", ["ce", "focal", "class_balanced", "sce"])

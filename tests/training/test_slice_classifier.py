@@ -7,15 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_runs import with_method
 from tiny_study import parameters
 
 from covid_study.cohort.findings import outputs
-from covid_study.losses.imbalance import SelfAdaptiveAuxiliaryLoss
+from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
+from covid_study.networks.weights import Weights
 from covid_study.samples import slice_store
 from covid_study.tables import slice_steps
-from covid_study.training import loop, slice_run, sweep
+from covid_study.training import loop, slice_classifier, sweep
 from covid_study.training.loop import in_batches
-from covid_study.training.slice_run import Final, load
+from covid_study.training.run import Spent
+from covid_study.training.slice_classifier import Final, load
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +45,20 @@ def folders(runs, s, tmp_path_factory):
 def test_what_a_run_leaves(folders, runs, s):
     for name, folder in folders.items():
         table = pd.read_parquet(folder / "predictions.parquet").set_index("slice_id")
-        assert list(table.index) == list(runs[name].test_slices)
+        assert list(table.index) == list(runs[name].test_ids)
         p = table[[f"p_{c}" for c in runs[name].classes]]
         np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
         np.testing.assert_array_equal(table["probability"], table["p_covid"])
         assert (table["label"] == (s.table.loc[table.index, "finding"] == "covid")).all()
         timing = json.loads((folder / "timing.json").read_text())
-        assert timing["exams_seen"] == 2 * len(runs[name].training_slices) and timing["flops"] > 0
+        assert timing["exams_seen"] == 2 * len(runs[name].training_ids) and timing["flops"] > 0
         assert not (folder / "checkpoint.pt").exists()
 
 
 def test_the_loaded_network_says_what_was_predicted(folders, runs, s):
     for name, folder in folders.items():
         run = runs[name]
-        logits = torch.from_numpy(in_batches(Final(load(run, folder)), s.of(run.test_slices)))
+        logits = torch.from_numpy(in_batches(Final(load(run, folder)), s.of(run.test_ids)))
         at = outputs(run.classes).index("covid")
         known = pd.read_parquet(folder / "predictions.parquet")["probability"]
         np.testing.assert_allclose(logits.softmax(1)[:, at], known, atol=1e-5)
@@ -73,7 +76,7 @@ def test_decay_leaves_alpha_and_beta_alone(q, s, tmp_path, monkeypatch):
     """With no gradient on them, weight decay alone would pull both raw values towards 0."""
     loss = SelfAdaptiveAuxiliaryLoss([5, 5, 5], 1)
     start = [loss.raw_alpha.item(), *loss.raw_betas.tolist()]
-    model = slice_run.SliceClassifier(torch.nn.Linear(4, 3), loss)
+    model = slice_classifier.WithLoss(torch.nn.Linear(4, 3), loss)
 
     def loss_of(model, index, generator):
         return sum(
@@ -88,7 +91,7 @@ def test_decay_leaves_alpha_and_beta_alone(q, s, tmp_path, monkeypatch):
 
 def test_a_killed_run_goes_on_with_the_same_numbers(runs, folders, s, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    factors, calls = slice_run._factors, []
+    factors, calls = slice_classifier._factors, []
 
     def killed(epoch, model):
         calls.append(epoch)
@@ -96,24 +99,20 @@ def test_a_killed_run_goes_on_with_the_same_numbers(runs, folders, s, tmp_path, 
             raise KeyboardInterrupt
         return factors(epoch, model)
 
-    monkeypatch.setattr(slice_run, "_factors", killed)
+    monkeypatch.setattr(slice_classifier, "_factors", killed)
     with pytest.raises(KeyboardInterrupt):
         runs["dsn_saal"].train(s, tmp_path)
-    monkeypatch.setattr(slice_run, "_factors", factors)
+    monkeypatch.setattr(slice_classifier, "_factors", factors)
     resumed = pd.read_csv(runs["dsn_saal"].train(s, tmp_path) / "history.csv")
     whole = pd.read_csv(folders["dsn_saal"] / "history.csv")
     pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"), rtol=1e-4)
 
 
 def test_the_key_holds_the_weights_content_and_not_what_was_spent(runs, tmp_path):
-    from dataclasses import replace
-
-    from covid_study.networks.weights import Weights
-
     run = runs["ce"]
     here, there = (Weights("x", tmp_path / place, "abc", "") for place in ("a", "b"))
-    folder = replace(run, weights=here).folder(tmp_path)
-    assert folder == replace(run, weights=there, before=9.0, exams_before=3).folder(tmp_path)
+    folder = with_method(run, weights=here).folder(tmp_path)
+    assert folder == replace(with_method(run, weights=there), before=Spent(9.0, 3)).folder(tmp_path)
     assert folder != run.folder(tmp_path)
 
 
@@ -130,7 +129,7 @@ def test_augmented_slices_are_changed_and_the_plain_ones_are_not(s):
 
     index, generator = torch.arange(4), torch.Generator().manual_seed(0)
     for augment in (False, True, True):
-        slice_run.slices_loss(data, labels, augment)(Keeps(), index, generator)
+        slice_classifier.slices_loss(data, labels, augment)(Keeps(), index, generator)
     plain, first, second = seen
     torch.testing.assert_close(plain, data[:, None].float() / 255)
     assert first.shape == plain.shape and first.min() >= 0 and first.max() <= 1
@@ -139,17 +138,17 @@ def test_augmented_slices_are_changed_and_the_plain_ones_are_not(s):
 
 def test_a_run_that_augments_is_another_run(runs, tmp_path):
     run = runs["ce"]
-    other = replace(run, training=run.training | {"augment": True})
+    other = with_method(run, training=run.method.training | {"augment": True})
     assert run.folder(tmp_path) != other.folder(tmp_path)
 
 
 def test_a_network_that_learnt_from_mirrored_slices_is_asked_about_both(runs, folders, s):
     run, network = runs["ce"], load(runs["ce"], folders["ce"])
-    both = replace(run, training=run.training | {"augment": True})
-    asked = s.of(run.test_slices)
+    both = with_method(run, training=run.method.training | {"augment": True})
+    asked = s.of(run.test_ids)
     p = [torch.from_numpy(in_batches(Final(network), view)).softmax(1) for view in (asked, asked.flip(2))]
     at = outputs(run.classes).index("covid")
-    said = slice_run._predict(network, both, s)["probability"]
+    said = slice_classifier.probabilities(network, both, s)[:, at]
     np.testing.assert_allclose(said, (p[0][:, at] + p[1][:, at]) / 2, atol=1e-6)
-    plain = slice_run._predict(network, run, s)["probability"]
+    plain = slice_classifier.probabilities(network, run, s)[:, at]
     np.testing.assert_allclose(plain, p[0][:, at], atol=1e-6)

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from covid_study.errors import StudyError
-from covid_study.training.loop import LossOf, to_input
+from covid_study.samples.batch import to_input
 
 Prepare = Callable[[torch.Tensor, torch.Generator], torch.Tensor]  # stored slices to the network's inputs
 
@@ -116,7 +116,7 @@ def meta_weighted_loss(
     step: float,
     every: int = 1,
     prepare: Prepare | None = None,
-) -> LossOf:
+) -> Callable:
     """The loss of Meta-Weight-Net (Shu et al. 2019, eq. 3 to 5; paper B, Table 3), for `loop.fit` of a `MetaWeighted`.
 
     Three passes through the network a step, one of them differentiated twice: nine times the time of cross-entropy on two

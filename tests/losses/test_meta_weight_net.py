@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from covid_study.errors import StudyError
+from covid_study.losses.meta_weight_net import MetaWeighted, WeightNet, meta_set, meta_weighted_loss
+from covid_study.samples.batch import to_input
 from covid_study.training import loop
-from covid_study.training.meta_weights import MetaWeighted, WeightNet, meta_set, meta_weighted_loss
 
 CPU = torch.device("cpu")
 SIDE = 4
@@ -95,7 +96,7 @@ def test_the_meta_gradient_in_closed_form():
 def test_a_meta_step_moves_the_weighing_network_downhill_and_leaves_the_classifier_alone():
     slices, labels, _ = problem(12, wrong=0.4)
     meta_slices, meta_labels, _ = problem(8, seed=1)
-    inputs, meta_inputs = loop.to_input(slices), loop.to_input(meta_slices)
+    inputs, meta_inputs = to_input(slices), to_input(meta_slices)
     model = MetaWeighted(small_network()).train()
     before = {name: values.clone() for name, values in model.network.state_dict().items()}
     weights = [p.clone() for p in model.weight_net.parameters()]
@@ -117,7 +118,7 @@ def test_the_loss_is_weighted_by_the_weights_just_learnt_and_trains_the_classifi
     logged, weights = {"weight_0": 0.0, "weight_1": 0.0}, torch.zeros(9)
     for index in torch.arange(9).split(6):
         loss, measures = loss_of(model, index, torch.Generator().manual_seed(0))
-        losses = F.cross_entropy(model(loop.to_input(slices[index])), labels[index], reduction="none")
+        losses = F.cross_entropy(model(to_input(slices[index])), labels[index], reduction="none")
         weights[index] = model.weight_net(losses).detach()
         torch.testing.assert_close(loss, (weights[index] * losses).mean())
         for name in logged:  # as `fit` adds up
@@ -162,7 +163,7 @@ def test_wrong_labels_get_smaller_weights(tmp_path):
     slices, labels, flipped = problem(96, wrong=0.25)
     assert 16 <= int(flipped.sum()) <= 32
     with torch.no_grad():
-        losses = F.cross_entropy(model(loop.to_input(slices)), labels, reduction="none")
+        losses = F.cross_entropy(model(to_input(slices)), labels, reduction="none")
         weights = model.weight_net(losses)
     assert weights[flipped].mean() < 0.5 * weights[~flipped].mean()  # 0.05 to 0.27 over four seeds
     assert history["meta_loss"].iloc[-1] < 0.7 * history["meta_loss"].iloc[0]

@@ -7,9 +7,11 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chisquare
 from torch.nn import functional as F
 
-from covid_study.losses.imbalance import focal_loss, hardest, online_loss
+from covid_study.losses.focal import focal_loss
+from covid_study.losses.ohem import hardest
+from covid_study.losses.online import online_loss
 from covid_study.networks import torchvision_compat
-from covid_study.training.loop import classifier_loss, oversampled
+from covid_study.training.volume_classifier import classifier_loss, oversampled
 
 FOCAL = {"strategy": "focal", "focal_gamma": 2.0, "focal_alpha": 0.25}
 

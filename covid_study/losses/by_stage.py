@@ -1,0 +1,53 @@
+"""A loss of paper B by its name, of a list of logits, one a stage (paper B, eq. 2 and Table 5).
+
+Apart from `online`, so that an edit of SAAL trains no classifier of volumes anew.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from covid_study.losses.class_balanced import class_balanced_loss, class_balanced_weights
+from covid_study.losses.focal import focal_loss
+from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
+from covid_study.losses.symmetric import symmetric_cross_entropy
+
+
+class StagewiseLoss(nn.Module):
+    """Another loss summed over the stages of a deeply supervised network (paper B, eq. 2), the mean over the batch of each.
+
+    Args:
+        loss: from logits float (B, classes) and labels int64 (B,) to float (B,).
+    """
+
+    def __init__(self, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch: as `SelfAdaptiveAuxiliaryLoss.forward`."""
+        return sum(self.loss(stage.float(), labels).mean() for stage in logits)
+
+
+def slice_loss(name: str, settings: dict, class_counts: Sequence[int], stages: int) -> nn.Module:
+    """The loss of a row of Table 5 (paper B): ce, focal, class_balanced, sce or saal; called with a list of logits and labels.
+
+    Args:
+        settings: section `slice_losses` of the parameters. class_counts: training slices of each class.
+        stages: 1 without deep supervision.
+    """
+    if name == "saal":
+        return SelfAdaptiveAuxiliaryLoss(class_counts, stages, settings["log_zero"])
+    if name == "class_balanced":
+        weights = class_balanced_weights(torch.tensor(class_counts), settings["class_balanced_beta"])
+        return StagewiseLoss(partial(class_balanced_loss, weights))
+    if name == "focal":
+        gamma, alpha = settings["focal_gamma"], settings["focal_alpha"]
+        return StagewiseLoss(partial(focal_loss, gamma=gamma, alpha=alpha))
+    if name == "sce":
+        alpha, beta, log_zero = (settings[key] for key in ("sce_alpha", "sce_beta", "log_zero"))
+        return StagewiseLoss(partial(symmetric_cross_entropy, alpha=alpha, beta=beta, log_zero=log_zero))
+    return StagewiseLoss(partial(F.cross_entropy, reduction="none"))
