@@ -20,12 +20,12 @@ def volumes(p) -> Samples:
     kept = store(p)
     split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
     table = split.loc[kept.table["exam_id"]]
-    _check_splits(table, kept.left_out, p.cohort.classes)
+    check_splits(table, kept.left_out, p.cohort.classes)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
     return Samples(table, data, kept.folder.name, kept.folder, tuple(notes_on(p)))
 
 
-def _check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:
+def check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:
     """Every class to train on and to test with; the validation split may be empty (see exams.split_exams)."""
     words = ("negative", "positive") if len(classes) == 2 else outputs(classes)
     for split in ("train", "test"):

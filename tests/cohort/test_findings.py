@@ -14,7 +14,7 @@ from covid_study.cohort import exams
 from covid_study.cohort.findings import POSITIVE, belongs, numbers, outputs, studied
 from covid_study.errors import CohortError, ParameterError
 from covid_study.networks.resnet3d import Classifier, build
-from covid_study.samples import cohorts
+from covid_study.samples import cohorts, volume_store
 from covid_study.tables import a6_online as online, volume_steps
 from covid_study.training import run as experiments, volume_classifier
 from covid_study.training.loop import in_batches
@@ -204,8 +204,8 @@ def test_a_missing_third_class_is_told(v, three):
     table = v.table[(v.table["split"] != "test") | (v.table["finding"] != "non_pneumonia")]
     left_out = pd.DataFrame(columns=["exam_id", "problem"])
     with pytest.raises(CohortError, match="the test split holds no non_pneumonia exam"):
-        volume_steps._check_splits(table, left_out, THREE)
-    volume_steps._check_splits(table, left_out, ["covid", "negative"])
+        volume_store.check_splits(table, left_out, THREE)
+    volume_store.check_splits(table, left_out, ["covid", "negative"])
 
 
 def test_classes_that_overlap_are_told(root):

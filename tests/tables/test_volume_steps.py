@@ -8,9 +8,9 @@ from tiny_study import parameters
 from covid_study.errors import CohortError, ParameterError, StudyError
 from covid_study.pretext import train
 from covid_study.ranking import order_free, rank
-from covid_study.samples import cohorts, store
+from covid_study.samples import cohorts, store, volume_store
 from covid_study.tables import ablation, volume_steps
-from covid_study.training import run
+from covid_study.training import volume_classifier
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def nothing_is_computed(monkeypatch):
         raise AssertionError("computed again")
 
     for module, name in (
-        (store.preprocess, "preprocess"),
-        (run, "fit"),
+        (store.to_volume, "preprocess"),
+        (volume_classifier, "fit"),
         (train, "fit"),
         (volume_steps, "OrderFree"),
         (volume_steps, "encoder_features"),
@@ -117,14 +117,14 @@ def test_other_preprocessing_makes_another_store(p, v, root):
 def test_a_test_split_without_a_class_is_told(p, root):
     table = volume_steps.volumes(p).table
     with pytest.raises(CohortError, match="the test split holds no positive exam.*What to do"):
-        volume_steps._check_splits(
+        volume_store.check_splits(
             table[(table["split"] != "test") | (table["finding"] != "covid")],
             pd.DataFrame(columns=["exam_id", "problem"]),
             p.cohort.classes,
         )
     left_out = pd.DataFrame([{"exam_id": "P7", "problem": "a slice is missing"}])
     with pytest.raises(CohortError, match="train split.*\n- exam P7 was left out: a slice is missing"):
-        volume_steps._check_splits(table[table["finding"] != "covid"], left_out, p.cohort.classes)
+        volume_store.check_splits(table[table["finding"] != "covid"], left_out, p.cohort.classes)
 
 
 def test_wrong_device_and_wrong_path_are_told(root):
