@@ -1,4 +1,4 @@
 """One training loop, and runs: what is trained on what, how, from where.
 
-Read `loop` with `optimisers`, then `run` and `slice_run`, `sweep` (many runs), `processes` with `whole_batch` (several GPUs).
+Read `loop` with `optimisers`, then `run` with its methods `volume_classifier` and `slice_classifier`, `sweep` (many runs), `processes` with `whole_batch` (several GPUs).
 """
