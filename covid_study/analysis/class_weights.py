@@ -12,8 +12,8 @@ import torch
 from scipy.optimize import brentq
 
 from covid_study.cohort.findings import classes_of
-from covid_study.figures.slices import name_of
 from covid_study.losses.class_balanced import effective_number
+from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
 
@@ -110,7 +110,7 @@ def table(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame
         studies: name -> training slices of each class. beta: of the class-balanced loss, which gets a line of its own.
 
     Returns:
-        Index: the factor in words. Columns: (study, class in words) for the relative weights, (study, "all") for the mean.
+        Index: the factor. Columns: (study, class in words) for the relative weights, (study, "mean weight").
     """
     chosen = [x for x in (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5) if not np.isclose(x, 1 - beta, rtol=1e-6)]
     factors = {f"{1 - x:.8g}": x for x in chosen} | {f"{beta:.8g}, class-balanced here": 1 - beta}
@@ -119,9 +119,31 @@ def table(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame
     columns = {}
     for study, counts in studies.items():
         shown = relative(at, list(counts.values()))
-        columns |= {(study, name_of(name)): shown[:, i] for i, name in enumerate(counts)}
-        columns[study, "all"] = weights(at, list(counts.values())).mean(axis=1)
+        columns |= {(study, finding_name(name)): shown[:, i] for i, name in enumerate(counts)}
+        columns[study, "mean weight"] = weights(at, list(counts.values())).mean(axis=1)
     return pd.DataFrame(columns, index=pd.Index(list(factors), name="alpha"))
+
+
+def limits(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame:
+    """From which alpha on the weights of the classes differ, and by how much at most; see `table` for what it takes.
+
+    Returns:
+        A row a study: slices (of the smallest and the largest class), the alpha from which weights are 1 % and 10 % apart (none
+        where no alpha does it), and the largest weight by the smallest at beta and at alpha = 1.
+
+    >>> limits({"paper": {"covid": 1256, "cap": 980, "non_pneumonia": 2674}}, beta=0.99).iloc[0, 1:].tolist()
+    ['0.9953', '0.9976', '1.00', '2.73']
+    """
+    rows = {}
+    for study, found in studies.items():
+        counts = list(found.values())
+        rows[study] = {"slices of a class": f"{min(counts):,} to {max(counts):,}"}
+        for share in (0.01, 0.1):
+            limit = reaches(share, counts)
+            rows[study][f"{share:.0%} apart from alpha ="] = "none" if np.isnan(limit) else alpha_text(limit)
+        for factor, x in ((f"{beta:g}", 1 - beta), ("1", NEAR_ONE)):
+            rows[study][f"largest by smallest at {factor}"] = f"{1 + apart(x, counts):.2f}"
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def alpha_text(one_minus_alpha: float) -> str:
@@ -132,40 +154,3 @@ def alpha_text(one_minus_alpha: float) -> str:
     """
     digits = max(2, int(np.ceil(-np.log10(one_minus_alpha))) + (one_minus_alpha < 0.01))
     return f"{1 - one_minus_alpha:.{digits}f}"
-
-
-def table_shown(found: pd.DataFrame) -> pd.DataFrame:
-    """`table` for a reader."""
-    shown = found.rename_axis(None).apply(
-        lambda c: c.map(lambda x: f"{x:.2g}" if c.name[1] == "all" else f"{x:.3f}")
-    )
-    return shown.rename(columns={"all": "mean weight"}, level=1).rename_axis(columns=[None, None])
-
-
-def sentence(counts: Mapping[str, int], where: str, beta: float) -> str:
-    """From which alpha on the weights of the classes differ at these counts, by how much at most, and at a given beta.
-
-    >>> sentence({"covid": 1256, "cap": 980, "non_pneumonia": 2674}, "In the paper", 0.99)[:69]
-    'In the paper the weights of the classes are 1 % apart from alpha = 0.'
-    """
-    values = list(counts.values())
-    most, balanced = apart(NEAR_ONE, values), apart(1 - beta, values)
-    limit = f"with alpha = 1 the largest is {1 + most:.2f} times the smallest"
-    text = (
-        f"{where} the classes have so nearly the same number of training slices that no alpha puts their weights 1 % apart: "
-        f"{limit}."
-    )
-    if np.isfinite(reaches(0.01, values)):
-        shares = [share for share in (0.01, 0.1) if most >= share]
-        said = [
-            f"{100 * share:.0f} % apart from alpha = {alpha_text(reaches(share, values))} on"
-            for share in shares
-        ]
-        text = f"{where} the weights of the classes are {' and '.join(said)}; {limit}."
-    equal = (
-        "The class-balanced loss is then cross-entropy"
-        if balanced < 0.01
-        else "In the class-balanced loss it"
-    )
-    what = "" if balanced < 0.01 else f" is {1 + balanced:.2f} times the smallest"
-    return f"{text} {equal}{what}, at its factor of {beta:g}."

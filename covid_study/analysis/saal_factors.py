@@ -1,4 +1,11 @@
-"""What SAAL learns: alpha and the betas over the epochs of its trainings, and what they do (paper B, 3.3 and 3.4)."""
+"""What SAAL learns: alpha and the betas over the epochs of its trainings, and what they do (paper B, 3.3 and 3.4).
+
+Could the paper's own training (4.3) bring alpha to where the weights of the classes differ? While alpha^k is nothing, SAAL is
+(1 - alpha) R, where R is the mean of CE + beta RCE over a batch, summed over the stages. Its derivative to the raw number a,
+alpha = sigmoid(a), is -alpha (1 - alpha) R: gradient descent drives a up, the slower the nearer alpha is to 1. In t steps of a
+rate r, small as they are, da/dt = r R alpha (1 - alpha), and 2 a + e^a - e^-a grows by r R t. So one can say how large R must
+have been, averaged over the training, for alpha to come from one place to another.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,14 +14,28 @@ import numpy as np
 import pandas as pd
 import torch
 
-from covid_study.analysis.class_weights import alpha_text, apart, one_minus, raw, reaches, weights
+from covid_study import paths
+from covid_study.analysis.class_weights import START, apart, of_paper, one_minus, raw, reaches, weights
 from covid_study.losses.by_stage import slice_loss
-from covid_study.tables.ablation import Cell
-from covid_study.tables.slice_ablation import labels
+from covid_study.params import profiles
+from covid_study.training.optimisers import MOMENTUM
 from covid_study.training.run import Run
 from covid_study.training.slice_classifier import STAGES, network_of
 
 VISIBLE = 0.01  # weights that are less apart than this are the same to any training
+SHOWN = {  # columns of `summary` in words
+    "seed": "seed",
+    "steps": "steps",
+    "start": "alpha, first",
+    "end": "alpha, last",
+    "betas": "betas, first",
+    "betas_end": "betas, last",
+    "fell": "betas that fell",
+    "stages": "of",
+    "apart": "weights apart by",
+    "scale": "loss by alpha alone",
+    "more": "steps until 1 %",
+}
 
 
 def start(run: Run, counts: Sequence[int]) -> dict[str, float]:
@@ -30,7 +51,7 @@ def start(run: Run, counts: Sequence[int]) -> dict[str, float]:
         return {"alpha": float(loss.alpha), "raw_alpha": float(loss.raw_alpha), **betas}
 
 
-def factors(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], counts: Sequence[int]) -> pd.DataFrame:
+def factors(runs: Mapping[tuple, Run], folders: Mapping[tuple, Path], counts: Sequence[int]) -> pd.DataFrame:
     """Both factors of every run with SAAL, alpha and the betas, before its training (epoch 0) and after each epoch.
 
     Args:
@@ -87,94 +108,76 @@ def summary(found: pd.DataFrame, counts: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary_shown(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` for a reader."""
-    names = labels("B.5")
-    shown = {
-        "loss": table["row"].map(names),
-        "seed": table["seed"],
-        "steps": table["steps"],
-        "alpha, first": table["start"].map("{:.3f}".format),
-        "last": table["end"].map("{:.3f}".format),
-        "betas (mean), first": table["betas"].map("{:.3f}".format),
-        "last ": table["betas_end"].map("{:.3f}".format),
-        "betas that fell": [f"{r.fell} of {r.stages}" for r in table.itertuples()],
-        "weights apart by": table["apart"].map(lambda x: share_text(x).replace("less than", "<")),
-        "steps until 1 %": table["more"].map(steps_text),
+def way(raw_alpha: float) -> float:
+    """How far a raw alpha is along its descent from alpha = 1/2: the r R t above.
+
+    >>> way(0.0), round(way(5.36), 1)
+    (0.0, 223.4)
+    """
+    return 2 * raw_alpha + 2 * float(np.sinh(raw_alpha))
+
+
+def rates(steps: int, learning_rate: float) -> float:
+    """The learning rates of the paper's training, summed over its steps (paper B, 4.3).
+
+    A third of the steps with the full rate, a tenth of it, a hundredth of it; with momentum m every step counts 1 / (1 - m).
+
+    >>> round(rates(36_840, 1e-3), 1)
+    136.3
+    """
+    return learning_rate * steps / 3 * (1 + 0.1 + 0.01) / (1 - MOMENTUM)
+
+
+def guessing(classes: int, log_zero: float, beta: float = 0.5) -> float:
+    """CE + beta RCE of one stage that finds all classes equally likely: what a training starts with, more or less.
+
+    >>> round(guessing(3, -4.0), 2)  # ln 3 + 4 / 3
+    2.43
+    """
+    return float(np.log(classes)) - beta * log_zero * (classes - 1) / classes
+
+
+def needed(counts: Sequence[int], settings: Mapping, raw_start: float = 0.0) -> float:
+    """The mean R with which a training by SGD brings alpha to where the weights of the classes are 1 % apart.
+
+    Args:
+        counts: training slices of each class. settings: `epochs`, `batch_size`, `learning_rate`, as section
+            `slice_training`. raw_start: the number whose sigmoid is the first alpha.
+
+    Returns:
+        R of all stages together, averaged over the steps by their learning rates; NaN where no alpha puts the weights apart.
+
+    >>> round(needed([1256, 2674, 980], {"epochs": 120, "batch_size": 16, "learning_rate": 1e-3}), 2)
+    1.63
+    """
+    limit = reaches(VISIBLE, counts)
+    if np.isnan(limit):
+        return float("nan")
+    steps = settings["epochs"] * -(-sum(counts) // settings["batch_size"])
+    return (way(raw(limit)) - way(raw_start)) / rates(steps, settings["learning_rate"])
+
+
+def paper_training(seen: Mapping[str, float]) -> pd.DataFrame:
+    """What the paper's own training would have needed, beside what guessing gives and what was seen here: CE + beta RCE.
+
+    Choice: the batch size is that of `params/paper.yaml`, for the paper names none.
+
+    Args:
+        seen: "saal" and "dsn_saal", as far as they were trained -> mean `unweighted` of their trainings (of `summary`).
+
+    Returns:
+        Sums over the stages, means over the training: a row a case, a column with one stage and one with six.
+    """
+    profile = profiles.load_profile(paths.root() / "params" / "paper.yaml")
+    counts, settings = list(of_paper().values()), profile["slice_training"]
+    late, early = START
+    rows = {
+        f"needed, alpha from {1 - one_minus(raw_start):.2f}": [needed(counts, settings, raw_start)] * 2
+        for raw_start in (late, 0.0, early)
     }
-    return pd.DataFrame(shown).set_index("loss").rename_axis(None)
-
-
-def share_text(share: float) -> str:
-    """A share in per cent, small ones by their bound.
-
-    >>> share_text(0.0), share_text(0.0123), share_text(1.73)
-    ('less than 0.01 %', '1.2 %', '173 %')
-    """
-    if share < 1e-4:
-        return "less than 0.01 %"
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
-def steps_text(steps: float) -> str:
-    """Steps in two digits.
-
-    >>> steps_text(12345.0), steps_text(0.0), steps_text(float("inf"))
-    ('12,000', 'there', 'never')
-    """
-    if steps == 0:
-        return "there"
-    return f"{float(f'{steps:.2g}'):,.0f}" if np.isfinite(steps) else "never"
-
-
-def sentences(table: pd.DataFrame, counts: Sequence[int]) -> list[str]:
-    """What alpha and the betas did, plainly: a sentence a loss, and which way gradient descent went. Of `summary`."""
-    said = []
-    for row, runs in table.groupby("row", sort=False):
-        of = f"on average over {len(runs)} trainings " if len(runs) > 1 else ""
-        text = (
-            f"{labels('B.5')[row]}: {of}alpha went from {runs['start'].mean():.3f} to {runs['end'].mean():.3f} in "
-            f"{runs['steps'].iloc[0]:,} steps, the betas from {runs['betas'].mean():.3f} to {runs['betas_end'].mean():.3f}. "
-            f"The weights of the classes ended {share_text(runs['apart'].max())} apart{' at most' * (len(runs) > 1)}: "
-        )
-        said.append(text + _conclusion(runs, counts))
-    up, runs = int((table["end"] > table["start"]).sum()), len(table)
-    said.append(
-        f"The loss can be lowered without learning anything, by alpha towards 1 and the betas towards 0: alpha rose in {up} of "
-        f"{runs} training{'s' * (runs > 1)}, {table['fell'].sum()} of {table['stages'].sum()} betas fell. By alpha alone the "
-        f"loss came to {_range(table['scale'])} of what it had been."
+    guessed = guessing(len(counts), profile["slice_losses"]["log_zero"])
+    rows["a network that guesses"] = [guessed, STAGES * guessed]
+    rows["the trainings here"] = [seen.get("saal", np.nan), seen.get("dsn_saal", np.nan)]
+    return pd.DataFrame.from_dict(
+        rows, orient="index", columns=["SAAL, one stage", f"DSN-SAAL, {STAGES} stages"]
     )
-    return said
-
-
-def _conclusion(runs: pd.DataFrame, counts: Sequence[int]) -> str:
-    if runs["apart"].max() >= VISIBLE:
-        if runs["apart"].min() < VISIBLE:
-            return "in some trainings SAAL weighs the classes differently, in others not."
-        return f"at counts of {min(counts):,} to {max(counts):,} so small an alpha is enough to weigh the classes differently."
-    start = "SAAL does not rebalance here, it is (1 − alpha) (CE + beta RCE) for every class."
-    if np.isnan(reaches(VISIBLE, counts)):
-        return f"{start} No alpha could change that, so alike are the counts."
-    limit = alpha_text(reaches(VISIBLE, counts))
-    if not np.isfinite(runs["more"]).any():
-        return f"{start} They would be 1 % apart from alpha = {limit} on, and alpha moved away from there."
-    more = runs.loc[np.isfinite(runs["more"]), "more"].median()
-    times = more / runs["steps"].iloc[0]
-    return (
-        f"{start} They would be 1 % apart from alpha = {limit} on; at the mean speed of the training that is "
-        f"{steps_text(more)} steps away, {times:.2g} times as many as were made."
-    )
-
-
-def _range(values: pd.Series) -> str:
-    ends = dict.fromkeys(f"{100 * x:.0f}" for x in (values.min(), values.max()))
-    return f"{' to '.join(ends)} %"
-
-
-def in_short(table: pd.DataFrame) -> str:
-    """Whether SAAL weighs the classes differently, in one sentence. Of `summary`."""
-    most, trainings = table["apart"].max(), f"{len(table)} training{'s' * (len(table) > 1)}"
-    word = "are practically the same" if most < VISIBLE else "do differ"
-    bound = "" if most < 1e-4 else "at most "
-    at_end = f"{bound}{share_text(most)} apart at the end of its {trainings}"
-    return f"The weights that SAAL learns for the classes {word}: {at_end}."

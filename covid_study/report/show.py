@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
@@ -81,48 +82,39 @@ def table(
 def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
 
-    decided: of `scores.claims.decide`.
+    decided: of `scores.claims.decide`. Differences are in percentage points, ratios and counts as they are.
     """
+    lines = decided.to_dict("records")
     shown = pd.DataFrame(
         {
-            "claim": decided["text"],
-            "place": [
-                f"{table}, {place}" for table, place in zip(decided["table"], decided["place"], strict=True)
-            ],
-            "score": decided["score"].map(metric_head),
-            "paper": [
-                _difference(score, x) for score, x in zip(decided["score"], decided["published"], strict=True)
-            ],
-            "here": [
-                _difference(score, x)
-                for score, x in zip(decided["score"], decided["difference"], strict=True)
-            ],
+            "claim": [line["text"] for line in lines],
+            "in": [f"{line['table']}, {line['place']}" for line in lines],
+            "by": [metric_head(line["score"]) for line in lines],
+            "paper": [_amount(line, "published") for line in lines],
+            "here": [_amount(line, "difference") for line in lines],
             "95 %": [
-                _between(score, *ends)
-                for score, *ends in decided[["score", "low", "high"]].itertuples(index=False)
+                " to ".join(filter(None, [_amount(line, "low"), _amount(line, "high")])) for line in lines
             ],
-            "seeds": decided["seeds"],
-            "patients": decided["fewest"],
-            "verdict": decided["verdict"],
-            "to close it": decided["needs"].fillna(""),
+            "seeds": [line["seeds"] for line in lines],
+            "patients": [line["fewest"] for line in lines],
+            "verdict": [line["verdict"] for line in lines],
+            "to close it": [line["needs"] or "" for line in lines],
         }
     )
-    styler = table(shown, title, index=False)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
-    classes["verdict"] = decided["verdict"].str.replace(" ", "-")
-    return styler.set_td_classes(classes)
+    classes["verdict"] = shown["verdict"].str.replace(" ", "-")
+    return table(shown, title, index=False).set_td_classes(classes)
 
 
-def _difference(score: str, value: float) -> str:
-    """A difference with its sign, of scores in points."""
+def _amount(line: Mapping, of: str) -> str:
+    """A difference in points with its sign, a ratio or a count as it is; nothing where it is not known."""
+    value = line.get(of, np.nan)
     if pd.isna(value):
         return ""
-    return f"{value:+.2f}" if score in ("hours", *COUNTS) else f"{100 * value:+.1f}"
-
-
-def _between(score: str, low: float, high: float) -> str:
-    return "" if pd.isna(low) else f"{_difference(score, low)} to {_difference(score, high)}"
+    if line["kind"] == "ratio":
+        return f"{value:.2f} ×"
+    return value_text(line["score"], value) if line["kind"] == "count" else f"{100 * value:+.1f}"
 
 
 def side_by_side(

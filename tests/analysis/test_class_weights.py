@@ -53,26 +53,12 @@ def test_the_table_has_a_line_for_the_class_balanced_loss_and_ends_at_inverse_co
     assert list(found.index) == ["0.5", "0.9", "0.99", "0.999", "0.9995, class-balanced here", "0.9999", "0.99999",
                                  "1, inverse counts"]  # fmt: skip
     np.testing.assert_allclose(found.iloc[0], [1, 1, 0.5])
-    np.testing.assert_allclose(
-        found.iloc[-1], [1.6, 0.4, np.mean([1 / 100, 1 / 400])], rtol=1e-3
-    )  # 1/100 against 1/400
-    once = cw.table({"here": {"covid": 100, "cap": 400}}, beta=0.9999)
-    assert [name for name in once.index if name.startswith("0.9999")] == [
-        "0.9999, class-balanced here",
-        "0.99999",
-    ]
-    assert cw.table_shown(once).loc["0.5"].tolist() == ["1.000", "1.000", "0.5"]
+    np.testing.assert_allclose(found.iloc[-1], [1.6, 0.4, np.mean([1 / 100, 1 / 400])], rtol=1e-3)
 
 
-def test_what_is_said_depends_on_the_counts():
-    paper = cw.sentence(cw.of_paper(), "In the paper", 0.9999)
-    assert "1 % apart from alpha = 0.9953 on and 10 % apart" in paper and "2.73 times the smallest" in paper
-    assert paper.endswith(
-        "In the class-balanced loss it is 2.51 times the smallest, at its factor of 0.9999."
-    )
-    assert cw.sentence(cw.of_paper(), "There", 0.99).endswith(
-        "The class-balanced loss is then cross-entropy, at its factor of 0.99."
-    )
-    assert "no alpha puts their weights 1 % apart" in cw.sentence({"covid": 9, "cap": 9}, "Here", 0.9999)
-    few = cw.sentence({"covid": 100, "cap": 103}, "Here", 0.9999)
-    assert "1 % apart from" in few and "10 % apart" not in few
+def test_limits_depend_on_the_counts():
+    studies = {"paper": cw.of_paper(), "equal": {"covid": 9, "cap": 9}, "few": {"covid": 100, "cap": 103}}
+    found = cw.limits(studies, 0.9999)
+    assert found.loc["paper"].tolist() == ["980 to 2,674", "0.9953", "0.9976", "2.51", "2.73"]
+    assert found.loc["equal"].tolist()[1:] == ["none", "none", "1.00", "1.00"]
+    assert found.loc["few"].tolist()[2:] == ["none", "1.03", "1.03"]

@@ -9,10 +9,12 @@ import torch
 from tiny_study import parameters
 
 from covid_study.analysis import saal_factors
-from covid_study.analysis.class_weights import apart, of_study, one_minus, raw, reaches
+from covid_study.analysis.class_weights import apart, of_paper, of_study, one_minus, raw, reaches
+from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
 from covid_study.samples import slice_store
 from covid_study.tables import slice_steps
 from covid_study.training import sweep
+from covid_study.training.optimisers import optimiser_of
 
 COUNTS = [1256, 980, 2674]
 
@@ -82,31 +84,59 @@ def test_steps_that_are_left(raws, counts, more):
     assert row["apart"] == pytest.approx(apart(one_minus(raws[-1]), counts))
 
 
-def said(found, counts):
-    return saal_factors.sentences(saal_factors.summary(found, counts), counts)
+def trained(stages, raw_start, steps, rate, confidence):
+    """Raw alpha after SGD as the paper's on a network that never learns, and the mean CE + beta RCE of its batches."""
+    loss = SelfAdaptiveAuxiliaryLoss(COUNTS, stages).double()
+    with torch.no_grad():
+        loss.raw_alpha.fill_(raw_start)
+    loss.raw_betas.requires_grad_(False).fill_(0.0)
+    logits = torch.tensor([[confidence, 0.0, 0.0]], dtype=torch.float64)
+    labels = torch.tensor([0])
+    holder = torch.nn.Module()
+    holder.loss = loss
+    stepper, schedule = optimiser_of(holder, "sgd", rate, 5e-4, steps, torch.device("cpu"))
+    for _ in range(steps):
+        stepper.zero_grad()
+        loss([logits] * stages, labels).backward()
+        stepper.step()
+        schedule.step()
+    p = logits.softmax(1)[0, 0]
+    return float(loss.raw_alpha.detach()), stages * float(-p.log() + 0.5 * 4 * (1 - p))
 
 
-def test_it_is_said_where_nothing_is_rebalanced():
-    both = pd.concat([history([0.0, 0.4], [[0.5, 0.4]]), history([0.2, 0.1], [[0.6, 0.7]], "dsn_saal")])
-    first, second, last = said(both, COUNTS)
-    assert first.startswith(
-        "SAAL: alpha went from 0.500 to 0.599 in 10 steps, the betas from 0.500 to 0.400."
-    )
-    assert "less than 0.01 % apart: SAAL does not rebalance here" in first
-    assert "from alpha = 0.9953 on" in first and "that is 120 steps away, 12 times as many" in first
-    assert "alpha moved away from there" in second
-    assert "alpha rose in 1 of 2 trainings, 1 of 2 betas fell" in last
-    assert "No alpha could change that" in said(both, [30, 30])[0]
+@pytest.mark.parametrize(("stages", "start", "confidence"), [(1, 0.0, 0.0), (6, -1.5, 1.0), (2, 1.0, 2.0)])
+def test_the_way_of_alpha_is_that_of_sgd_on_the_loss(stages, start, confidence):
+    end, mean = trained(stages, start, 600, 2e-3, confidence)
+    assert end > start + 0.3
+    grown = saal_factors.way(end) - saal_factors.way(start)
+    assert grown == pytest.approx(mean * saal_factors.rates(600, 2e-3), rel=0.03)
 
 
-def test_it_is_said_where_the_weights_do_differ():
-    found = pd.concat([history([5.5, 6.0], [[0.5, 0.4]]), history([6.1, 6.3], [[0.6, 0.7]], seed=1)])
-    assert "is enough to weigh the classes differently" in said(found, COUNTS)[0]
-    assert "on average over 2 trainings alpha" in said(found, COUNTS)[0]
-    mixed = pd.concat([history([5.5, 6.0], [[0.5, 0.4]]), history([0.1, 0.3], [[0.6, 0.7]], seed=1)])
-    assert "in some trainings SAAL weighs the classes differently" in said(mixed, COUNTS)[0]
-    table = saal_factors.summary(found, COUNTS)
-    assert (
-        "do differ" in saal_factors.in_short(table)
-        and "there" in saal_factors.summary_shown(table).to_string()
-    )
+def test_guessing_is_the_loss_of_equal_probabilities():
+    loss = SelfAdaptiveAuxiliaryLoss([10**6] * 3, 1)
+    with torch.no_grad():
+        loss.raw_alpha.fill_(0.0)
+        loss.raw_betas.fill_(0.0)
+    of_loss = float(loss([torch.zeros(2, 3)], torch.tensor([0, 1])).detach()) / 0.5
+    assert saal_factors.guessing(3, -4.0) == pytest.approx(of_loss, rel=1e-6)
+
+
+def test_with_what_is_needed_alpha_arrives():
+    settings = {"epochs": 30, "batch_size": 16, "learning_rate": 1e-3}
+    steps = 30 * -(-sum(COUNTS) // 16)
+    total = saal_factors.needed(COUNTS, settings, 0.5) * saal_factors.rates(steps, 1e-3)
+    lows = np.linspace(0, 10, 200_001)
+    there = lows[np.searchsorted([saal_factors.way(a) for a in lows], saal_factors.way(0.5) + total)]
+    assert apart(one_minus(there), COUNTS) == pytest.approx(0.01, rel=0.01)
+    assert raw(reaches(0.01, COUNTS)) == pytest.approx(there, abs=1e-3)
+    assert np.isnan(saal_factors.needed([50, 50], settings))
+
+
+def test_what_the_papers_training_needs():
+    found = saal_factors.paper_training({"saal": 0.42, "dsn_saal": 5.1})
+    assert found.columns.tolist() == ["SAAL, one stage", "DSN-SAAL, 6 stages"]
+    assert found.loc["needed, alpha from 0.50"].tolist() == pytest.approx([1.63, 1.63], abs=0.01)
+    assert found.loc["a network that guesses"].tolist() == pytest.approx([2.43, 14.59], abs=0.01)
+    assert found.loc["the trainings here"].tolist() == [0.42, 5.1]
+    assert found.iloc[0, 0] > found.iloc[1, 0] > found.iloc[2, 0]  # the nearer it starts, the less it takes
+    assert sum(of_paper().values()) == 4910

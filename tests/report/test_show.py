@@ -1,11 +1,12 @@
 """What stands in the cells of a table: ours, its interval, the paper's, and nothing that is not true."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from covid_study.report import show
 from covid_study.report.results import join_published
-from covid_study.scores import published
+from covid_study.scores import claims, published
 
 EMPTY = pd.DataFrame(columns=["row", "column", "metric", "mean"])
 
@@ -96,21 +97,20 @@ def test_a_table_without_a_paper():
 
 def test_a_claim_is_a_line_with_its_verdict():
     known = {"key": "a", "table": "A.III", "text": "Both > random", "place": "V-D", "score": "f1", "seeds": 3}
-    known |= {
-        "low": -0.02,
-        "high": 0.11,
-        "fewest": 16,
-        "published": 0.042,
-        "needs": None,
-        "difference": 0.051,
-    }
-    rows = [known | {"verdict": verdict} for verdict in ("holds", "fails", "no effect")]
-    rows.append(known | {"score": "hours", "low": None, "verdict": "open", "needs": "5 seeds"})
+    known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": ""}
+    rows = [known | {"difference": 0.051, "verdict": v} for v in ("holds", "fails", "no effect", "open")]
+    rows += [known | {"kind": "ratio", "score": "hours", "difference": 0.5, "verdict": "open"}]
+    rows += [
+        known | {"kind": "count", "score": "params", "difference": 80_000, "low": np.nan, "verdict": "holds"}
+    ]
     shown = show.claims_table(pd.DataFrame(rows), "Claims")
-    assert shown.data["here"].tolist() == ["+5.1"] * 3 + ["+0.05"]
-    assert shown.data["95 %"].tolist() == ["-2.0 to +11.0"] * 3 + [""]
-    assert shown.data["to close it"].iloc[-1] == "5 seeds"
+    assert shown.data["here"].tolist() == ["+5.1"] * 4 + ["0.50 ×", "0.08 M"]
+    assert shown.data["95 %"].iloc[0] == "-2.0 to +11.0"
     html = shown.to_html()
-    assert [
-        f"{look}" in html for look in ('col8 holds"', 'col8 fails"', 'col8 no-effect"', 'col8 open"')
-    ] == [True] * 4
+    assert all(look in html for look in ('col8 holds"', 'col8 fails"', 'col8 no-effect"', 'col8 open"'))
+
+
+def test_the_engine_and_the_table_agree():
+    nothing = claims.decide(claims.Scored({}, {}, 0), claims.of_table("A.III"))
+    shown = show.claims_table(nothing)
+    assert set(shown.data["verdict"]) == {claims.OPEN} and shown.data["to close it"].ne("").all()
