@@ -1,6 +1,11 @@
 """The rooms: a module imports only from rooms above its own, and a name means one thing in the whole package."""
 
 import ast
+import importlib
+import subprocess
+import sys
+
+import pytest
 
 from covid_study.runtime.closure import file_of, imports, modules_inside
 
@@ -68,3 +73,25 @@ def test_no_arrow_leads_back():
         and (rooms[module], rooms[found]) not in TO_TURN
     ]
     assert not back, "\n".join(back)
+
+
+HANDED_ON = {
+    "cohort": "find_exams find_images",
+    "ct": "lung_mask read_volume read_image",
+    "samples": "Samples volumes slices",
+    "networks": "DeepSupervision",
+    "losses": "SelfAdaptiveAuxiliaryLoss",
+    "pretext": "permutations",
+    "ranking": "rank_negatives soft_labels select pairwise_emd mean_emd_to_others",
+}
+
+
+@pytest.mark.parametrize("room", HANDED_ON)
+def test_a_room_hands_on_what_one_looks_for_there_and_imports_nothing_for_it(room):
+    names = HANDED_ON[room].split()
+    module = importlib.import_module(f"covid_study.{room}")
+    assert all(callable(getattr(module, name)) for name in names)
+    with pytest.raises(AttributeError, match=f"covid_study.{room}"):
+        module.no_such_name  # noqa: B018
+    code = f"import sys, covid_study.{room}; sys.exit('numpy' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,3 +4,7 @@ Read `exams` and `slices` (the two tables and their checks), `findings` (classes
 cohorts lie on disk: `exam_layouts` (`find_exams`), `picture_layouts` (`find_images`) with `public_pictures` and `covidx_ct`;
 `file_kinds` and `csv_files` help them.
 """
+
+from covid_study import handed_on
+
+__getattr__ = handed_on(__name__, find_exams="exam_layouts", find_images="picture_layouts")

@@ -5,12 +5,6 @@ Paper B (3.3 and Table 5): `saal`, made of `class_balanced` and `symmetric`; `fo
 `meta_weight_net` (Table 3).
 """
 
-from importlib import import_module
+from covid_study import handed_on
 
-PLACES = {"SelfAdaptiveAuxiliaryLoss": "saal"}  # found here too, without importing torch for nothing
-
-
-def __getattr__(name: str):
-    if name not in PLACES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+__getattr__ = handed_on(__name__, SelfAdaptiveAuxiliaryLoss="saal")

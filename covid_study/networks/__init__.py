@@ -2,3 +2,7 @@
 
 Read `resnet3d` (paper A), `backbones` (paper B), `deep_supervision` (paper B, 3.2), then `weights` (ImageNet), `chexnet`.
 """
+
+from covid_study import handed_on
+
+__getattr__ = handed_on(__name__, DeepSupervision="deep_supervision")

@@ -3,3 +3,14 @@
 Read `emd` (eq. 3 and 4) with its four ways `emd_partial`, `emd_balanced`, `emd_ground` and `blocks`, then `rank` (eq. 5 to 8),
 `order_free`, `sampling`.
 """
+
+from covid_study import handed_on
+
+__getattr__ = handed_on(
+    __name__,
+    rank_negatives="rank",
+    soft_labels="rank",
+    select="sampling",
+    pairwise_emd="emd",
+    mean_emd_to_others="emd",
+)
