@@ -41,14 +41,14 @@ class First:
 
     failed = ""
 
-    def pytest_runtest_logreport(self, report) -> None:  # noqa: ANN001
+    def pytest_runtest_logreport(self, report) -> None:
         if report.failed:
             self.failed = self.failed or report.nodeid
 
     pytest_collectreport = pytest_runtest_logreport
 
 
-def _pytest(copy: str, arguments: list[str], answer) -> None:  # noqa: ANN001
+def _pytest(copy: str, arguments: list[str], answer) -> None:
     """In a process of its own: the first test that fails in a copy of the tree, "" where all pass."""
     os.chdir(copy)
     os.environ["PYTHONPATH"] = copy

@@ -38,7 +38,7 @@ class Blocks:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def matrix(distances: Distances, F, G, side: int, blocks: Blocks | None = None, threads: int | None = None):  # noqa: ANN201
+def matrix(distances: Distances, F, G, side: int, blocks: Blocks | None = None, threads: int | None = None):
     """Distances of all rows of F (n, D) to all rows of G (m, D): float64 (n, m).
 
     Args:
@@ -62,7 +62,7 @@ def matrix(distances: Distances, F, G, side: int, blocks: Blocks | None = None, 
 
 def sums(
     distances: Distances, F: np.ndarray, side: int, blocks: Blocks | None = None, threads: int | None = None
-):  # noqa: ANN201
+):
     """Sum of the distances of each row of F (n, D) to all the others, of symmetric distances: float64 (n,).
 
     Every pair is computed once, and only sums leave a block: memory does not grow with the square of n.

@@ -104,7 +104,7 @@ def _distance(light, heavy, total, falling, rising):
 def distances(F, G, below):
     """Partial distances of the rows of F (n, D) to the rows of G (m, D), float64 and checked: float64 (n, m).
 
-    One thread, without the interpreter's lock: `emd_blocks` calls it in as many threads as there are cores.
+    One thread, without the interpreter's lock: `blocks.in_threads` calls it in as many threads as there are cores.
 
     Args:
         below: only the pairs j < i are computed, the others are left at zero (F and G are the same rows).

@@ -232,3 +232,12 @@ def test_impossible_grids_say_why():
         cohort.make_exam("covid-0001-a", 0, 64, (5, 2))
     with pytest.raises(StudyError, match="matrix"):
         cohort.make_exam("covid-0001-a", 0, 4)
+
+
+def test_thin_slices_are_noisier():
+    def rough(thickness):
+        hu = cohort.make_exam("non_pneumonia-0002-a", 0, 64, (thickness,) * 2).volume.hu.astype(float)
+        tissue = (hu > -50) & (hu < 120)
+        return np.median(np.abs(np.diff(hu))[tissue[..., 1:] & tissue[..., :-1]])
+
+    assert rough(1.25) > 1.4 * rough(10.0)

@@ -156,6 +156,12 @@ def test_masking_blanks_half_of_the_voxels_of_half_of_the_cubes():
     assert torch.equal(after[after != 0], values[after != 0])
 
 
+def test_masking_is_the_rule_of_the_paper_on_its_own_draws():
+    after, again = rc.mask(torch.ones(3, 8, 2, 3, 4), generator(4)), generator(4)
+    pos, r = (torch.rand(shape, generator=again) for shape in ((3, 8), after.shape))
+    assert torch.equal(after == 0, (pos >= 0.5)[..., None, None, None] & (r < 0.5))
+
+
 def test_scrambling_rearranges_voxels_and_loses_none(volumes):
     table = torch.from_numpy(rc.permutations(100))
     batch = rc.scramble(volumes, table, masking=False, generator=generator(5))

@@ -8,7 +8,7 @@ from covid_study.ranking import order_free
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import emd
 from covid_study.ranking.emd_ground import channel_distance
-from covid_study.ranking.order_free import VARIANTS, OrderFree, evenly, pairs, positives_apart, thinned
+from covid_study.ranking.order_free import VARIANTS, OrderFree, pairs, thinned
 from covid_study.ranking.rank import rank_negatives, soft_labels
 
 
@@ -68,13 +68,6 @@ def test_channels_are_compared_over_the_exams_that_are_given():
     np.testing.assert_allclose(some["difficulty"], expected, atol=1e-12)
 
 
-def test_positives_that_look_alike_are_near():
-    apart = positives_apart(pd.DataFrame([[4.0, 1, 0], [4, 1, 0.1], [0, 1, 4]]))
-    assert apart[0, 1] < 0.05 < 1 < apart[0, 2]
-    np.testing.assert_array_equal(apart, apart.T)
-    assert not apart.diagonal().any()
-
-
 def test_what_two_rankings_share_is_computed_once(monkeypatch):
     asked = []
 
@@ -118,11 +111,3 @@ def test_thinning_respects_the_limit_and_takes_what_it_allows(archive, most):
     else:
         one_more = pairs(len(near), len(far) + 1)
         assert max(one_more["labels"], one_more["ranking"]) > most or len(far) == archive[1]
-
-
-@pytest.mark.parametrize("total, kept", [(160, 66), (7, 7), (7, 3), (1000, 999), (3, 5)])
-def test_evenly(total, kept):
-    positions = evenly(total, kept)
-    assert len(set(positions)) == len(positions) == min(total, kept) and positions[0] == 0
-    steps = np.diff([*positions, total])
-    assert steps.max() - steps.min() <= 1

@@ -72,13 +72,6 @@ def test_the_first_draw_follows_the_weights(ranking, strategy, shape, settings):
     assert chi2 < common.sum() + 5 * np.sqrt(2 * common.sum() + 2)
 
 
-def test_long_tail_favours_the_top_and_reaches_the_rest(ranking):
-    observed = frequencies(ranking, "long_tail", 15, draws=600)
-    fifths = observed.reshape(5, -1).mean(1)
-    assert (np.diff(fifths) < 0).all() and (observed > 0).all() and observed[0] > 0.9
-    assert fifths[0] > 0.55 and 0.05 < fifths[-1] < 0.25  # top would say 1 and 0, random 0.25 and 0.25
-
-
 def test_successive_draws_follow_the_weights_that_are_left():
     """Two of three, weights 1, 1/2, 1/3: the pair's chance is w_i / W * w_j / (W - w_i), both orders."""
     small = pd.DataFrame({"joint_rank": [1, 2, 3]}, index=[1, 2, 3])
