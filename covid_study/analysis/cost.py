@@ -1,14 +1,15 @@
 """What each cell of a table scores and what it costs: hours, exams seen, FLOPs; and the Pareto front (paper A, V-D1)."""
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from pandas.io.formats.style import Styler
 
 from covid_study.report import show
+from covid_study.report.words import column_head, duration
+from covid_study.tables.table import Table
 from covid_study.training.run import Run, timing
 
 COSTS = {  # what a cell can be said to cost -> in words
@@ -21,6 +22,11 @@ COSTS = {  # what a cell can be said to cost -> in words
 COLUMNS = ["table", "row", "label", "column", "f1", "f1_low", "f1_high", "auc", "hours", "before_hours", "compute_seconds",
            "load_seconds", "exams_seen", "flops", "exams_in_all", "flops_in_all", "seeds", "runs"]  # fmt: skip
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def of_table(table: Table) -> pd.DataFrame:
+    """`costs` of a table that was trained."""
+    return costs(table.name, table.runs, table.train(), table.scores(), table.labels)
 
 
 def costs(
@@ -38,7 +44,7 @@ def costs(
 
     Args:
         table: its name, e.g. "A.III". runs, folders: (row, column, seed) -> run, its result folder.
-        results: what `ablation.results` returns. labels: row -> words.
+        results: of `Table.scores`. labels: row -> words.
 
     Returns:
         A line a cell: table, row, label, column, f1, f1_low, f1_high, auc (fractions), hours (all that was needed from
@@ -67,12 +73,13 @@ def costs(
     ]
     found = grouped[means].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
     found["hours"] = found["before_hours"] + found["compute_seconds"] / 3600
-    for name, metric, value in (
-        ("f1", "f1", "mean"),
-        ("f1_low", "f1", "low"),
-        ("f1_high", "f1", "high"),
-        ("auc", "auc", "mean"),
-    ):
+    wanted = {
+        "f1": ("f1", "mean"),
+        "f1_low": ("f1", "low"),
+        "f1_high": ("f1", "high"),
+        "auc": ("auc", "mean"),
+    }
+    for name, (metric, value) in wanted.items():
         scores = results[results["metric"] == metric].set_index(["row", "column"])[value]
         found[name] = scores.reindex(found.index).astype(float)
     found = found.reset_index().assign(table=table)
@@ -120,66 +127,36 @@ def amount(x: float, unit: str = "") -> str:
     return f"{number} {PREFIXES[step]}{unit}".rstrip()
 
 
-def costs_table(frame: pd.DataFrame, title: str = "What each row cost here") -> HTML:
-    """Costs of every cell: the period and its parts, exams seen and FLOPs, each beside the score that was bought."""
-    heads = [
-        "",
-        "",
-        "F1",
-        "Period",
-        "Pre-training<br>and ranking",
-        "Classifier",
-        "Loading<br>its exams",
-        "Exams seen",
-        "FLOPs",
-        "FLOPs<br>an exam",
-    ]
-    body, last = "", None
-    for r in frame.itertuples():
-        name = escape(r.label) if (r.table, r.row) != last else ""
-        last = (r.table, r.row)
-        score = "–" if np.isnan(r.f1) else f"{100 * r.f1:.1f}"
-        before = show.duration(r.before_hours) if r.before_hours else "none"
-        cells = [score, f"<b>{show.duration(r.hours)}</b>", before]
-        cells += [show.duration(s / 3600) for s in (r.compute_seconds, r.load_seconds)]
-        cells += [f"{r.exams_seen:,.0f}", amount(r.flops), amount(r.flops / r.exams_seen)]
-        body += f"<tr><th class='row'>{name}</th><td>{escape(show.column_head(r.column))}</td>"
-        body += "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
-    seeds = int(frame["seeds"].max())
-    means = f"Means over {seeds} seeds" if seeds > 1 else "One seed"
-    caption = (
-        f"<b>{escape(title)}</b><br>{means}. Period: from preprocessed volumes on, pre-training and ranking where a row needs "
-        "them, and the classifier; loading the exams is measured apart. Exams seen and FLOPs are the classifier's, over all "
-        "its epochs: counted, not measured, and the same on every machine."
+def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler:
+    """Costs of every cell for a reader, each beside the score that was bought. frame: of `costs`."""
+    made = pd.DataFrame(
+        {
+            "row": frame["label"],
+            "on": frame["column"].map(column_head),
+            "F1, %": frame["f1"].map(lambda x: "–" if np.isnan(x) else f"{100 * x:.1f}"),
+            "period": frame["hours"].map(duration),
+            "pre-training and ranking": frame["before_hours"].map(lambda h: duration(h) if h else "none"),
+            "classifier": (frame["compute_seconds"] / 3600).map(duration),
+            "loading its exams": (frame["load_seconds"] / 3600).map(duration),
+            "exams seen": frame["exams_seen"].map("{:,.0f}".format),
+            "FLOPs": frame["flops"].map(amount),
+            "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),
+        }
     )
-    head = "".join(f"<th>{h}</th>" for h in heads)
-    return show.framed(caption, f"<tr>{head}</tr>", body)
+    return show.table(made, title, index=False)
 
 
-def front_sentence(frame: pd.DataFrame, cost: str = "flops", whole: str = "all") -> str:
-    """Which cells lie on the Pareto front, and whether training on everything is among them.
+def relative(frame: pd.DataFrame, column: str | None = None, row: str | None = None) -> pd.DataFrame:
+    """What cells cost as a multiple of another's: that of the same row in `column`, or of `row` in the same column.
 
-    Choice: the front is that of the mean scores; cells beside it may lie on it by chance, and the other way round.
+    Returns:
+        row, column, exams_seen, flops, compute_seconds (the classifier) and hours (all): 1 for what is compared with.
+
+    >>> cells = pd.DataFrame({"row": "a", "column": ["none", "ohem"], "exams_seen": 10, "flops": 1.0, "hours": [1.0, 3.0]})
+    >>> relative(cells.assign(compute_seconds=[4.0, 8.0]), column="none")["compute_seconds"].tolist()
+    [1.0, 2.0]
     """
-    if frame["f1"].notna().sum() == 0:
-        return "No cell has an F1: there is no front."
-    best, measured = front(frame, cost), frame[frame["f1"].notna()]
-    names = [f"{r.label}, {show.column_head(r.column)} ({100 * r.f1:.1f} %)" for r in best.itertuples()]
-    n, listed = len(names), names if len(names) <= 5 else [*names[:4], f"and {len(names) - 4} more"]
-    text = f"Of {len(measured)} cells, {n} lie{'s' * (n == 1)} on the front of F1 against {COSTS[cost].split(',')[0]}: "
-    text += "; ".join(listed) + "."
-    everything = measured[measured["column"] == whole]
-    if everything.empty:
-        return text
-    if whole in set(best["column"]):
-        return f"{text} Training on all negatives is among them."
-    top = everything.loc[everything["f1"].idxmax()]
-    other = best[(best[cost] <= top[cost]) & (best["f1"] >= top["f1"])].iloc[-1]
-    inside = "outside" if other["f1"] > top["f1_high"] else "inside"
-    score = f"{100 * other['f1']:.1f} % against {100 * top['f1']:.1f} %"
-    interval = "" if np.isnan(top["f1_high"]) else f", {inside} its 95 % interval,"
-    winner = f"{other['label']}, {show.column_head(other['column'])}"
-    return (
-        f"{text} Training on all negatives is not: {winner} reaches {score}{interval} for "
-        f"{100 * other[cost] / top[cost]:.0f} % of the cost."
-    )
+    of, key, where = ("row", "column", column) if row is None else ("column", "row", row)
+    names = ["exams_seen", "flops", "compute_seconds", "hours"]
+    base = frame[frame[key] == where].set_index(of)[names].reindex(frame[of])
+    return frame[["row", "column"]].join(frame[names].div(base.set_axis(frame.index)))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from covid_study.figures.charts import CYCLE, PAPER, chance_line, styled
 from covid_study.figures.results import SHORT
-from covid_study.tables.a7_weights import distances
+from covid_study.pretext.rubiks_cube import distances
 
 
 @styled

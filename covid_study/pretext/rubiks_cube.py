@@ -6,6 +6,7 @@ from itertools import permutations as all_orders, product
 
 import numpy as np
 import torch
+from scipy.spatial.distance import pdist
 from torch import nn
 from torch.nn import functional as F
 
@@ -93,6 +94,15 @@ def _moebius(a: int, b: int, c: int, d: int, prime: int) -> tuple[int, ...]:
         return prime if bottom % prime == 0 else top * pow(bottom, -1, prime) % prime
 
     return (*(image(a * x + b, c * x + d) for x in range(prime)), image(a, c))
+
+
+def distances(table: np.ndarray) -> np.ndarray:
+    """Hamming distances of all pairs of permutations (k, cubes): int (k (k - 1) / 2,).
+
+    >>> distances(np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0]])).tolist()
+    [2, 3, 2]
+    """
+    return np.rint(pdist(table, "hamming") * table.shape[1]).astype(int)
 
 
 def split(volumes: torch.Tensor) -> torch.Tensor:

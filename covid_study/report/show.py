@@ -90,10 +90,11 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "claim": [line["text"] for line in lines],
             "in": [f"{line['table']}, {line['place']}" for line in lines],
             "by": [metric_head(line["score"]) for line in lines],
-            "paper": [_amount(line, "published") for line in lines],
-            "here": [_amount(line, "difference") for line in lines],
+            "paper": [amount_text(line, "published") for line in lines],
+            "here": [amount_text(line, "difference") for line in lines],
             "95 %": [
-                " to ".join(filter(None, [_amount(line, "low"), _amount(line, "high")])) for line in lines
+                " to ".join(filter(None, [amount_text(line, "low"), amount_text(line, "high")]))
+                for line in lines
             ],
             "seeds": [line["seeds"] for line in lines],
             "patients": [line["fewest"] for line in lines],
@@ -107,7 +108,7 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     return table(shown, title, index=False).set_td_classes(classes)
 
 
-def _amount(line: Mapping, of: str) -> str:
+def amount_text(line: Mapping, of: str) -> str:
     """A difference in points with its sign, a ratio or a count as it is; nothing where it is not known."""
     value = line.get(of, np.nan)
     if pd.isna(value):

@@ -1,13 +1,15 @@
-"""The runs behind Table VI of paper A: online strategies against imbalance, and where each draws the line."""
+"""Table VI of paper A: online strategies against imbalance, and where each draws the line between the classes (V-F)."""
 
 import numpy as np
 import pandas as pd
 
+from covid_study.cohort.findings import POSITIVE
 from covid_study.samples.samples import Samples
-from covid_study.tables import ablation, volume_steps
-from covid_study.tables.ablation import Cell
-from covid_study.training.run import Run
+from covid_study.scores import published
+from covid_study.tables import volume_steps
+from covid_study.tables.table import Table, column
 
+NAME = "A.VI"
 STRATEGIES = ("none", "oversampling", "ohem", "focal")  # the columns of the table
 SETTINGS = {"ohem": ("ohem_share",), "focal": ("focal_gamma", "focal_alpha")}
 
@@ -22,29 +24,24 @@ def settings(p, strategy: str) -> dict | None:
     return {"strategy": strategy} | {name: getattr(p.online, name) for name in SETTINGS.get(strategy, ())}
 
 
-def rows(p) -> tuple[str, str]:
-    """The rows of the table: all negatives, and the selection."""
-    return "all", ablation.column(p.online.share)
+def table(p, v: Samples) -> Table:
+    """Table VI: every strategy on all negatives and on a selection.
 
-
-def online_strategies(p, v: Samples) -> dict[Cell, Run]:
-    """The runs of Table VI: every strategy on all negatives and on a selection (paper A, V-F).
-
-    Rows: "all" and the selection's share, drawn by the long tail from the joint rank, as Table III's "both". Columns: none,
-    oversampling, ohem, focal. Those without a strategy are runs of Table III.
+    Rows: "all" and the selection's share, drawn by the long tail from the joint rank, as Table III's "both". Columns:
+    `STRATEGIES`. Those without a strategy are runs of Table III.
     """
-    everything, (whole, selected) = volume_steps.ids(v, "train", False), rows(p)
-    runs = {}
+    everything, selected, runs = volume_steps.ids(v, "train", False), column(p.online.share), {}
     for seed in p.study.seeds:
         found = volume_steps.ranked(p, v, seed=seed)
         chosen = volume_steps.selection(p, found.ranking, "long_tail", p.online.share, seed)
-        for row, negatives, ranked in ((whole, everything, None), (selected, chosen, found)):
+        for row, negatives, ranked in (("all", everything, None), (selected, chosen, found)):
             for strategy in STRATEGIES:
                 online = settings(p, strategy)
                 runs[row, strategy, seed] = volume_steps.run(
                     p, v, negatives, seed, ranked=ranked, online=online
                 )
-    return runs
+    words = {"all": "All negatives", selected: f"{selected.replace('%', ' %')} of the negatives"}
+    return Table(NAME, runs, v, p.study, main="A23b", words=words)
 
 
 def decision_line(
@@ -78,31 +75,58 @@ def decision_line(
     return np.nan if strategy == "ohem" and ohem_share < 1 else 0.5
 
 
-def exposure(p, v: Samples) -> pd.DataFrame:
+def exposure(p, table: Table) -> pd.DataFrame:
     """What each strategy trains on: exams an epoch, how many of them are positive, and where its line lies.
 
     Returns:
-        row, column, negatives, positives, exams (an epoch), longer (than without a strategy), positive (share of the exams
-        of an epoch), line (see `decision_line`). With three classes the largest of them depends on what was selected: the
-        exams that oversampling draws are then a mean over seeds.
+        row, column, negatives, positives, exams (an epoch), longer (than without a strategy), longer_published, positive
+        (share of the exams of an epoch), line (see `decision_line`). With three classes the largest of them depends on what
+        was selected: the exams that oversampling draws are then a mean over seeds.
     """
-    positives, archive = len(volume_steps.ids(v, "train", True)), len(volume_steps.ids(v, "train", False))
-    whole, selected = rows(p)
-    classes, runs = len(p.cohort.classes), online_strategies(p, v)
-    found = []
-    for row, negatives in {
-        whole: archive,
-        selected: volume_steps.selection_size(p.online.share, archive),
-    }.items():
-        exams = positives + negatives
-        trained = [run.sizes for (of, _, _), run in runs.items() if of == row]
+    classes, found = len(p.cohort.classes), []
+    theirs = published.sizes("A.III")
+    rare = published.table("A.II").set_index(["row", "column"])["value"]["positive", "train"]
+    for row in dict.fromkeys(row for row, _, _ in table.runs):
+        trained = np.array([run.sizes for (of, _, _), run in table.runs.items() if of == row])
+        positives, exams = int(trained[0, POSITIVE]), int(trained[0].sum())
+        there = np.count_nonzero(trained, axis=1)
+        balanced, known = round(np.mean(trained.max(axis=1) * there)), theirs.get(row, np.nan)
         for strategy in STRATEGIES:
-            balanced = strategy == "oversampling"
-            there = np.count_nonzero(trained, axis=1)
-            drawn = round(np.mean(np.max(trained, axis=1) * there)) if balanced else exams
-            positive = np.mean(1 / there) if balanced else positives / exams
-            settings_of = p.online.focal_alpha, p.online.ohem_share, classes
-            line = decision_line(strategy, positives, negatives, *settings_of)
-            found.append((row, strategy, negatives, positives, drawn, drawn / exams, positive, line))
-    names = ["row", "column", "negatives", "positives", "exams", "longer", "positive", "line"]
+            even = strategy == "oversampling"
+            drawn, share = (balanced, np.mean(1 / there)) if even else (exams, positives / exams)
+            printed = known / known * (2 * max(known, rare) / (known + rare) if even else 1.0)
+            of_strategy = p.online.focal_alpha, p.online.ohem_share, classes
+            line = decision_line(strategy, positives, exams - positives, *of_strategy)
+            found.append(
+                (row, strategy, exams - positives, positives, drawn, drawn / exams, printed, share, line)
+            )
+    names = [
+        "row",
+        "column",
+        "negatives",
+        "positives",
+        "exams",
+        "longer",
+        "longer_published",
+        "positive",
+        "line",
+    ]
     return pd.DataFrame(found, columns=names)
+
+
+def moves(table: Table, exposure: pd.DataFrame) -> pd.DataFrame:
+    """Do recall and precision at 0.5 move as the line of each strategy says, here and in the paper?
+
+    A line below a half calls more exams positive: more recall, less precision.
+
+    Returns:
+        row, column, metric, expected (1 up, -1 down, 0 nothing), here, published: differences to no strategy.
+    """
+    cells, rows = table.results().set_index(["row", "column", "metric"]), []
+    for line in exposure[exposure["column"] != "none"].itertuples():
+        side = 0 if np.isnan(line.line) else int(np.sign(0.5 - line.line))
+        for metric, expected in (("recall", side), ("precision", -side)):
+            one, other = cells.loc[(line.row, line.column, metric)], cells.loc[(line.row, "none", metric)]
+            differences = one["mean"] - other["mean"], one["published"] - other["published"]
+            rows.append((line.row, line.column, metric, expected, *differences))
+    return pd.DataFrame(rows, columns=["row", "column", "metric", "expected", "here", "published"])

@@ -1,95 +1,22 @@
-"""Table VII of paper A: pre-trained weights for the classifier, and what masking and the permutations change (IV-B, VI-3)."""
+"""Table VII of paper A: pre-trained weights for the classifier on the whole training set (VI-3)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from scipy.spatial.distance import pdist
-from sklearn.metrics import roc_auc_score
-
-from covid_study.analysis.pretext_learnt import VARIANTS as CUBES, tidy_over_seeds
-from covid_study.pretext.probes import TARGETS
-from covid_study.pretext.rubiks_cube import CUBES as PLACES, permutations
-from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.samples.samples import Samples
-from covid_study.scores.old_claims import Claim
-from covid_study.scores.resamples import auc_difference, proportion_difference
 from covid_study.tables import volume_steps
-from covid_study.tables.ablation import Cell
-from covid_study.training.run import Run
+from covid_study.tables.table import Table
 
-WEIGHTS = {  # row of Table VII -> the pre-training whose weights it starts from
+NAME = "A.VII"
+WEIGHTS = {  # row -> the pre-training whose weights it starts from
     "scratch": None,
     "rubiks_cube": "rubiks_cube_all",
     "rubiks_cube_pro": "rubiks_cube_pro_all",
 }
-F1S = ("f1", "f1_validation", "auc")
-CLAIMS = (
-    Claim("pro", "Weights of Rubik's cube Pro score higher than random ones", "VI-3", "rubiks_cube_pro", "scratch", F1S),
-    Claim("cube", "Weights of Rubik's cube score higher than random ones", "VI-3", "rubiks_cube", "scratch", F1S),
-    Claim("masking", "Weights of Rubik's cube Pro score higher than those of Rubik's cube", "VI-3", "rubiks_cube_pro",
-          "rubiks_cube", F1S),
-)  # fmt: skip
-SETS = {  # kind of rubiks_cube.permutations, in words
-    "optimal": "Hamming-optimal",
-    "max_min": "greedy, by smallest distance",
-    "max_mean": "greedy, by mean distance",
-}
-PARTS = {
-    "permutation": 1,
-    "horizontal": PLACES,
-    "vertical": PLACES,
-}  # questions of each part about one scramble
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way of pre-training on the positives."""
-
-    label: str
-    pretext: str  # of pipeline.PRETEXTS
-    permutation_set: str = "optimal"
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two pre-trainings that differ in one thing; a positive difference speaks for `one`."""
-
-    label: str
-    one: str
-    other: str
-    subject: str  # in a sentence
-
-
-VARIANTS = {
-    "unmasked": Variant("no masking", "rubiks_cube"),
-    "masked": Variant("masking", "rubiks_cube_pro"),
-    "masked_max_min": Variant("masking, greedy set (smallest)", "rubiks_cube_pro", "max_min"),
-    "masked_max_mean": Variant("masking, greedy set (mean)", "rubiks_cube_pro", "max_mean"),
-}
-CONTRASTS = (
-    Contrast("masking", "masked", "unmasked", "Masking"),
-    Contrast(
-        "optimal set,\nnot greedy (smallest)",
-        "masked",
-        "masked_max_min",
-        "The optimal set, in place of the greedy one by the smallest distance,",
-    ),
-    Contrast(
-        "optimal set,\nnot greedy (mean)",
-        "masked",
-        "masked_max_mean",
-        "The optimal set, in place of the greedy one by the mean distance,",
-    ),
-)
-OF_WEIGHTS = (Contrast("masking", "rubiks_cube_pro", "rubiks_cube", "Masking"),)
-LABELS = {**CUBES, **{name: variant.label for name, variant in VARIANTS.items()}}
 
 
 def pretrained(p, v: Samples) -> dict[tuple[str, int], Path]:
-    """The pre-trainings of Table VII, on all training exams: (row, seed) -> folder."""
+    """The pre-trainings, on all training exams: (row, seed) -> folder."""
     return {
         (row, seed): volume_steps.pretext(p, v, name, seed)
         for seed in p.study.seeds
@@ -98,149 +25,18 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], Path]:
     }
 
 
-def pretext_weights(p, v: Samples) -> dict[Cell, Run]:
-    """The runs of Table VII: the classifier on the whole training set, from three kinds of weights (paper A, VI-3).
-
-    "scratch" is ALL of Table III, the same run.
-    """
+def table(p, v: Samples) -> Table:
+    """Table VII: the classifier on all negatives, from three kinds of weights; "scratch" is ALL of Table III, the same run."""
     negatives, folders = volume_steps.ids(v, "train", False), pretrained(p, v)
-    return {
+    runs = {
         (row, "all", seed): volume_steps.run(p, v, negatives, seed, folders.get((row, seed)))
         for seed in p.study.seeds
         for row in WEIGHTS
     }
-
-
-def variants(p, v: Samples) -> dict[tuple[str, int], Path]:
-    """The pre-trainings of the ablation, on the positives: (variant, seed) -> folder.
-
-    Choice: each for `pretext_ablation.epochs`, so that they can be compared; the sets of permutations are compared with
-    masking, as in Rubik's cube Pro.
-    """
-    epochs = p.pretext_ablation.epochs
-    return {
-        (name, seed): volume_steps.pretext(
-            p, v, variant.pretext, seed, epochs=epochs, permutation_set=variant.permutation_set
-        )
-        for seed in p.study.seeds
-        for name, variant in VARIANTS.items()
-    }
-
-
-def permutation_sets(k: int) -> dict[str, np.ndarray]:
-    """The set of each kind in words: int (k, 8)."""
-    return {words: permutations(k, kind=kind) for kind, words in SETS.items()}
-
-
-def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
-    """All learning curves, a row an epoch: `name`, `variant` (in words), `seed` and the columns of `history.csv`."""
-    parts = [
-        pd.read_csv(folder / "history.csv").assign(name=name, variant=LABELS[name], seed=seed)
-        for (name, seed), folder in folders.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return Table(NAME, runs, v, p.study, main="A27a", sizes={"all": len(negatives)})
 
 
 def unseen(v: Samples) -> Samples:
     """The exams that no training split holds: what an encoder that was pre-trained on all of it is asked about."""
     table = v.table[v.table["split"] != "train"]
     return replace(v, table=table, data=v.of(list(table.index)))
-
-
-def accuracy_changes(
-    history: pd.DataFrame, contrasts: Sequence[Contrast], exams: int, draws: int = VALIDATION_DRAWS
-) -> pd.DataFrame:
-    """What each contrast changes in the accuracy of the pretext task after its last epoch, on unseen exams.
-
-    Choice: answers count as independent; those about one exam are not quite, so the intervals are rather too narrow.
-
-    Args:
-        history: of `histories`. exams: positives in the validation split; 0: nothing is known. draws: scrambles of each.
-
-    Returns:
-        A row a contrast and part: `contrast`, `measure` (permutation, horizontal, vertical), `one`, `other`, `value` (their
-        difference), `low`, `high`, `seeds`; fractions.
-    """
-    last = history[history["epoch"] == history["epoch"].max()].set_index(["name", "seed"])
-    rows = []
-    for contrast in contrasts:
-        for seed in last.loc[contrast.one].index:
-            for part, questions in PARTS.items():
-                answers, column = exams * draws * questions, f"validation_{part}"
-                one, other = (
-                    float(last.loc[(name, seed), column]) if answers and column in last else np.nan
-                    for name in (contrast.one, contrast.other)
-                )
-                known = np.isfinite([one, other]).all()
-                right = (round(one * answers), round(other * answers)) if known else (0, 0)
-                found = proportion_difference(right, (answers, answers) if known else (0, 0))
-                rows.append(_row(contrast, part, seed, one, other, found))
-    return _joined(rows)
-
-
-def probe_changes(scores: pd.DataFrame, contrasts: Sequence[Contrast], n: int = 1000) -> pd.DataFrame:
-    """What each contrast changes in the AUC of a linear probe, paired: the same exams, the same resamples.
-
-    Args:
-        scores: of `pretext_learnt.probes`, with the names of the contrasts or their labels in `variant`. n: resamples.
-
-    Returns:
-        As `accuracy_changes`; `measure` is the probe's question.
-    """
-    rows = []
-    for target, words in TARGETS.items():
-        asked = scores[scores["target"] == target]
-        by_encoder = {key: part.set_index("exam_id") for key, part in asked.groupby(["variant", "seed"])}
-        for contrast in contrasts:
-            names = [
-                LABELS[x] if x not in set(asked["variant"]) else x for x in (contrast.one, contrast.other)
-            ]
-            for seed in dict.fromkeys(asked["seed"]):
-                one, other = (by_encoder[name, seed] for name in names)
-                truth, patients = one["truth"].astype(int), one["patient_id"]
-                pair = one["score"], other.loc[one.index, "score"]
-                found = auc_difference(truth, *pair, patients, n=n)[:3]
-                both = [_auc(truth, x) for x in pair]
-                rows.append(_row(contrast, words, seed, *both, found))
-    return _joined(rows)
-
-
-def _auc(truth: pd.Series, score: pd.Series) -> float:
-    known = score.notna().all() and truth.nunique() == 2
-    return float(roc_auc_score(truth, score)) if known else np.nan
-
-
-def _row(
-    contrast: Contrast, measure: str, seed: int, one: float, other: float, found: Sequence[float]
-) -> dict:
-    value, low, high = found
-    return {"row": contrast.label, "column": measure, "metric": "difference", "seed": seed, "one": one, "other": other,
-            "value": value, "low": low, "high": high}  # fmt: skip
-
-
-def _joined(rows: list[dict]) -> pd.DataFrame:
-    """Over seeds: mean difference with its interval, and the mean of either side."""
-    sides = pd.DataFrame(rows).groupby(["row", "column"], sort=False)[["one", "other"]].mean()
-    bare = [{k: x for k, x in row.items() if k not in ("one", "other")} for row in rows]
-    found = tidy_over_seeds(bare).drop(columns="metric").set_index(["row", "column"])
-    order = ["one", "other", "value", "low", "high", "seeds"]
-    return sides.join(found)[order].rename_axis(["contrast", "measure"]).reset_index()
-
-
-def distances(table: np.ndarray) -> np.ndarray:
-    """Hamming distances of all pairs of permutations (k, cubes): int (k (k - 1) / 2,).
-
-    >>> distances(np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0]])).tolist()
-    [2, 3, 2]
-    """
-    return np.rint(pdist(table, "hamming") * table.shape[1]).astype(int)
-
-
-def sets_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """How far the permutations of each set lie apart: smallest and mean Hamming distance, pairs at the smallest."""
-    rows = {
-        words: (d.min(), d.mean(), (d == d.min()).sum(), len(d))
-        for words, d in ((words, distances(table)) for words, table in sets.items())
-    }
-    names = ["smallest distance", "mean distance", "pairs at the smallest", "pairs"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=names)

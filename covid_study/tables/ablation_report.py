@@ -1,26 +1,14 @@
-"""What notebooks 04 and 05 say about their tables: claims with verdicts, and what was selected."""
+"""How paper B's notebooks still show claims; `report.decided` has taken it over for paper A."""
 
-from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from covid_study.ranking import sampling
 from covid_study.report import show
-from covid_study.samples.samples import Samples
-from covid_study.scores import published as papers
 from covid_study.scores.old_claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
 from covid_study.scores.power import APART, UNKNOWN
-from covid_study.tables import ablation, volume_steps
-from covid_study.training.run import predictions
 
-EXTRA = {  # rows of ours that the paper lacks there
-    "hu_histogram": "Both, on HU histograms",
-    "resnet18": "3D ResNet-18",
-}
 SIGN = "†"
 NAMES = {metric: head for metric, head in show.HEADS.items() if metric != "hours"} | {
     "precision": "Precision",
@@ -33,57 +21,6 @@ STYLE = """<style>
 .study-table .verdict{font-weight:600;white-space:nowrap}
 .study-table .holds{color:#00785a}.study-table .fails{color:#b33c00}.study-table .open{opacity:.7}
 </style>"""
-
-
-def labels(name: str) -> dict[str, str]:
-    """The rows of a published table in words, and those that we add.
-
-    >>> labels("A.III")["both"], labels("A.III")["hu_histogram"]
-    ('Difficulty and diversity', 'Both, on HU histograms')
-    """
-    known = papers.table(name).drop_duplicates("row").set_index("row")["label"]
-    return known.to_dict() | EXTRA
-
-
-def joined(results: pd.DataFrame, name: str) -> pd.DataFrame:
-    """`show.join_published`, our rows with their names, the columns from small to large."""
-    ordered = results.sort_values("column", key=lambda c: c.map(_share), kind="stable")
-    return show.join_published(ordered.assign(label=ordered["row"].map(EXTRA)), name)
-
-
-def shares(p, whole: bool = True) -> dict[str, float]:
-    """Share of the archive in each column, ALL last where `whole`: the horizontal axis of the figures."""
-    return {ablation.column(s): s for s in p.sampling.shares} | ({"all": 1.0} if whole else {})
-
-
-def sizes_table(p, v: Samples, name: str) -> pd.DataFrame:
-    """What the classifiers of each column are trained on, and the number of negatives in the paper."""
-    ours, theirs = ablation.sizes(p, v), papers.sizes(name)
-    positives = len(volume_steps.ids(v, "train", True))
-    frame = pd.DataFrame({"negatives here": ours, "negatives in the paper": theirs}, dtype="Int64")
-    frame = frame.reindex([c for c in ours if c != "all" or c in theirs])
-    frame["positives here"] = positives
-    frame["exams an epoch here"] = frame["negatives here"] + positives
-    frame["negatives a positive here"] = (frame["negatives here"] / positives).astype(float).round(2)
-    known = frame["negatives in the paper"].notna()
-    frame["negatives in the paper"] = frame["negatives in the paper"].astype(object).where(known, "–")
-    return frame.rename(show.column_head).rename_axis(columns="share of the negatives")
-
-
-def test_curves(folders: Mapping[tuple, Path], cells: Mapping[str, tuple[str, str]], seed: int) -> dict:
-    """Label -> (labels, probabilities) of the test exams of some runs of one seed.
-
-    cells: label -> (row, column); those that were not run are left out.
-    """
-    found = {}
-    for label, cell in cells.items():
-        if (*cell, seed) in folders:
-            test = predictions(folders[(*cell, seed)]).query("split == 'test'")
-            found[label] = test["label"].to_numpy(), test["probability"].to_numpy()
-    return found
-
-
-test_curves.__test__ = False  # its name begins like that of a test
 
 
 def in_points(x: float, sign: bool = True) -> str:
@@ -206,65 +143,3 @@ def claim_sentence(checked: pd.DataFrame, claim: str, metric: str, over: str = "
         )
     judged = "is neither borne out nor refuted" if word == UNCLEAR else word
     return f"{text} {judged} here: {said}."
-
-
-def paper_uncertainty(name: str, row: str, column: str) -> str:
-    """How wide the paper's own F1 would have been, from the counts behind it, beside the gain that it reports."""
-    found = papers.intervals(name).query("row == @row and column == @column and metric == 'f1'")
-    value = papers.table(name).query("column == @column and metric == 'f1'").set_index("row")["value"]
-    low, high = 100 * found.iloc[0][["low", "high"]]
-    positives, gain = papers.TEST_POSITIVES[name[0]], in_points(value[row] - value["random"], sign=False)
-    return (
-        f"The paper gives no intervals. With its {positives} positive test exams, the F1 of {100 * value[row]:.1f} % "
-        f"of the row “{labels(name)[row]}” at {column.replace('%', ' %')} has a 95 % interval of {low:.0f} to "
-        f"{high:.0f} %; the gain over a random selection that it reports there is {gain} points."
-    )
-
-
-def composition(p, v: Samples) -> pd.DataFrame:
-    """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
-
-    Returns:
-        strategy, column, exams, cap (fraction that is CAP), difficulty and diversity (mean rank as a fraction of the
-        archive, 0 = hardest, most diverse), seeds.
-    """
-    rows = []
-    for seed in p.study.seeds:
-        ranking = volume_steps.ranked(p, v, seed=seed).ranking
-        chosen = {
-            (s, ablation.column(share)): volume_steps.selection(p, ranking, s, share, seed)
-            for s in sampling.STRATEGIES
-            for share in p.sampling.shares
-        }
-        for (strategy, column), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
-            part = ranking.loc[ids]
-            cap = (v.table["finding"].loc[ids] == "cap").mean()
-            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in ("difficulty", "diversity")]
-            rows.append((strategy, column, len(ids), cap, *ranks, seed))
-    names = ["strategy", "column", "exams", "cap", "difficulty", "diversity", "seed"]
-    frame = pd.DataFrame(rows, columns=names)
-    mean = frame.groupby(["strategy", "column"], sort=False)[
-        ["exams", "cap", "difficulty", "diversity"]
-    ].mean()
-    return mean.assign(exams=mean["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()
-
-
-def _exams(n: int) -> str:
-    return f"the {n} exams" if n > 1 else "one exam"
-
-
-def composition_sentence(frame: pd.DataFrame) -> str:
-    """Whether the ranking brings CAP, which looks most like COVID-19, into the selections."""
-    archive, total = frame.loc[frame["strategy"] == "archive", ["cap", "exams"]].iloc[0]
-    tail = frame[frame["strategy"] == "long_tail"].iloc[0]
-    top = frame[(frame["strategy"] == "top") & (frame["column"] == tail["column"])].iloc[0]
-    n = tail["exams"]
-    chance = np.sqrt(archive * (1 - archive) / n * (total - n) / max(1, total - 1) / tail["seeds"])
-    word = "about as much CAP as a random draw would"  # within what chance gives, two standard deviations
-    if abs(tail["cap"] - archive) > 2 * chance:
-        word = f"{'more' if tail['cap'] > archive else 'less'} CAP than a random draw would"
-    return (
-        f"CAP is {100 * archive:.0f} % of the archive. Of {_exams(n)} at {tail['column'].replace('%', ' %')} it is "
-        f"{100 * tail['cap']:.0f} % with the long tail and {100 * top['cap']:.0f} % at the top of the joint ranking: the long "
-        f"tail brings {word}."
-    )

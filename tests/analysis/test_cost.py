@@ -13,8 +13,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from covid_study.analysis import cost
 from covid_study.figures import cost as figures_cost  # noqa: E402
-from covid_study.tables import ablation
-from covid_study.tables.ablation_report import labels  # noqa: E402
+from covid_study.tables import a3_ranking
 from covid_study.training import run
 
 
@@ -42,9 +41,8 @@ def made(tmp_path):
         ("both", "56%", 1): folder(tmp_path / "run-c", 14, 3, 100, 1e9),
         ("random", "all", 1): folder(tmp_path / "run-d", 24, 2, 200, 2e9),
     }
-    spent = {"both": {"before": 3600.0, "exams_before": 30, "flops_before": 5e8}}
-    nothing = {"before": 0.0, "exams_before": 0, "flops_before": 0.0}
-    runs = {cell: SimpleNamespace(**spent.get(cell[0], nothing)) for cell in folders}
+    spent = {"both": run.Spent(3600.0, 30, 5e8)}
+    runs = {cell: SimpleNamespace(before=spent.get(cell[0], run.Spent())) for cell in folders}
     return runs, folders
 
 
@@ -76,18 +74,26 @@ def test_costs_are_means_over_seeds_and_load_is_apart(made):
 
 def test_costs_of_real_runs_agree_with_the_table(p, v, table3):
     """The hours are those of Table III's results; FLOPs are exams seen times those of one exam, the same for all rows."""
-    runs, folders = table3
-    scored = ablation.results(p, v, runs, folders)
-    found = cost.costs("A.III", runs, folders, scored, labels("A.III"))
-    hours = scored[scored["metric"] == "hours"].set_index(["row", "column"])["mean"]
-    assert len(found) == len(folders) and found["flops"].min() > 0
+    table = a3_ranking.table(p, v)
+    found = cost.of_table(table)
+    hours = table.scores().query("metric == 'hours'").set_index(["row", "column"])["mean"]
+    assert len(found) == len(table3[1]) and found["flops"].min() > 0
     for r in found.itertuples():
-        took = run.timing(folders[r.row, r.column, 0])
+        took = run.timing(table3[1][r.row, r.column, 0])
         assert r.hours == pytest.approx(hours[r.row, r.column])
         assert r.load_seconds == took["load_seconds"] and r.exams_seen == took["exams_seen"]
     each = found["flops"] / found["exams_seen"]
     assert each.nunique() == 1
     assert (found.set_index("row")["before_hours"].drop("random") > 0).all()
+    assert len(cost.shown(found).data) == len(found)
+
+
+def test_costs_relative_to_another_row_of_the_same_column():
+    frame = cells([(1, 0.5), (2, 0.6), (4, 0.7), (8, 0.8)], column=["14%", "all", "14%", "all"])
+    frame["row"] = ["a", "a", "b", "b"]
+    found = cost.relative(frame, row="a")
+    assert found["flops"].tolist() == [1, 1, 4, 4] and found["column"].tolist() == ["14%", "all"] * 2
+    assert cost.relative(frame, column="all")["flops"].tolist() == [0.5, 1, 0.5, 1]
 
 
 def test_a_run_of_two_tables_stands_once():
@@ -122,24 +128,6 @@ def test_front_leaves_out_what_has_no_score():
     frame = cells([(1, np.nan), (2, 0.5), (3, 0.4)])
     assert cost.front(frame)["flops"].tolist() == [2]
     assert cost.front(frame.assign(f1=np.nan)).empty
-    assert "no front" in cost.front_sentence(frame.assign(f1=np.nan))
-
-
-def test_front_sentence_says_whether_all_is_on_it():
-    frame = cells([(1, 0.5), (2, 0.62), (4, 0.6)], column=["14%", "56%", "all"])
-    said = cost.front_sentence(frame)
-    assert said.startswith(
-        "Of 3 cells, 2 lie on the front of F1 against FLOPs of the classifier's training: "
-    )
-    assert "Row r0, 14 % (50.0 %); Row r1, 56 % (62.0 %). Training on all negatives is not: Row r1" in said
-    assert "62.0 % against 60.0 %, inside its 95 % interval, for 50 % of the cost" in said
-    far = frame.assign(f1=[0.5, 0.9, 0.6])
-    assert "outside its 95 % interval" in cost.front_sentence(far)
-    best = frame.assign(f1=[0.5, 0.55, 0.6])
-    assert cost.front_sentence(best).endswith("Training on all negatives is among them.")
-    assert "all negatives" not in cost.front_sentence(frame[:2])
-    many = cells([(i, i / 10) for i in range(1, 8)])
-    assert "; and 3 more." in cost.front_sentence(many)
 
 
 def test_amounts_have_three_digits_and_a_prefix():
@@ -148,16 +136,6 @@ def test_amounts_have_three_digits_and_a_prefix():
     ]  # fmt: skip
     assert cost.amount(1e15, "FLOP") == "1.00 PFLOP"
     assert cost.amount(float("nan")) == "–"
-
-
-def test_costs_table_is_whole_and_names_each_row_once(made):
-    found = cost.costs("A.III", *made, results(both__56_=0.8, random__all=np.nan), {"both": "<Both>"})
-    html = cost.costs_table(found, "Costs").data
-    assert html.count("<tr") == html.count("</tr>") and html.count("<td") == html.count("</td>")
-    assert (
-        html.count("&lt;Both&gt;") == 1 and "56 %" in html and "ALL" in html and "Means over 2 seeds" in html
-    )
-    assert "10.0 M" in html and "none" in html and ">–<" in html
 
 
 @pytest.mark.parametrize("by", ["flops", "exams_seen", "hours", ("flops", "hours")])

@@ -186,9 +186,10 @@ def test_online_strategies_see_three_classes(v, three, tmp_path, monkeypatch, st
 def test_oversampling_of_three_classes_is_as_long_as_the_largest_says(v, root):
     settings = {"ranking": {"features": "hu_histogram"}, "online": {"share": 0.6}}
     three = parameters(root, cohort=of(THREE), **settings)
-    exposure = online.exposure(three, v).set_index(["row", "column"])
+    table = online.table(three, v)
+    exposure = online.exposure(three, table).set_index(["row", "column"])
     assert exposure.loc[("all", "oversampling"), ["exams", "positive"]].tolist() == [12, pytest.approx(1 / 3)]
-    run = online.online_strategies(three, v)["60%", "oversampling", 0]
+    run = table.runs["60%", "oversampling", 0]
     assert (
         sum(run.sizes) == 7
         and exposure.loc[("60%", "oversampling"), "exams"]

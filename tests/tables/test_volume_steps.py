@@ -9,7 +9,7 @@ from covid_study.errors import CohortError, ParameterError, StudyError
 from covid_study.pretext import train
 from covid_study.ranking import order_free, rank
 from covid_study.samples import cohorts, store, volume_store
-from covid_study.tables import ablation, volume_steps
+from covid_study.tables import a3_ranking, volume_steps
 from covid_study.training import volume_classifier
 
 
@@ -94,8 +94,7 @@ def test_selection_is_a_share_of_the_archive(p, v):
 def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
     again = volume_steps.volumes(p)
     assert again.key == v.key
-    runs = ablation.ranking_ablation(p, again)
-    assert ablation.train_all(p, again, runs) == table3[1]
+    assert a3_ranking.table(p, again).train() == table3[1]
 
 
 def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):

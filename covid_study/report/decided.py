@@ -1,0 +1,77 @@
+"""A verdict in words, rows against the rows above them, and how sure printed scores can be."""
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from covid_study.report import show
+from covid_study.report.words import column_head, counted, metric_head
+from covid_study.scores import published
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in percentage points, with its sign.
+
+    >>> points(0.0421), points(float("nan"))
+    ('+4.2', '')
+    """
+    return "" if pd.isna(difference) else f"{100 * difference:+.1f}"
+
+
+def between(low: float, high: float) -> str:
+    """The ends of an interval of a difference.
+
+    >>> between(-0.01, 0.1)
+    '-1.0 to +10.0'
+    """
+    return " to ".join(filter(None, map(points, (low, high))))
+
+
+def in_words(line: pd.Series) -> str:
+    """A claim of `claims.decide` as the headline of a page: its verdict and its number.
+
+    >>> line = {"text": "Both beat random", "verdict": "open", "score": "f1", "kind": "difference", "difference": 0.042,
+    ...         "low": -0.01, "high": 0.1, "seeds": 1, "fewest": 9, "needs": "3 seeds at least, 10 patients"}
+    >>> in_words(pd.Series(line))
+    'Both beat random: open. F1 +4.2 points, 95 % interval -1.0 to +10.0 (1 seed); to close it: 3 seeds at least, 10 patients.'
+    """
+    number = show.amount_text(line, "difference") or "not defined"
+    said = f"{line['text']}: {line['verdict']}. {metric_head(line['score'])} {number}"
+    said += " points" * (line["kind"] == "difference" and pd.notna(line["difference"]))
+    if pd.notna(line["low"]):
+        said += f", 95 % interval {show.amount_text(line, 'low')} to {show.amount_text(line, 'high')}"
+    said += f" ({counted(int(line['seeds']), 'seed')})"
+    return f"{said}; to close it: {line['needs']}." if line["needs"] else f"{said}."
+
+
+def rows_above(found: pd.DataFrame, title: str = "") -> Styler:
+    """Each row against the one above it, a line a column and score. found: of `Table.above`."""
+    shown = pd.DataFrame(
+        {
+            "row": found["label"],
+            "row above": found["above_label"],
+            "on": found["column"].map(column_head),
+            "score": found["metric"].map(metric_head),
+            "paper": found["published"].map(points),
+            "here": found["difference"].map(points),
+            "95 %": list(map(between, found["low"], found["high"])),
+            "against chance": found["mark"].fillna(""),
+            "the paper's": found["published_mark"].fillna(""),
+        }
+    )
+    return show.table(shown, title, index=False)
+
+
+def printed(name: str) -> Styler:
+    """The F1 of a table of paper A as it is printed, with the interval that the counts behind it would have given."""
+    key = ["row", "column", "metric"]
+    found = published.table(name).merge(published.intervals(name), on=key).query("metric == 'f1'")
+    shown = pd.DataFrame(
+        {"row": found["label"], "on": found["column"].map(column_head), "F1": found["printed"]}
+    )
+    shown["95 %"] = [
+        f"{100 * a:.1f} to {100 * b:.1f}" for a, b in zip(found["low"], found["high"], strict=True)
+    ]
+    exams = published.TEST_POSITIVES[name[0]], published.TEST_NEGATIVES[name[0]]
+    return show.table(
+        shown, "F1 in the paper, %: {} positive and {} negative test exams".format(*exams), index=False
+    )

@@ -1,0 +1,84 @@
+"""Table III of paper A: what difficulty, diversity and both add to a selection of the negatives (V-D)."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from covid_study.report.words import column_head
+from covid_study.samples.samples import Samples
+from covid_study.scores import published
+from covid_study.tables import volume_steps
+from covid_study.tables.table import Cell, Table, column
+from covid_study.training.run import Run
+
+NAME = "A.III"
+WORDS = {"hu_histogram": "Both, on HU histograms"}  # a row of ours
+
+
+def table(p, v: Samples) -> Table:
+    """Table III.
+
+    Rows: random, difficulty, diversity, both, both_pretrained, and one that the paper lacks, hu_histogram: both tracks on
+    distances between lung HU histograms, for which nothing is trained. Columns: `sampling.shares`, and ALL, which has one run
+    a seed, under "random".
+    """
+    rows = {
+        "random": selected(p, v, "random"),
+        "difficulty": selected(p, v, "long_tail", by="difficulty"),
+        "diversity": selected(p, v, "long_tail", by="diversity"),
+        "both": selected(p, v, "long_tail"),
+        "both_pretrained": selected(p, v, "long_tail", encoder="rubiks_cube_pro"),
+        "hu_histogram": selected(p, v, "long_tail", features="hu_histogram"),
+    }
+    archive = volume_steps.ids(v, "train", False)
+    everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in p.study.seeds}
+    runs = everything | cells(p, rows)
+    return Table(NAME, runs, v, p.study, main="A2", sizes=sizes(p, v), words=WORDS)
+
+
+def selected(
+    p, v: Samples, strategy: str, by: str = "joint", features: str | None = None, encoder: str | None = None
+) -> Callable[[float, int], Run]:
+    """A row: the run of a share and a seed on what a strategy draws from a ranking.
+
+    Args:
+        by: the rank that is drawn by. features: of the ranking; None: the parameters'. encoder: the pre-training whose
+            weights the classifier starts from; None: random weights.
+    """
+
+    def run(share: float, seed: int) -> Run:
+        found = volume_steps.ranked(p, v, features, seed)
+        chosen = volume_steps.selection(p, found.ranking, strategy, share, seed, by)
+        start = volume_steps.pretext(p, v, encoder, seed) if encoder else None
+        return volume_steps.run(p, v, chosen, seed, start, ranked=None if strategy == "random" else found)
+
+    return run
+
+
+def cells(p, rows: dict[str, Callable[[float, int], Run]]) -> dict[Cell, Run]:
+    """One run for every row, share and seed, seed by seed, so that a stopped sweep has whole tables of few seeds."""
+    return {
+        (row, column(share), seed): run(share, seed)
+        for seed in p.study.seeds
+        for row, run in rows.items()
+        for share in p.sampling.shares
+    }
+
+
+def sizes(p, v: Samples, shares: list[float] | None = None) -> dict[str, int]:
+    """Number of negatives in each column, from small to large. shares: `sampling.shares` unless given."""
+    archive = len(volume_steps.ids(v, "train", False))
+    chosen = shares or p.sampling.shares
+    return {column(s): volume_steps.selection_size(s, archive) for s in chosen} | {"all": archive}
+
+
+def exams(table: Table) -> pd.DataFrame:
+    """What the classifiers of each column are trained on, and the number of negatives in the paper."""
+    theirs = published.sizes(table.name)
+    positives = len(volume_steps.ids(table.samples, "train", True))
+    columns = [c for c in table.sizes if c != "all" or c in theirs]
+    found = pd.DataFrame({"negatives here": table.sizes, "negatives in the paper": theirs}, dtype="Int64")
+    found = found.reindex(columns).assign(**{"positives here": positives})
+    found["exams an epoch here"] = found["negatives here"] + positives
+    found["negatives a positive here"] = (found["negatives here"] / positives).astype(float).round(2)
+    return found.rename(column_head).rename_axis(columns="share of the negatives")

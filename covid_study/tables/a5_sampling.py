@@ -1,0 +1,58 @@
+"""Table V of paper A: how a selection is drawn from the joint ranking, and weights pre-trained on all samples (V-E)."""
+
+import pandas as pd
+
+from covid_study.ranking.sampling import STRATEGIES
+from covid_study.samples.samples import Samples
+from covid_study.tables import a3_ranking, volume_steps
+from covid_study.tables.table import Table, column
+
+NAME = "A.V"
+PRETEXTS = {
+    "long_tail": "rubiks_cube_pro",
+    "long_tail_all_pretrained": "rubiks_cube_pro_all",
+}  # compared in time
+
+
+def table(p, v: Samples) -> Table:
+    """Table V.
+
+    Rows: random and long_tail, which are runs of Table III, normal, top, and long_tail_all_pretrained, whose classifier starts
+    from weights pre-trained on all samples. Columns: `sampling.shares`.
+    """
+    rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top", "long_tail")}
+    rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "long_tail", encoder="rubiks_cube_pro_all")
+    runs = a3_ranking.cells(p, rows)
+    took = {
+        cell: volume_steps.pretext_seconds(volume_steps.pretext(p, v, PRETEXTS[cell[0]], cell[2])) / 3600
+        for cell in runs
+        if cell[0] in PRETEXTS
+    }
+    sizes = a3_ranking.sizes(p, v)
+    return Table(NAME, runs, v, p.study, main="A16", sizes=sizes, known={"pretext_hours": took})
+
+
+def composition(p, v: Samples) -> pd.DataFrame:
+    """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
+
+    Returns:
+        strategy, column, exams, cap (fraction that is CAP), difficulty and diversity (mean rank as a fraction of the
+        archive, 0 = hardest, most diverse), seeds.
+    """
+    rows = []
+    for seed in p.study.seeds:
+        ranking = volume_steps.ranked(p, v, seed=seed).ranking
+        chosen = {
+            (s, column(share)): volume_steps.selection(p, ranking, s, share, seed)
+            for s in STRATEGIES
+            for share in p.sampling.shares
+        }
+        for (strategy, where), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
+            part = ranking.loc[ids]
+            cap = (v.table["finding"].loc[ids] == "cap").mean()
+            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in ("difficulty", "diversity")]
+            rows.append((strategy, where, len(ids), cap, *ranks, seed))
+    names = ["strategy", "column", "exams", "cap", "difficulty", "diversity", "seed"]
+    frame = pd.DataFrame(rows, columns=names)
+    means = frame.groupby(["strategy", "column"], sort=False)[names[2:-1]].mean()
+    return means.assign(exams=means["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()

@@ -1,0 +1,62 @@
+"""How what a run said is scored: volumes by exam (paper A, V-B), slices by slice and by patient (paper B, 4.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from covid_study.scores import slices
+from covid_study.scores.binary import best_f1_threshold
+from covid_study.scores.resamples import bootstrap_intervals
+
+AT_THRESHOLD = ["precision", "recall", "f1"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What differs between the tables of paper A and of paper B."""
+
+    case: str  # the column of the predictions that names a case
+    over: str  # what an interval is over, in words
+    scores: Callable[
+        [pd.DataFrame, int], pd.DataFrame
+    ]  # predictions, resamples -> metric, value, low, high, note
+    variants: Callable[[str], tuple[str, ...]]  # the score of a claim -> others that it may be asked by
+    shown: tuple[str, ...] | None = (
+        None  # scores of a table of ours that the paper lacks; None: those of the paper
+    )
+
+
+def exam_scores(predictions: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
+    """Scores of one run on the test split with intervals over patients (paper A, V-B).
+
+    At 0.5 and, with the suffix `_validation`, at the threshold that has the best F1 on the validation split; AUC and average
+    precision need none.
+
+    Args:
+        predictions: of `run.predictions`. n: resamples.
+
+    Returns:
+        metric, value, low, high, note.
+    """
+    validation, test = (predictions[predictions["split"] == name] for name in ("validation", "test"))
+    chosen = best_f1_threshold(validation["label"], validation["probability"])
+    arguments = test["label"], test["probability"], test["patient_id"]
+    fixed = bootstrap_intervals(*arguments, threshold=0.5, n=n)
+    moved = bootstrap_intervals(*arguments, threshold=chosen.threshold, n=n)
+    moved = moved.loc[AT_THRESHOLD].add_suffix("_validation", axis=0)
+    if chosen.note:
+        moved["note"] = chosen.note
+    return pd.concat([fixed, moved]).rename_axis("metric").reset_index()
+
+
+def _of_exams(score: str) -> tuple[str, ...]:
+    return (f"{score}_validation", *(("auc",) if score == "f1" else ())) if score in AT_THRESHOLD else ()
+
+
+def _of_slices(score: str) -> tuple[str, ...]:
+    return tuple(other for other in ("acc", "f1", "gmean", "auc") if other != score)
+
+
+EXAMS = Scoring("exam_id", "test exams", exam_scores, _of_exams)
+SLICES = Scoring("slice_id", "test patients", slices.run_scores, _of_slices, ("acc", "f1", "gmean"))

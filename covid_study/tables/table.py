@@ -1,0 +1,265 @@
+"""A table of a paper: rows x columns x seeds of runs, what they score beside the paper, and what its claims come to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+from pandas.io.formats.style import Styler
+
+from covid_study import paths
+from covid_study.params.sections import Study
+from covid_study.report import decided, results as tidy, show
+from covid_study.samples.samples import Samples
+from covid_study.scores import claims, power_spread, published, row_above
+from covid_study.scores.resamples import over_seeds
+from covid_study.tables.scoring import EXAMS, Scoring
+from covid_study.training.run import Run, timing
+from covid_study.training.sweep import plan_table, planned, sweep
+
+Cell = tuple[str, str, int]  # row and column of the table, seed
+
+
+def column(share: float) -> str:
+    """The column of a share of the archive, as the published tables name it.
+
+    >>> column(0.14)
+    '14%'
+    """
+    return f"{100 * share:g}%"
+
+
+def place(column: str) -> float:
+    """Where a column stands: shares from small to large, then all others in the order in which they come."""
+    return float(column.rstrip("%")) if column.endswith("%") else 100.0
+
+
+def once(method: Callable) -> Callable:
+    """A method that is computed once for each table and arguments."""
+
+    @wraps(method)
+    def kept(self, *arguments, **named):
+        key = (method.__name__, *arguments, *sorted(named.items()))
+        if key not in self.kept:
+            self.kept[key] = method(self, *arguments, **named)
+        return self.kept[key]
+
+    return kept
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows x columns x seeds of runs, the published table of that name, and the claims that rest on it.
+
+    A table of a paper only declares its runs (`a3_ranking.table`, ...); what is done with them is here, for volumes and for
+    slices alike. Results are written below `build/P/results` as they are computed.
+
+    >>> exams = pd.DataFrame({"exam_id": list("abcd"), "patient_id": list("abcd"), "split": "test", "label": [1, 1, 0, 0]})
+    >>> said = {"random": [0.9, 0.4, 0.6, 0.1], "both": [0.9, 0.8, 0.3, 0.1]}
+    >>> planted = {(row, "56%", 0): exams.assign(probability=p) for row, p in said.items()}
+    >>> table = Table("A.III", planted=planted)
+    >>> shown = table.results().query("metric == 'f1' and column == '56%'").dropna(subset="mean")
+    >>> shown[["label", "mean", "published"]].values.tolist()
+    [['Random', 0.5, 0.82], ['Difficulty and diversity', 1.0, 0.86]]
+    """
+
+    name: str  # what its files are called; the published table, where there is one
+    runs: Mapping[Cell, Run] = field(default_factory=dict)
+    samples: Samples | None = None
+    study: Study | None = None  # None: nothing is trained or written
+    main: str = ""  # the claim that the headline is about
+    sizes: Mapping[str, int] = field(default_factory=dict)  # column -> negatives trained on
+    words: Mapping[str, str] = field(default_factory=dict)  # rows that the published table lacks, in words
+    scoring: Scoring = EXAMS
+    beside: pd.DataFrame | None = None  # row, column, metric, value: published numbers of other tables
+    known: Mapping[str, Mapping[Cell, float]] = field(
+        default_factory=dict
+    )  # more values of each cell, for claims
+    but_not: tuple[str, ...] = ()  # rows that claims about all others leave out
+    planted: Mapping[Cell, pd.DataFrame] | None = None  # predictions, in place of those of runs
+    order: tuple[str, ...] | None = (
+        None  # of the rows where each is compared with the one above; None: the paper's
+    )
+    kept: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def published(self) -> str | None:
+        """The name of the published table."""
+        return self.name if self.name in published.names() else None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The rows in words: the paper's, and ours."""
+        known = published.table(self.name).drop_duplicates("row") if self.published else pd.DataFrame()
+        return (known.set_index("row")["label"].to_dict() if len(known) else {}) | dict(self.words)
+
+    @property
+    def build(self) -> Path | None:
+        """Where runs and results lie."""
+        return paths.build(self.study.name) if self.study else None
+
+    def plan(self) -> HTML:
+        """What is there and what must be computed, with an estimate of the time."""
+        return plan_table(planned(self._named(), self.build / "runs"))
+
+    @once
+    def train(self) -> dict[Cell, Path]:
+        """Train what is not there yet; the result folder of every cell."""
+        how = self.study.executor, self.study.processes
+        folders = sweep(self._named(), self.samples, self.build / "runs", *how)
+        return dict(zip(self.runs, folders.values(), strict=True))
+
+    def _named(self) -> dict[str, Run]:
+        return {f"{row}, {where}, seed {seed}": run for (row, where, seed), run in self.runs.items()}
+
+    @once
+    def predictions(self) -> dict[Cell, pd.DataFrame]:
+        """What every run said, with today's patients, not those of when it was trained."""
+        if self.planted is not None:
+            return dict(self.planted)
+        found, patients = {}, self.samples.table["patient_id"]
+        for cell, folder in self.train().items():
+            table = pd.read_parquet(folder / "predictions.parquet")
+            found[cell] = table.assign(patient_id=patients.loc[table[self.scoring.case]].to_numpy())
+        return found
+
+    @once
+    def scores(self) -> pd.DataFrame:
+        """Mean over seeds with intervals for every cell, and its training period in hours.
+
+        Choice: the training period counts what was needed from preprocessed volumes or slices on: pre-training and ranking
+        where a row needs them (paper A counts 0.3 hours), and the classifier.
+
+        Returns:
+            Tidy: row, column, metric, mean, sd, low, high, seeds.
+        """
+        parts = []
+        for cell, said in self.predictions().items():
+            found = self.scoring.scores(said, self.resamples)
+            if cell in self.runs:
+                hours = {
+                    "metric": "hours",
+                    "value": self._seconds(cell) / 3600,
+                    "low": np.nan,
+                    "high": np.nan,
+                    "note": "",
+                }
+                found = pd.concat([found, pd.DataFrame([hours])], ignore_index=True)
+            parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
+        table = over_seeds(pd.concat(parts, ignore_index=True))
+        ends = ["low", "high"]
+        score = table["metric"] != "hours"
+        table.loc[score, ends] = table.loc[score, ends].clip(0, 1)
+        table.loc[~score, ends] = np.nan  # a machine's moods are no interval of the method
+        return table
+
+    @once
+    def results(self) -> pd.DataFrame:
+        """`scores` beside the published values: `tidy.join_published`; columns from small to large."""
+        ours = self.scores().sort_values("column", key=lambda c: c.map(place), kind="stable")
+        found = tidy.join_published(
+            ours.assign(label=ours["row"].map(self.labels)), self.published, self.name
+        )
+        return self._written("", found if self.beside is None else self._with_others(found))
+
+    def _with_others(self, found: pd.DataFrame) -> pd.DataFrame:
+        """Published numbers of other tables, for rows of ours that stand there."""
+        key, others = tidy.KEY, self.beside[self.beside["row"].isin(found["row"])]
+        others = others.rename(columns={"value": "published"}).assign(table=self.name, in_paper=True)
+        known = found.merge(others[[*key, "published"]], on=key, how="left", suffixes=("", "_there"))
+        found["in_paper"] |= known["published_there"].notna().to_numpy()
+        found["published"] = found["published"].fillna(known["published_there"])
+        there = pd.MultiIndex.from_frame(found[key])
+        lacking = others[~pd.MultiIndex.from_frame(others[key]).isin(there)]
+        return pd.concat([found, lacking.reindex(columns=found.columns)], ignore_index=True)
+
+    @property
+    def resamples(self) -> int:
+        """Resamples behind each interval."""
+        return self.study.bootstrap if self.study else 1000
+
+    def beside_paper(self, metrics: Sequence[str] | None = None, title: str = "", **more) -> Styler:
+        """The table with the paper's value below each of ours.
+
+        Args:
+            metrics: the paper's unless given. title: said after the number of the table. more: for `show.side_by_side`.
+        """
+        title = ", ".join(filter(None, [f"Table {self.name.partition('.')[2]}", title]))
+        given = {"sizes": self.sizes, "over": self.scoring.over} | more
+        return show.side_by_side(
+            self.results(), self.published, metrics=metrics or self.scoring.shown, title=title, **given
+        )
+
+    def curves(self) -> pd.DataFrame:
+        """Loss over the epochs of every run: row, column, seed, epoch, loss."""
+        parts = [
+            pd.read_csv(folder / "history.csv").assign(row=row, column=where, seed=seed)
+            for (row, where, seed), folder in self.train().items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def tested(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, list[pd.DataFrame]]:
+        """What some cells said of the test split, one frame a seed. cells: in words -> (row, column)."""
+        found: dict[str, list[pd.DataFrame]] = {label: [] for label in cells}
+        for (row, where, _), said in self.predictions().items():
+            for label, cell in cells.items():
+                if cell == (row, where):
+                    test = said[said["split"] == "test"]
+                    found[label].append(test.sort_values(self.scoring.case, ignore_index=True))
+        return {label: frames for label, frames in found.items() if frames}
+
+    def answers(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, tuple]:
+        """Labels and probabilities of the test exams of some cells, first seed. cells: as in `tested`."""
+        return {
+            label: (frames[0]["label"], frames[0]["probability"])
+            for label, frames in self.tested(cells).items()
+        }
+
+    @once
+    def scored(self, per_patient: bool = False) -> claims.Scored:
+        """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
+        found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
+        hours = {cell: self._seconds(cell) / 3600 for cell in self.runs}
+        for name, values in ({"hours": hours} | dict(self.known)).items():
+            found = found.beside(name, values)
+        return found
+
+    @once
+    def claims(self, per_patient: bool = False) -> pd.DataFrame:
+        """What became of the claims about this table, a line each: `claims.decide`. per_patient: slices joined by patient."""
+        found = claims.decide(self.scored(per_patient=per_patient), claims.of_table(self.name), self.but_not)
+        return self._written("-claims-by-patient" if per_patient else "-claims", found)
+
+    @once
+    def variants(self) -> pd.DataFrame:
+        """The same claims by other scores: for exams at the threshold from the validation split and by the AUC."""
+        asked = [
+            claim.model_copy(update={"score": score, "published": None})
+            for claim in claims.of_table(self.name)
+            if claim.kind == "difference" and claim.less is None
+            for score in self.scoring.variants(claim.score)
+        ]
+        return claims.decide(self.scored(), asked, self.but_not)
+
+    def headline(self) -> str:
+        """What the notebook has found: the verdict on the main claim, with its number."""
+        return decided.in_words(self.claims().set_index("key").loc[self.main])
+
+    @once
+    def above(self) -> pd.DataFrame:
+        """Each row against the row above it in the same column, for F1 and AUC: `row_above.compare`."""
+        spreads = power_spread.spreads(self.train())
+        found = row_above.compare(self.scored(), self.results(), spreads, self.resamples, self.order)
+        return self._written("-above", found)
+
+    def _seconds(self, cell: Cell) -> float:
+        """What a run took, and what was needed before it."""
+        return timing(self.train()[cell])["train_seconds"] + self.runs[cell].before.seconds
+
+    def _written(self, end: str, found: pd.DataFrame) -> pd.DataFrame:
+        if self.study:
+            tidy.write_results(self.build / "results" / f"{self.name}{end}.parquet", found)
+        return found

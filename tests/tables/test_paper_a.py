@@ -1,0 +1,279 @@
+"""Tables III to VII of paper A: rows and columns as published, and one run where two tables hold the same."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from tiny_study import parameters
+
+from covid_study.analysis import cost
+from covid_study.errors import StudyError
+from covid_study.pretext import train
+from covid_study.scores import published
+from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
+from covid_study.training import run as training
+from covid_study.training.sweep import sweep
+
+KEY = ["row", "column", "metric"]
+
+
+def negatives(run, v) -> list[str]:
+    """The negatives that a run is trained on, in their order."""
+    return [exam for exam in run.training_ids if v.table["finding"][exam] != "covid"]
+
+
+OURS = {"A.III": {"hu_histogram"}, "A.IV": {"resnet18"}}  # rows of ours
+
+
+@pytest.fixture(scope="module")
+def q(root):
+    """The tiny study with the selections of Tables IV and VI among those of its Table III."""
+    return parameters(root, transfer={"shares": [0.6, 0.3]}, online={"share": 0.6})
+
+
+@pytest.fixture(scope="module")
+def tables(q, v):
+    return {
+        made.NAME: made.table(q, v) for made in (a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights)
+    }
+
+
+@pytest.mark.parametrize("name", ["A.III", "A.IV", "A.V", "A.VI", "A.VII"])
+def test_rows_and_columns_are_the_published_ones(name, root, v):
+    """At the paper's shares; the numbers of negatives and the training periods are no rows of runs."""
+    shares = {"sampling": {"shares": [0.14, 0.28, 0.56]}, "transfer": {"shares": [0.14, 0.28, 0.56]}}
+    module = {
+        "A.III": a3_ranking,
+        "A.IV": a4_backbone,
+        "A.V": a5_sampling,
+        "A.VI": a6_online,
+        "A.VII": a7_weights,
+    }[name]
+    table = module.table(parameters(root, **shares), v)
+    paper = published.table(name).query("row not in ('negatives', 'training_period') and metric == 'f1'")
+    theirs, ours = set(zip(paper["row"], paper["column"], strict=True)), {cell[:2] for cell in table.runs}
+    assert theirs <= ours
+    assert {row for row, _ in ours} - {row for row, _ in theirs} == OURS.get(name, set())
+    assert {column for _, column in ours} == {column for _, column in theirs}
+    assert set(table.labels) >= {row for row, _ in ours}
+
+
+def test_rows_of_table_3(q, v, tables):
+    table = tables["A.III"]
+    assert table.sizes == {"30%": 2, "60%": 4, "all": 7}
+    for (row, column, _), run in table.runs.items():
+        assert len(negatives(run, v)) == table.sizes[column]
+        assert (run.method.encoder is not None) == (row == "both_pretrained")
+    assert table.runs["both", "30%", 0].training_ids == table.runs["both_pretrained", "30%", 0].training_ids
+    exams = a3_ranking.exams(table)
+    assert (
+        exams["exams an epoch here"].tolist() == [5, 7, 10] and exams["negatives in the paper"]["ALL"] == 1785
+    )
+    assert list(a3_ranking.exams(tables["A.V"]).index) == [
+        "30 %",
+        "60 %",
+    ]  # the paper has no column ALL there
+
+
+def test_tables_share_their_common_runs(q, v, tables):
+    third = tables["A.III"].runs
+    same = {("A.V", "random", c): ("random", c) for c in ("30%", "60%")}
+    same |= {("A.V", "long_tail", c): ("both", c) for c in ("30%", "60%")}
+    same |= {("A.IV", "resnet18", c): ("both", c) for c in ("30%", "60%")}
+    same |= {("A.IV", "resnet18", "all"): ("random", "all"), ("A.VII", "scratch", "all"): ("random", "all")}
+    same |= {("A.VI", "all", "none"): ("random", "all"), ("A.VI", "60%", "none"): ("both", "60%")}
+    for (name, *cell), known in same.items():
+        assert tables[name].runs[(*cell, 0)] == third[(*known, 0)], (
+            name,
+            cell,
+        )  # what was spent before included
+
+
+def test_table_5_draws_as_it_says(q, v, tables):
+    runs = tables["A.V"].runs
+    pretrained = runs["long_tail_all_pretrained", "30%", 0]
+    assert "rubiks_cube_pro_all" in pretrained.method.encoder
+    assert pretrained.training_ids == runs["long_tail", "30%", 0].training_ids
+    ranked = volume_steps.ranked(q, v).ranking
+    assert negatives(runs["top", "60%", 0], v) == list(ranked["joint_rank"].sort_values().index[:4])
+
+
+def test_composition_of_a_known_ranking(monkeypatch):
+    """With CAP at the top of the ranking, the top holds nothing else; random follows the archive."""
+
+    class P:
+        class study:
+            seeds = (0, 1)
+
+        class sampling:
+            shares, long_tail_exponent, normal_width = (0.25, 1 / 2), 1.0, 0.3
+
+    ids = [f"n{i:02d}" for i in range(40)]
+    rank = np.arange(1, 41)
+    ranking = pd.DataFrame({"difficulty_rank": rank, "diversity_rank": rank, "joint_rank": rank}, index=ids)
+    monkeypatch.setattr(volume_steps, "ranked", lambda p, v, seed: type("R", (), {"ranking": ranking}))
+    finding = pd.DataFrame({"finding": ["cap"] * 10 + ["non_pneumonia"] * 30}, index=ids)
+    found = a5_sampling.composition(P, type("V", (), {"table": finding})).set_index(["strategy", "column"])
+    assert found.loc[("top", "25%"), "cap"] == 1 and found.loc[("top", "50%"), "cap"] == 0.5
+    assert found.loc[("archive", "all"), ["cap", "difficulty"]].tolist() == [0.25, 0.5]
+    assert found.loc[("top", "25%"), "difficulty"] == pytest.approx(0.125)  # the mean of (r - 1/2) / 40
+    assert found.loc[("long_tail", "25%"), "cap"] > found.loc[("random", "25%"), "cap"]
+    assert (found["seeds"] == 2).all()
+
+
+def test_another_network_sees_the_exams_that_the_first_selected(q, tables):
+    runs = tables["A.IV"].runs
+    assert list(runs) == [(row, c, 0) for row in ("resnet18", "resnet50") for c in ("30%", "60%", "all")]
+    for column in ("30%", "60%", "all"):
+        small, large = runs["resnet18", column, 0], runs["resnet50", column, 0]
+        assert (
+            small.training_ids == large.training_ids
+            and small.before == large.before
+            and large.method.encoder is None
+        )
+        assert (small.before.seconds > 0) == (column != "all")
+        assert small.method.network | {"depth": 50} == large.method.network
+    assert q.transfer.shares == [0.6, 0.3]
+
+
+def test_two_equal_networks_are_refused(root, v):
+    with pytest.raises(StudyError, match="Set transfer.depth to 50"):
+        a4_backbone.table(parameters(root, transfer={"depth": 18}), v)
+
+
+def test_the_row_of_resnet18_is_table_3s():
+    ours = a4_backbone.of_table_3().set_index(KEY)["value"]
+    third = published.table("A.III").set_index(KEY)["value"]
+    assert ours["resnet18", "56%", "f1"] == third["both", "56%", "f1"]
+    assert ours["resnet18", "all", "f1"] == third["random", "all", "f1"]
+    assert ours["resnet18", "all", "hours"] == third["training_period", "all", "hours"]
+    assert any("84.8" in remark and "recall" in remark for remark in a4_backbone.remarks())
+
+
+def test_the_order_of_the_sizes():
+    class Scored:
+        order, sizes = ("resnet18", "resnet50"), {"14%": 1, "56%": 2, "all": 3}
+
+        @staticmethod
+        def scores():
+            means = {"resnet18": (0.5, 0.7, 0.6), "resnet50": (0.1, 0.2, 0.3)}
+            rows = [
+                (r, c, "auc", m) for r, ms in means.items() for c, m in zip(Scored.sizes, ms, strict=True)
+            ]
+            return pd.DataFrame(rows, columns=[*KEY, "mean"])
+
+    found = a4_backbone.size_pairs(Scored)
+    assert found["agree"].tolist() == [True, True, False]
+    assert found["resnet50"].tolist() == pytest.approx([0.1, 0.2, 0.1])
+
+
+def test_from_how_many_networks_on_a_ranking_pays():
+    """Seconds of ResNet-18 and 50 on 56 % and on ALL, and 100 before the selection."""
+    cells = [
+        ("A", "56%", 100, 50),
+        ("B", "56%", 100, 60),
+        ("A", "all", 0, 90),
+        ("B", "all", 0, 180),
+        ("C", "56%", 9, 9),
+    ]
+    frame = pd.DataFrame(
+        [*cells, ("C", "all", 0, 8)], columns=["label", "column", "before", "compute_seconds"]
+    )
+    found = a4_backbone.paid_once(frame.assign(before_hours=frame["before"] / 3600), "56%")
+    assert found["trainings"].tolist() == [3, 1, np.inf]
+
+
+def test_no_run_depends_on_the_settings_of_another_strategy(root, q, v, tables):
+    folder, runs = tables["A.VI"].build / "runs", tables["A.VI"].runs
+    for changed, strategy in (
+        ({"focal_gamma": 1.0, "focal_alpha": 0.5}, "focal"),
+        ({"ohem_share": 0.25}, "ohem"),
+    ):
+        other = parameters(root, online={"share": 0.6} | changed)
+        for cell, run in a6_online.table(other, v).runs.items():
+            assert (run.folder(folder) == runs[cell].folder(folder)) == (cell[1] != strategy)
+    assert a6_online.settings(q, "none") is None
+    assert a6_online.settings(q, "focal") == {"strategy": "focal", "focal_gamma": 2.0, "focal_alpha": 0.25}
+
+
+def test_what_each_strategy_trains_on_is_what_it_saw(q, v, tables):
+    table = tables["A.VI"]
+    exposure = a6_online.exposure(q, table).set_index(["row", "column"])
+    assert exposure["exams"].tolist() == [10, 14, 10, 10, 7, 8, 7, 7]
+    assert exposure.loc[("60%", "ohem"), "positive"] == pytest.approx(3 / 7)
+    assert (exposure["positive"].xs("oversampling", level=1) == 0.5).all()
+    for cell, folder in table.train().items():
+        assert training.timing(folder)["exams_seen"] == exposure.loc[cell[:2], "exams"] * q.training.epochs
+    assert exposure["longer_published"].tolist()[:2] == [1.0, pytest.approx(2 * 1785 / 2028)]
+    assert exposure["longer_published"].tolist()[4:] == pytest.approx([np.nan] * 4, nan_ok=True)
+    assert exposure["line"].tolist()[:4] == pytest.approx([0.5, 0.3, np.nan, 0.75], nan_ok=True)
+    told = {tuple(said["probability"].round(6)) for said in table.predictions().values()}
+    assert len(told) == 8  # eight different networks
+    times = cost.relative(cost.of_table(table), column="none").set_index(["row", "column"])
+    assert times["exams_seen"].tolist() == pytest.approx([1, 1.4, 1, 1, 1, 8 / 7, 1, 1])
+    moves = a6_online.moves(table, exposure.reset_index()).set_index(KEY)
+    cells = table.results().set_index(KEY)["mean"]
+    expected = cells["all", "focal", "recall"] - cells["all", "none", "recall"]
+    assert moves.loc[("all", "focal", "recall"), "here"] == pytest.approx(expected)
+    assert moves.loc[("all", "oversampling"), "expected"].tolist() == [1, -1]
+    assert moves.loc[("all", "focal", "recall"), "published"] == pytest.approx(0.86 - 0.88)
+
+
+def test_the_line_of_oversampling_is_where_the_reweighted_odds_are_even():
+    positives, negatives = 30, 170
+    line = a6_online.decision_line("oversampling", positives, negatives)
+    assert line / positives / (line / positives + (1 - line) / negatives) == pytest.approx(0.5)
+    assert (
+        a6_online.decision_line("ohem", 1, 9, ohem_share=1.0) == 0.5 == a6_online.decision_line("none", 1, 9)
+    )
+    assert a6_online.decision_line("focal", 1, 9, alpha=0.9) == pytest.approx(0.1)
+    assert np.isnan(a6_online.decision_line("focal", 1, 9, classes=3))
+
+
+def test_the_rows_of_table_7_differ_in_their_first_weights_alone(q, v, tables):
+    runs = tables["A.VII"].runs
+    scratch = runs["scratch", "all", 0]
+    assert scratch.method.encoder is None and scratch.before.seconds == 0
+    for row, masking in (("rubiks_cube", False), ("rubiks_cube_pro", True)):
+        run, folder = runs[row, "all", 0], a7_weights.pretrained(q, v)[row, 0]
+        assert run.method.encoder == str(folder) and run.before.seconds == pytest.approx(
+            volume_steps.pretext_seconds(folder)
+        )
+        assert run.method.config() | {"encoder": None} == scratch.method.config()
+        assert run.config() | {"method": None} == scratch.config() | {"method": None}
+        made = json.loads((folder / "config.json").read_text())["config"]
+        assert made["masking"] is masking and made["epochs"] == q.pretext.all_samples_epochs
+        assert made["train"] == sorted(volume_steps.ids(v, "train"))  # positives and negatives
+
+
+def test_the_weights_are_where_the_classifier_starts(q, v, tables):
+    """One epoch at a learning rate of nearly nothing leaves the encoder where it began."""
+    run = tables["A.VII"].runs["rubiks_cube_pro", "all", 0]
+    slow = replace(run.method, training=run.method.training | {"learning_rate": 1e-12})
+    still = replace(run, method=slow)
+    folder = sweep({"still": still}, v, tables["A.VII"].build / "runs")["still"]
+    loaded = train.load_file(folder / "weights.safetensors")
+    encoder = train.load_file(a7_weights.pretrained(q, v)["rubiks_cube_pro", 0] / "encoder.safetensors")
+    kernels = [name for name, value in encoder.items() if value.ndim == 5]
+    ours = {name: next(x for key, x in loaded.items() if key.endswith(name)) for name in kernels}
+    assert kernels and all(torch.allclose(ours[name], encoder[name], atol=1e-8) for name in kernels)
+
+
+def test_what_no_pre_training_has_seen(v):
+    asked = a7_weights.unseen(v)
+    assert set(asked.table["split"]) == {"validation", "test"}
+    exam = asked.table.index[3]
+    assert torch.equal(asked.of([exam]), v.of([exam]))
+
+
+def test_auc_of_a_trained_table_is_scikit_learns(tables):
+    table = tables["A.VII"]
+    found = table.results().set_index(KEY)["mean"]
+    for row in a7_weights.WEIGHTS:
+        test = table.predictions()[row, "all", 0].query("split == 'test'")
+        wanted = roc_auc_score(test["label"], test["probability"])
+        assert found[row, "all", "auc"] == pytest.approx(wanted)

@@ -1,0 +1,140 @@
+"""A table of planted predictions against scikit-learn; a table that was trained, read back and scored again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from covid_study.samples import samples
+from covid_study.scores import published
+from covid_study.tables import a3_ranking, volume_steps
+from covid_study.tables.table import Table
+from covid_study.training.run import predictions, timing
+
+KEY = ["row", "column", "metric"]
+CELLS = [
+    (row, column, seed) for row in ("random", "both", "ours") for column in ("56%", "14%") for seed in (0, 1)
+]
+
+
+def said(cell) -> pd.DataFrame:
+    """Forty test exams of thirty patients and twenty to choose a threshold with; better in the row "both"."""
+    rng = np.random.default_rng([ord(cell[0][0]), int(cell[1][:-1]), cell[2]])
+    label = np.arange(60) % 3 == 0
+    p = np.clip(0.35 + (0.3 if cell[0] == "both" else 0.1) * label + rng.normal(0, 0.15, 60), 0, 1)
+    frame = pd.DataFrame(
+        {"exam_id": [f"e{i:02d}" for i in range(60)], "probability": p, "label": label.astype(int)}
+    )
+    frame["patient_id"] = [f"p{i % 30}" if i < 40 else f"v{i}" for i in range(60)]
+    return frame.assign(split=np.where(np.arange(60) < 40, "test", "validation"), finding="cap")
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return Table("A.III", planted={cell: said(cell) for cell in CELLS}, words={"ours": "A row of ours"})
+
+
+def test_scores_are_scikit_learns_means_over_seeds(planted):
+    found = planted.scores().set_index(KEY)
+    for row, column in dict.fromkeys(cell[:2] for cell in CELLS):
+        tests = [said((row, column, seed)).query("split == 'test'") for seed in (0, 1)]
+        for metric, score in (
+            ("precision", sk.precision_score),
+            ("recall", sk.recall_score),
+            ("f1", sk.f1_score),
+        ):
+            wanted = np.mean([score(t["label"], t["probability"] >= 0.5) for t in tests])
+            assert found.loc[(row, column, metric), "mean"] == pytest.approx(wanted)
+        wanted = [sk.roc_auc_score(t["label"], t["probability"]) for t in tests]
+        line = found.loc[(row, column, "auc")]
+        assert line["mean"] == pytest.approx(np.mean(wanted)) and line["seeds"] == 2
+        assert (
+            line["sd"] == pytest.approx(np.std(wanted, ddof=1)) and line["low"] < line["mean"] < line["high"]
+        )
+        best = []
+        for seed in (0, 1):
+            chosen = said((row, column, seed)).query("split == 'validation'")
+            f1 = [sk.f1_score(chosen["label"], chosen["probability"] >= t) for t in chosen["probability"]]
+            best.append(max(f1))
+        assert found.loc[(row, column, "f1_validation"), "mean"] <= 1 and min(best) > 0
+    assert "hours" not in found.index.get_level_values("metric")  # nothing was trained
+    assert found[["low", "high"]].dropna().stack().between(0, 1).all()
+
+
+def test_results_stand_beside_the_paper(planted):
+    found = planted.results()
+    ours = found.dropna(subset="mean")
+    assert list(dict.fromkeys(ours["column"])) == ["14%", "56%"]
+    cells, paper = found.set_index(KEY), published.table("A.III").set_index(KEY)["value"]
+    assert cells.loc[("both", "56%", "f1"), "published"] == paper["both", "56%", "f1"]
+    assert cells.loc[("ours", "56%", "f1"), "label"] == "A row of ours"
+    assert not cells.loc[("ours", "56%", "f1"), "in_paper"] and cells.loc[("both", "56%", "f1"), "in_paper"]
+    assert not found.duplicated(KEY).any()
+
+
+def test_a_table_that_the_paper_lacks():
+    table = Table("ours", planted={("one", "all", 0): said(CELLS[0])})
+    assert table.published is None and not table.results()["in_paper"].any()
+
+
+def test_published_numbers_of_other_tables_stand_beside():
+    beside = pd.DataFrame(
+        [("ours", "56%", "f1", 0.5), ("ours", "28%", "f1", 0.4), ("absent", "56%", "f1", 0.3)],
+        columns=[*KEY, "value"],
+    )
+    table = Table("A.III", planted={cell: said(cell) for cell in CELLS}, beside=beside)
+    found = table.results().set_index(KEY)
+    assert (
+        found.loc[("ours", "56%", "f1"), "published"] == 0.5 and found.loc[("ours", "56%", "f1"), "in_paper"]
+    )
+    assert found.loc[("ours", "28%", "f1"), "published"] == 0.4 and np.isnan(
+        found.loc[("ours", "28%", "f1"), "mean"]
+    )
+    assert "absent" not in found.index.get_level_values("row")
+
+
+def test_what_some_cells_said(planted):
+    found = planted.tested({"A": ("both", "56%"), "absent": ("top", "56%")})
+    assert list(found) == ["A"] and [len(frame) for frame in found["A"]] == [40, 40]
+    y, p = planted.answers({"A": ("both", "56%")})["A"]
+    wanted = said(("both", "56%", 0)).query("split == 'test'")
+    assert p.tolist() == wanted["probability"].tolist() and y.tolist() == wanted["label"].tolist()
+
+
+def test_a_trained_table_is_scored_written_and_costed(p, v, table3):
+    table = a3_ranking.table(p, v)
+    found = table.results()
+    path = table.build / "results" / "A.III.parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(path), found, check_dtype=False)
+    cells, folder = found.set_index(KEY), table3[1]["both", "30%", 0]
+    test = predictions(folder).query("split == 'test'")
+    recall = sk.recall_score(test["label"], test["probability"] >= 0.5)
+    assert cells.loc[("both", "30%", "recall"), "mean"] == pytest.approx(recall)
+    spent = timing(folder)["train_seconds"] + volume_steps.ranked(p, v).seconds
+    assert cells.loc[("both", "30%", "hours"), "mean"] == pytest.approx(spent / 3600)
+    assert np.isnan(cells.loc[("both", "30%", "hours"), "low"])
+    curves = table.curves()
+    assert set(curves["row"]) == {row for row, _, _ in table.runs} and np.isfinite(curves["loss"]).all()
+
+
+def test_patients_are_those_of_todays_table(p, v, table3):
+    """An interval is drawn over patients: joined in today's table, they are joined in its interval, with no new training."""
+    joined = samples.Volumes(v.table.assign(patient_id="one and the same"), v.data, v.key)
+    table = a3_ranking.table(p, joined)
+    assert table.train() == table3[1]
+    assert set(table.predictions()["random", "all", 0]["patient_id"]) == {"one and the same"}
+
+
+def test_the_claims_have_a_line_each_and_one_is_the_headline(p, v):
+    table = a3_ranking.table(p, v)
+    found = table.claims()
+    assert found["key"].is_unique and table.main in set(found["key"])
+    assert set(found["verdict"]) == {"open"}  # one seed decides nothing
+    hours = found.set_index("key").loc["A12"]
+    assert hours["kind"] == "ratio" and hours["difference"] > 0
+    line = found.set_index("key").loc[table.main]
+    f1 = table.scores().query("metric == 'f1'").set_index(["row", "column"])["mean"]
+    wanted = np.mean([f1["both", c] - f1["random", c] for c in ("30%", "60%")])
+    assert line["difference"] == pytest.approx(wanted)
+    assert line["text"] in table.headline() and "open" in table.headline()
+    assert {"auc", "f1_validation", "recall_validation"} <= set(table.variants()["score"])
