@@ -15,11 +15,14 @@ from covid_study.ct.lungs import lung_mask
 from covid_study.ct.to_volume import FIELD_OF_VIEW_MM, crop_to, resample
 from covid_study.ct.volume import Volume
 from covid_study.errors import ExamError
+from covid_study.figures import pictures
 from covid_study.phantom import cohort, lesions as phantom_lesions
+from covid_study.phantom.background import RealBodied
 
 REAL_EXAMS = (
     "COVID_STUDY_TEST_DATA"  # environment variable: a folder with real exams to show beside the phantom
 )
+ROOM_MM = 25.0  # around the lungs, in pictures of masks
 MATRIX = 224  # pixels a side of the phantom in a picture, whatever the profile: as many as a page shows
 
 
@@ -121,15 +124,59 @@ def real_exams() -> pd.DataFrame:
     return find_exams(folder) if folder.is_dir() else pd.DataFrame(columns=list(COLUMNS))
 
 
-def overlays(exams: list[Masked]) -> list[tuple]:
-    """Exams for `cohort.mask_overlays`: caption, HU, spacing, mask and true lungs (None where unknown)."""
-    return [
-        (e.caption, e.volume.hu, e.volume.spacing_mm, e.mask, e.truth and e.truth["lungs"]) for e in exams
-    ]
+def around(mask: np.ndarray, spacing_mm) -> tuple[slice, ...]:
+    """The box around a mask (z, y, x) with some room; all of an axis where the mask is empty."""
+    box = []
+    for axis in range(3):
+        along = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
+        room = int(ROOM_MM / spacing_mm[axis])
+        box.append(slice(max(along[0] - room, 0), along[-1] + room + 1) if len(along) else slice(None))
+    return tuple(box)
+
+
+def overlays(exams: list[Masked]) -> dict:
+    """Exams for `pictures.exams`, mask and true lungs outlined where they differ most, else where the mask is fullest."""
+    shown, slices, outlines = [], [], []
+    for e in exams:
+        truth = e.truth and e.truth["lungs"]
+        box = around(e.mask if truth is None else e.mask | truth, e.volume.spacing_mm)
+        mask, truth = e.mask[box], None if truth is None else truth[box]
+        slices.append(fullest_slices(mask if truth is None or (truth == mask).all() else truth ^ mask))
+        outlines.append(({} if truth is None else {pictures.TRUTH: truth}) | {pictures.MASK: mask})
+        shown.append((e.caption, e.volume.hu[box], e.volume.spacing_mm))
+    keys = {"mask": pictures.MASK, "truth": pictures.TRUTH}
+    return {"exams": shown, "slices": slices, "outlines": outlines, "keys": keys}
+
+
+def before_and_after(examples: list[tuple[str, str, RealBodied]]) -> tuple[dict, dict]:
+    """Real lungs before and after the phantom's lesions were put in, at the slices with most of them.
+
+    Args:
+        examples: of `background.examples`.
+
+    Returns:
+        Rows for `pictures.grid`, and HU of the lungs' voxels for `cohort.densities_before_and_after`.
+    """
+    rows: dict[str, list] = {"before": [], "after": [], "the truth": []}
+    densities = {}
+    for caption, _, exam in examples:
+        box = (slice(None), *around(exam.lungs, exam.volume.spacing_mm)[1:])
+        before, hu, lungs, ill = (v[box] for v in (exam.before, exam.volume.hu, exam.lungs, exam.lesions))
+        place, _ = fullest_slices(ill if ill.any() else lungs, lungs)
+        told = [
+            ("before", before, caption, {}),
+            ("after", hu, "", {}),
+            ("the truth", hu, "", {pictures.TRUTH: ill}),
+        ]
+        for row, volume, text, outlines in told:
+            tile = pictures.plane(volume, exam.volume.spacing_mm, 0, place, outlines, caption=text)
+            rows[row].append(tile)
+        densities[caption] = {"before": before[lungs], "after": hu[lungs]}
+    return rows, densities
 
 
 def montage(exams: list[Masked]) -> dict:
-    """Exams for `ct.exam_montage`."""
+    """Exams for `pictures.exams`."""
     return {
         "exams": [(f"{NAMES[e.finding]}\n{e.exam_id}", e.volume.hu, e.volume.spacing_mm) for e in exams],
         "slices": [e.slices() for e in exams],
@@ -138,14 +185,15 @@ def montage(exams: list[Masked]) -> dict:
 
 
 def step_by_step(exam: Masked, steps: dict) -> dict:
-    """One exam for `ct.preprocessing_steps`: the same place in every step.
+    """One exam for `pictures.exams`: the same place in every step.
 
     Args:
         steps: as `to_volume.preprocess` returned them, caption -> (volume, spacing).
     """
-    pictures = [(caption, *step) for caption, step in steps.items()]
-    pictures[1] = ("lung mask", exam.mask, exam.volume.spacing_mm)
-    return {"steps": pictures, "title": f"Exam {exam.exam_id}", "slices": follow(exam, steps)}
+    shown = [(caption, *step) for caption, step in steps.items()]
+    shown[1] = ("lung mask", exam.mask, exam.volume.spacing_mm)
+    places = {"slices": follow(exam, steps), "columns": len(shown), "numbered": True}
+    return {"exams": shown, "title": f"Exam {exam.exam_id}"} | places
 
 
 def follow(exam: Masked, steps: dict) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from covid_study.pretext.probes import asked, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
-from covid_study.scores.resamples import Interval, auc_difference, auc_interval, spearman_interval
+from covid_study.scores.resamples import auc_difference, auc_interval, spearman_interval
 from covid_study.tables import volume_steps
 
 SOURCES = {
@@ -112,11 +112,6 @@ def lesion_load(p) -> pd.Series | None:
     if p.cohort.exams is not None:
         return None
     return volume_steps.store(p).table.set_index("exam_id")["lesion_share"]
-
-
-def interval(row: pd.Series) -> Interval:
-    """A row of a table here as the interval that a figure takes."""
-    return Interval(row["value"], row["low"], row["high"])
 
 
 def summary(ranked: volume_steps.Ranked, name: str) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from covid_study.report import verdicts_ordering as verdicts
-from tests.figures.test_ordering import planted
+from tests.orders import planted
 
 NAN = float("nan")
 

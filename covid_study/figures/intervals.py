@@ -1,0 +1,301 @@
+"""Values by row and column: points with intervals, ours and the paper's; differences; bars; confusion matrices.
+
+Frames are long, a line a value: those of the results tables (`row`, `label`, `column`, `metric`, `mean`, `low`, `high`,
+`published`, `published_sd`) as they are, any other by the names of its columns.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from scipy.spatial.distance import pdist
+
+from covid_study.figures import style
+from covid_study.report.words import column_head, finding_name
+
+THIN = {"lw": 2.0, "alpha": 0.5, "zorder": 2}  # the bar of an interval
+
+
+@style.styled
+def points(
+    frame: pd.DataFrame,
+    at: str = "label",
+    panel: str | None = None,
+    group: str | None = None,
+    *,
+    value: str = "mean",
+    upright: bool = False,
+    joined: bool = False,
+    panels: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
+    heads: Mapping[str, str] | None = None,
+    scale: float = 1.0,
+    reference: float | Mapping[str, float] | None = None,
+    axis: str | Mapping[str, str] = "",
+    limits: tuple | None = None,
+    best_first: bool = False,
+    numbers: bool = False,
+    over: str = "",
+    title: str = "",
+) -> Figure:
+    """Values with their 95 % intervals, a line a row and a panel a score; hollow beside them the paper's, where there are any.
+
+    Args:
+        frame: with `value`, `low`, `high`, and where there are `published`, `published_sd`; NaN where not known.
+        at, panel, group: columns of the frame: what a line, a panel and a colour stands for.
+        upright: values upward and lines beside each other, `joined` by a line or not.
+        panels, groups, heads: their names in words; what is not named among panels and groups is not drawn.
+        scale: 100 for percentage points. reference: dashed, of all panels or each. axis: what the values are, with the unit.
+        best_first: each panel in an order of its own. numbers: beside the points. over: what intervals are over.
+    """
+    if frame.empty:
+        return style.nothing("There is no value to draw.")
+    of_panel = style.ordered(frame[panel], panels) if panel else [None]
+    of_group = style.ordered(frame[group], groups) if group else [None]
+    looks = style.looks(of_group) if group else {None: {"color": style.OURS, "marker": "o", "ls": "-"}}
+    paper = "published" in frame and frame["published"].notna().any()
+    lines = _named(frame[at], heads)
+    slots = len(of_group) * (1 + (paper and not joined))
+    if upright:
+        each = max(2.6, min(4.4, 0.9 + (0.32 + 0.1 * slots) * len(lines)))
+        size, most = (each, 3.3), 4
+    else:
+        size, most = (2.9, 0.7 + (0.14 + 0.16 * slots) * len(lines)), 6
+    shared = {"sharey": True} if upright else {"sharey": not best_first}
+    fig, axes = style.panels(len(of_panel), *size, most=most, margin=0.0 if upright else 1.5, **shared)
+    for ax, name in zip(axes, of_panel, strict=True):
+        part = frame[frame[panel] == name] if panel else frame
+        shown = _named(part.sort_values(value, ascending=False)[at], heads) if best_first else lines
+        _panel(ax, part, shown, at, group, looks, value, scale, upright, joined, paper, numbers)
+        level = reference.get(name) if isinstance(reference, Mapping) else reference
+        if level is not None:
+            (ax.axhline if upright else ax.axvline)(
+                level, color=style.REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1
+            )
+        ax.set_title((panels or {}).get(name, style.head(panel, name)) if panel else "")
+        text = axis.get(name, "") if isinstance(axis, Mapping) else axis
+        if not upright:
+            ax.set_xlabel(text)
+            ax.locator_params(axis="x", nbins=6)
+        elif ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(text)
+        if limits:
+            (ax.set_ylim if upright else ax.set_xlim)(limits)
+    ours = f"here, 95 % interval{' over ' * bool(over)}{over}"
+    keys = [style.key((groups or {}).get(g, style.head(group, g)), looks[g]["color"], looks[g]["marker"], looks[g]["ls"])
+            for g in of_group] if group else [style.key(ours, style.OURS, "o")]  # fmt: skip
+    if paper:
+        keys.append(
+            style.key(
+                "the paper", "#444444" if group else style.PAPER, "s", ":" if joined else "", hollow=True
+            )
+        )
+    style.legend(fig, keys if paper or group or over else [])
+    return fig
+
+
+def _named(values: pd.Series, heads: Mapping[str, str] | None) -> dict[str, str]:
+    """The lines of a panel in words."""
+    return {v: (heads or {}).get(v, style.head(values.name, v)) for v in style.ordered(values, None)}
+
+
+def _panel(ax, part, lines, at, group, looks, value, scale, upright, joined, paper, numbers) -> None:
+    """The marks of one panel: of each group ours, then the paper's."""
+    step = (0.6 if upright else 0.8) / (len(looks) * (1 + (paper and not joined)))
+    if joined:
+        step = min(step, 0.12)
+    slot = -step * (len(looks) * (1 + (paper and not joined)) - 1) / 2
+    for name, look in looks.items():
+        of = (
+            (part[part[group] == name] if group else part)
+            .drop_duplicates(at)
+            .set_index(at)
+            .reindex(list(lines))
+        )
+        here = np.arange(len(lines)) + slot
+        values, low, high = (scale * of[c].astype(float).to_numpy() for c in (value, "low", "high"))
+        (ax.vlines if upright else ax.hlines)(here, low, high, color=look["color"], **THIN)
+        if joined:
+            known = np.isfinite(values)
+            ax.plot(here[known], values[known], color=look["color"], ls=look["ls"], lw=1.2, zorder=2)
+        for sure in (True, False):
+            shown = np.isfinite(values) & (np.isfinite(low) == sure)
+            x, y = (here, values) if upright else (values, here)
+            ax.plot(
+                x[shown],
+                y[shown],
+                look["marker"],
+                color=look["color"],
+                mfc=look["color"] if sure else "white",
+                zorder=3,
+            )
+        if numbers:
+            for x, y in zip(values, here, strict=True):
+                if np.isfinite(x):
+                    ax.annotate(
+                        f"{x:.2f}",
+                        (x, y),
+                        xytext=(0, 5),
+                        textcoords="offset points",
+                        ha="center",
+                        fontsize=style.SMALL,
+                    )
+        slot += step
+        if not paper:
+            continue
+        colour, marker = (look["color"], look["marker"]) if group else (style.PAPER, "s")
+        there, beside = scale * of["published"].astype(float).to_numpy(), here if joined else here + step
+        if "published_sd" in of:
+            sd = scale * of["published_sd"].astype(float).to_numpy()
+            (ax.vlines if upright else ax.hlines)(
+                beside, there - sd, there + sd, color=colour, lw=1.0, zorder=2
+            )
+        x, y = (beside, there) if upright else (there, beside)
+        known = np.isfinite(there)
+        ax.plot(
+            x[known],
+            y[known],
+            marker=marker,
+            color=colour,
+            mfc="white",
+            ls=":" if joined else "",
+            lw=1,
+            ms=4.5,
+            zorder=3,
+        )
+        slot += 0 if joined else step
+    names, ends = list(lines.values()), (-0.5, len(lines) - 0.5)
+    if upright:
+        ax.set_xticks(range(len(names)), names)
+        ax.set_xlim(ends)
+    else:
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(ends[::-1])
+        ax.margins(x=0.12)
+    ax.grid(False, axis="x" if upright else "y")
+    ax.tick_params(axis="x" if upright else "y", length=0)
+
+
+@style.styled
+def differences(decided: pd.DataFrame, title: str = "") -> Figure:
+    """Claims as paired differences with 95 % intervals beside the paper's own, a line a claim: right of zero it holds.
+
+    decided: `text`, `difference`, `low`, `high`, `published`, `verdict`, as `claims.decide` returns; fractions. Where it has
+    `column`, a claim has a line a column.
+    """
+    parts = [(text, part) for text, part in decided.groupby("text", sort=False)]
+    single = all(len(part) == 1 for _, part in parts)
+    fig, ax = plt.subplots(figsize=(8.6, 1.1 + 0.235 * sum(1.3 + len(part) for _, part in parts)))
+    y, ticks = 0.0, {}
+    for text, part in parts:
+        said = ax.text(0, y, text, transform=ax.get_yaxis_transform(), fontsize=8, weight="bold", va="center")
+        said.set_in_layout(False)  # the axes are as wide as the figure, however long a claim is
+        for line in part.itertuples():
+            y += 1
+            ax.plot(
+                [100 * line.low, 100 * line.high], [y, y], color=style.OURS, lw=2.2, solid_capstyle="butt"
+            )
+            ax.plot(100 * line.difference, y, "o", color=style.OURS)
+            ax.plot(100 * line.published, y, "s", color=style.PAPER, mfc="white", ms=4.5)
+            ax.annotate(line.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+            ticks[y] = "" if single else column_head(line.column)
+        y += 1.3
+    ax.axvline(0, color=style.REFERENCE, lw=1, zorder=1)
+    ax.set_yticks(list(ticks), list(ticks.values()))
+    ax.set(ylim=(y - 0.3, -0.7), xlabel="difference in percentage points: right of zero speaks for the claim")
+    ax.set_xlim(*(np.array([-1.08, 1.08]) * max(np.abs(ax.get_xlim()))))
+    ax.grid(False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    paper = style.key("the paper", style.PAPER, "s", "", hollow=True)
+    style.legend(fig, [style.key("here, paired, 95 % interval", style.OURS, "o"), paper])
+    return fig
+
+
+@style.styled
+def bars(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    panel: str | None = None,
+    group: str | None = None,
+    *,
+    panels: Mapping[str, str] | None = None,
+    references: Mapping[str, float] | None = None,
+    axes: tuple[str, str] = ("", ""),
+    numbers: bool = False,
+    title: str = "",
+) -> Figure:
+    """Bars of whole numbers or shares: a bar a line of the frame, a colour a group, a panel each.
+
+    panels: names in words, in their order. references: panel -> a dashed level. axes: what is on the two axes, with units.
+    """
+    names, kinds = (
+        style.ordered(frame[panel], panels) if panel else [None],
+        list(dict.fromkeys(frame[group])) if group else [],
+    )
+    palette = {kind: style.CYCLE[i % len(style.CYCLE)] for i, kind in enumerate(kinds)}
+    fig, found = style.panels(len(names), 3.3, 2.8, most=3, sharey=panels is None)
+    for ax, name in zip(found, names, strict=True):
+        part = frame[frame[panel] == name] if panel else frame
+        look = {"hue": group, "palette": palette} if group else {"color": style.BLUE}
+        sns.barplot(part, x=x, y=y, ax=ax, legend=False, errorbar=None, saturation=1, **look)
+        for bar in ax.containers if numbers else []:
+            ax.bar_label(bar, [f"{v:,.0f}" if v else "" for v in bar.datavalues], fontsize=style.SMALL)
+        if name in (references or {}):
+            style.reference(ax, references[name], "archive")
+        ax.set(xlabel=axes[0], ylabel=axes[1] if ax.get_subplotspec().is_first_col() else "")
+        ax.set_title((panels or {}).get(name, str(name)) if panel else "")
+        ax.grid(False, axis="x")
+    style.legend(
+        fig, [plt.Rectangle((0, 0), 1, 1, color=c, label=style.head(group, k)) for k, c in palette.items()]
+    )
+    return fig
+
+
+def permutations(sets: Mapping[str, np.ndarray]) -> Figure:
+    """How many pairs of permutations lie how far apart, a panel a set (paper A, IV-B1). sets: words -> int (k, cubes)."""
+    parts = []
+    for words, table in sets.items():
+        apart, cubes = pdist(table, "hamming") * table.shape[1], table.shape[1]
+        text = f"{words}\nsmallest {apart.min():.0f}, mean {apart.mean():.2f}"
+        pairs = np.bincount(np.rint(apart).astype(int), minlength=cubes + 1)
+        parts.append(pd.DataFrame({"set": text, "cubes": range(cubes + 1), "pairs": pairs}))
+    names = ("cubes at different places", "pairs of permutations")
+    return bars(pd.concat(parts), "cubes", "pairs", "set", axes=names, numbers=True)
+
+
+@style.styled
+def confusions(counts: Mapping[str, pd.DataFrame], most: int = 4, title: str = "") -> Figure:
+    """Confusion matrices, a panel a classifier: exams and their share of the true class; the diagonal is what is right.
+
+    counts: name -> exams, true classes in rows, what they are called in columns; means over seeds may be fractions.
+    """
+    fig, axes = style.panels(len(counts), 3.3, 3.0, most=most)
+    for ax, (name, matrix) in zip(axes, counts.items(), strict=True):
+        shares = matrix.div(matrix.sum(axis=1).replace(0, np.nan), axis=0)
+        texts = [[f"{n:.3g}" + ("" if np.isnan(share) else f"\n{100 * share:.0f} %") for n, share in zip(*row, strict=True)]
+                 for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)]  # fmt: skip
+        called, true = ([finding_name(c) for c in side] for side in (matrix.columns, matrix.index))
+        look = {
+            "cmap": "Blues",
+            "vmin": 0,
+            "vmax": 1,
+            "cbar": False,
+            "fmt": "",
+            "annot_kws": {"fontsize": 8.5},
+        }
+        first = ax.get_subplotspec().is_first_col()
+        sns.heatmap(
+            shares.fillna(0),
+            annot=np.array(texts),
+            ax=ax,
+            xticklabels=called,
+            yticklabels=true if first else False,
+            **look,
+        )
+        ax.set(title=column_head(name), xlabel="called", ylabel="in truth" if first else "")
+        ax.tick_params(length=0, rotation=0)
+    return fig
