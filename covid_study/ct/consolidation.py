@@ -1,9 +1,11 @@
 """Dense lung. It has the density of muscle, liver and heart, so that only its place tells: see `with_consolidation`."""
 
+from contextlib import suppress
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 from skimage.draw import polygon
 
 IN_SLICE = ndimage.generate_binary_structure(2, 1)[None]  # neighbours within the slice
@@ -109,12 +111,22 @@ def _behind(side: np.ndarray, spacing) -> np.ndarray:
     """What lies behind the lung and inside its convex hull in the slice."""
     fill = np.zeros_like(side)
     for z in np.flatnonzero(side.any((1, 2))):
-        rows = np.flatnonzero(side[z].any(1))  # their first and last voxels hold all corners
-        first, last = side[z, rows].argmax(1), side.shape[2] - 1 - side[z, rows, ::-1].argmax(1)
-        points = np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)])
-        if len(rows) > 3 and np.ptp(points[:, 1]) > 3:
-            corners = points[ConvexHull(points).vertices]
-            fill[z][polygon(corners[:, 0], corners[:, 1], side[z].shape)] = True
+        if side[z].any(1).sum() > 3 and np.ptp(np.flatnonzero(side[z].any(0))) > 3:
+            fill[z] = filled_hull(side[z])
     fill &= _so_far(side, 1) & ~_so_far(side, 1, reverse=True)
     thin = fill.sum(1, keepdims=True) * spacing[1] <= DEPTH_MM
     return ndimage.binary_opening(fill & thin, IN_SLICE)
+
+
+def filled_hull(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a slice's mask without the outer half of its edge: bool (y, x); empty where all lies on one line."""
+    result = np.zeros(mask.shape, bool)
+    if not mask.any():
+        return result
+    rows = np.flatnonzero(mask.any(1))  # their first and last voxels hold all corners
+    first, last = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
+    points = np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)])
+    with suppress(QhullError):
+        corners = points[ConvexHull(points).vertices]
+        result[polygon(corners[:, 0], corners[:, 1], mask.shape)] = True
+    return result

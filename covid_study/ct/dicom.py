@@ -2,13 +2,12 @@
 
 File names and SliceThickness say nothing reliable about where a slice lies (COVID-CT-MD: names out of order),
 so both are ignored. Every fault that would bend the anatomy (a slice cut short, missing or doubled, two
-series mixed, a tilted gantry) is an ExamError that names the files.
+series mixed, a tilted gantry) is an error that names the files.
 """
-
-from __future__ import annotations
 
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,38 +17,24 @@ import pydicom
 import SimpleITK as sitk
 
 from covid_study.cohort.file_kinds import is_dicom
-from covid_study.ct.volume import HU_RANGE
-from covid_study.errors import ExamError
+from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
 MAX_SHEAR_MM = 5.0  # Choice in read_series
 GAP, OVERLAP = 1.5, 0.5  # steps beyond these multiples of the median step are a missing or a surplus slice
-TAGS = [
-    "TransferSyntaxUID",
-    "Modality",
-    "ImageType",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "SliceThickness",
-    "KVP",
-    "TotalCollimationWidth",
-    "SingleCollimationWidth",
-    "SpiralPitchFactor",
-    "Manufacturer",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "NumberOfFrames",
-    "BitsAllocated",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "PixelData",
-]
+TAGS = (
+    "TransferSyntaxUID Modality ImageType SeriesInstanceUID SeriesDescription SliceThickness KVP TotalCollimationWidth "
+    "SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient ImageOrientationPatient PixelSpacing Rows "
+    "Columns SamplesPerPixel NumberOfFrames BitsAllocated PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
+    "RescaleIntercept RescaleSlope PixelData"
+)
+PROTOCOL = {
+    "kvp": "KVP",
+    "slice_thickness_mm": "SliceThickness",
+    "collimation_mm": "SingleCollimationWidth",
+    "pitch": "SpiralPitchFactor",
+}
+COPY = "copy the file again from its source, or leave the exam out"
+EXPORT = "export the series again with its position tags, or convert it to NIfTI"
 
 
 @dataclass(frozen=True)
@@ -61,8 +46,13 @@ class Slice:
     position: np.ndarray | None  # mm, LPS, centre of the first voxel
     orientation: np.ndarray | None  # (2, 3): directions of a row and of a column
 
+    @property
+    def name(self) -> str:
+        """The file's name, for a message."""
+        return self.file.name
 
-def read_series(folder: Path, exam_id: str) -> tuple[sitk.Image, dict]:
+
+def read_series(folder: Path) -> tuple[sitk.Image, dict]:
     """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder.
 
     Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
@@ -73,19 +63,17 @@ def read_series(folder: Path, exam_id: str) -> tuple[sitk.Image, dict]:
 
     Choice: the spacing along z is the mean distance of neighbours, so that rounded positions do not matter.
 
-    Raises: ExamError naming the files at fault.
+    Raises: Fault naming the files.
     """
-    files = [f for f in sorted(folder.rglob("*")) if is_dicom(f)]
-    slices = _one_series([s for s in (_header(f, exam_id) for f in files) if s is not None], folder, exam_id)
-    slices, normal, spacing_z = _stack(slices, exam_id)
+    headers = (_header(file) for file in sorted(folder.rglob("*")) if is_dicom(file))
+    slices, normal, spacing_z = _stack(_one_series([s for s in headers if s is not None], folder))
     first = slices[0].header
     row_mm, column_mm = (float(v) for v in first.PixelSpacing)
     with ThreadPoolExecutor(2) as pool:  # SimpleITK frees the interpreter while it decodes
-        hu = np.stack(list(pool.map(lambda s: _pixels(s, exam_id), slices)))
+        hu = np.stack(list(pool.map(_pixels, slices)))
     if "RescaleIntercept" not in first and hu.min() >= 0:
-        raise ExamError(
-            exam_id,
-            f"{slices[0].file.name} has no RescaleIntercept and no negative value: not HU",
+        raise Fault(
+            f"{slices[0].name} has no RescaleIntercept and no negative value: not HU",
             "export the series again with its rescale tags, or leave the exam out",
         )
     image = sitk.GetImageFromArray(hu)
@@ -100,24 +88,18 @@ def _protocol(header: pydicom.Dataset) -> dict:
 
     Collimation is given as the paper's Table I has it, rows x width: the rows are the total width over that of one.
     """
-    facts = {
-        "kvp": "KVP",
-        "slice_thickness_mm": "SliceThickness",
-        "collimation_mm": "SingleCollimationWidth",
-        "pitch": "SpiralPitchFactor",
-    }
-    known = {fact: float(header.get(tag) or 0) or None for fact, tag in facts.items()}
+    known = {fact: float(header.get(tag) or 0) or None for fact, tag in PROTOCOL.items()}
     total, single = header.get("TotalCollimationWidth"), known["collimation_mm"]
     known["collimation_rows"] = round(float(total) / single) if total and single else None
     return known | {"manufacturer": str(header.get("Manufacturer") or "") or None}
 
 
-def _header(file: Path, exam_id: str) -> Slice | None:
+def _header(file: Path) -> Slice | None:
     """The header of one file, its pixel data measured and dropped; None for what is no CT image."""
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, specific_tags=TAGS)
+            header = pydicom.dcmread(file, specific_tags=TAGS.split())
             list(header)  # converts every value now, so that a broken one is found and named here
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
@@ -131,12 +113,9 @@ def _header(file: Path, exam_id: str) -> Slice | None:
             position = np.array(position, float).reshape(3) if position else None
             directions = np.array(directions, float).reshape(2, 3) if directions else None
     except EOFError as error:
-        raise ExamError(
-            exam_id, f"{file.name} is cut short", "copy the file again from its source, or leave the exam out"
-        ) from error
+        raise Fault(f"{file.name} is cut short", COPY) from error
     except Exception as error:  # damaged bytes lead pydicom to errors of any kind
-        raise ExamError(
-            exam_id,
+        raise Fault(
             f"{file.name} cannot be read as DICOM ({last_line(error)})",
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
@@ -156,137 +135,111 @@ def _is_whole(header: pydicom.Dataset) -> bool:
     return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= len(pixels)
 
 
-def _one_series(slices: list[Slice], folder: Path, exam_id: str) -> list[Slice]:
+def _one_series(slices: list[Slice], folder: Path) -> list[Slice]:
     """The slices of the only CT series among what was found."""
     if not slices:
-        raise ExamError(
-            exam_id,
+        raise Fault(
             f"{folder} holds no DICOM image",
             "give a folder with one CT series, or a .nii, .nii.gz, .nrrd, .mha or .mhd file",
         )
     ct = [s for s in slices if s.header.get("Modality", "CT") == "CT"]
     if not ct:
         found = ", ".join(sorted({str(s.header.Modality) for s in slices}))
-        raise ExamError(
-            exam_id,
-            f"{folder} holds images of modality {found}, not CT",
-            "give a CT series or leave the exam out",
+        raise Fault(
+            f"{folder} holds images of modality {found}, not CT", "give a CT series or leave the exam out"
         )
     groups = defaultdict(list)
     for s in ct:
         groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
-    placed = {uid: g for uid, g in groups.items() if any(s.position is not None for s in g)}
+    placed = {uid: group for uid, group in groups.items() if any(s.position is not None for s in group)}
     if not placed:
-        raise ExamError(
-            exam_id,
-            f"the {len(ct)} slices in {folder} have no ImagePositionPatient, so their order is unknown",
-            "export the series again with its position tags, or convert it to NIfTI",
+        raise Fault(
+            f"the {len(ct)} slices in {folder} have no ImagePositionPatient: their order is unknown", EXPORT
         )
     if len(placed) > 1:
         listing = "; ".join(
-            f"{uid} ({g[0].header.get('SeriesDescription') or 'no description'}, {len(g)} files, e.g."
-            f" {g[0].file.name})"
+            f"{uid} ({g[0].header.get('SeriesDescription') or 'no description'}, {len(g)} files, e.g. {g[0].name})"
             for uid, g in sorted(placed.items(), key=lambda item: -len(item[1]))
         )
-        raise ExamError(
-            exam_id,
+        raise Fault(
             f"{len(placed)} series in {folder}: {listing}",
             "keep one series in the folder, or give each a folder of its own",
         )
-    series = next(iter(placed.values()))
+    (series,) = placed.values()
     for s in series:
         if s.position is None or s.orientation is None:
-            raise ExamError(
-                exam_id,
-                f"{s.file.name} has no ImagePositionPatient or ImageOrientationPatient",
-                "export the series again with its position tags",
-            )
+            raise Fault(f"{s.name} has no ImagePositionPatient or ImageOrientationPatient", EXPORT)
         if int(s.header.get("NumberOfFrames") or 1) > 1:
-            raise ExamError(
-                exam_id,
-                f"{s.file.name} is a multi-frame DICOM file, which is not read here",
-                "convert it to NIfTI",
+            raise Fault(
+                f"{s.name} is a multi-frame DICOM file, which is not read here", "convert it to NIfTI"
             )
         if int(s.header.get("SamplesPerPixel", 1)) > 1:
-            raise ExamError(
-                exam_id, f"{s.file.name} is a colour image, not HU", "give the original CT slices"
-            )
+            raise Fault(f"{s.name} is a colour image, not HU", "give the original CT slices")
     return series
 
 
-def _stack(slices: list[Slice], exam_id: str) -> tuple[list[Slice], np.ndarray, float]:
+def _stack(slices: list[Slice]) -> tuple[list[Slice], np.ndarray, float]:
     """Slices in the order of their positions, their normal, and the distance between neighbours in mm."""
     first = slices[0]
     for s in slices:
-        same_grid = all(
-            s.header.get(tag) == first.header.get(tag) for tag in ("Rows", "Columns", "PixelSpacing")
-        )
-        if (
-            not same_grid
-            or not s.header.get("PixelSpacing")
-            or np.abs(s.orientation - first.orientation).max() > 1e-3
-        ):
-            raise ExamError(
-                exam_id,
-                f"{s.file.name} and {first.file.name} differ in matrix, pixel spacing or orientation, or lack"
-                " them",
+        same = all(s.header.get(tag) == first.header.get(tag) for tag in ("Rows", "Columns", "PixelSpacing"))
+        turned = np.abs(s.orientation - first.orientation).max() > 1e-3
+        if not same or turned or not s.header.get("PixelSpacing"):
+            raise Fault(
+                f"{s.name} and {first.name} differ in matrix, pixel spacing or orientation, or lack them",
                 "keep one series of parallel slices in the folder",
             )
     normal = np.cross(*first.orientation)
     if abs(np.linalg.norm(normal) - 1) > 1e-2:
-        raise ExamError(
-            exam_id,
-            f"ImageOrientationPatient of {first.file.name} is not orthogonal",
-            "export the series again",
-        )
+        raise Fault(f"ImageOrientationPatient of {first.name} is not orthogonal", "export the series again")
     slices = sorted(slices, key=lambda s: float(s.position @ normal))
     along = np.array([s.position @ normal for s in slices])
     drift = np.array([s.position - slices[0].position for s in slices])
     shear = np.linalg.norm(drift - np.outer(drift @ normal, normal), axis=1).max()
     if shear > MAX_SHEAR_MM:
         angle = np.degrees(np.arctan2(shear, np.ptp(along)))
-        raise ExamError(
-            exam_id,
+        raise Fault(
             f"the slices drift {shear:.0f} mm sideways (gantry tilt of about {angle:.0f} degrees)",
             "straighten the series (for instance with dcm2niix) or leave the exam out",
         )
     if len(slices) == 1:
         return slices, normal, 1.0
     steps = np.diff(along)
+    _check_steps([s.name for s in slices], along, steps, float(np.median(steps)))
+    return slices, normal, float(steps.mean())
+
+
+def _check_steps(names: list[str], along: np.ndarray, steps: np.ndarray, usual: float) -> None:
+    """Refuse positions with two slices, slices missing, slices that lie unevenly; all in mm along the normal."""
     doubled = np.flatnonzero(steps < 0.01)
     if len(doubled):
-        pairs = [f"{slices[i].file.name} and {slices[i + 1].file.name} at {along[i]:.1f} mm" for i in doubled]
-        raise ExamError(
-            exam_id,
-            f"{len(pairs)} positions hold two slices: {_few(pairs)}",
+        places = _few(f"{names[i]} and {names[i + 1]} at {along[i]:.1f} mm" for i in doubled)
+        raise Fault(
+            f"{len(doubled)} positions hold two slices: {places}",
             "remove the copies, or give each acquisition a folder of its own",
         )
-    usual = float(np.median(steps))
     gaps = np.flatnonzero(steps > GAP * usual)
     if len(gaps):
-        places = [
-            f"between {slices[i].file.name} ({along[i]:.1f} mm) and {slices[i + 1].file.name}"
-            f" ({along[i + 1]:.1f} mm), {steps[i]:.1f} mm apart where neighbours lie {usual:.1f} mm apart"
+        places = _few(
+            f"between {names[i]} ({along[i]:.1f} mm) and {names[i + 1]} ({along[i + 1]:.1f} mm), {steps[i]:.1f} mm apart where "
+            f"neighbours lie {usual:.1f} mm apart"
             for i in gaps
-        ]
+        )
         missing = int(np.rint(steps[gaps] / usual - 1).clip(1).sum())
-        raise ExamError(
-            exam_id,
-            f"about {missing} slice{'s' * (missing > 1)} missing: {_few(places)}",
+        raise Fault(
+            f"about {missing} slice{'s' * (missing > 1)} missing: {places}",
             "restore the missing files from the source, or leave the exam out",
         )
     close = np.flatnonzero(steps < OVERLAP * usual)
     if len(close):
-        places = [f"{slices[i].file.name} and {slices[i + 1].file.name}, {steps[i]:.1f} mm" for i in close]
-        raise ExamError(
-            exam_id,
-            f"slices lie unevenly (usually {usual:.1f} mm apart, but {_few(places)})",
+        places = _few(f"{names[i]} and {names[i + 1]}, {steps[i]:.1f} mm" for i in close)
+        raise Fault(
+            f"slices lie unevenly (usually {usual:.1f} mm apart, but {places})",
             "keep one acquisition of evenly spaced slices in the folder",
         )
-    return slices, normal, float(steps.mean())
 
 
-def _pixels(s: Slice, exam_id: str) -> np.ndarray:
+def _pixels(s: Slice) -> np.ndarray:
     """HU of one slice, int16 (y, x), clipped to what a scanner stores, padding as air."""
     try:
         reader = sitk.ImageFileReader()
@@ -294,34 +247,28 @@ def _pixels(s: Slice, exam_id: str) -> np.ndarray:
         reader.SetFileName(str(s.file))
         hu = sitk.GetArrayFromImage(reader.Execute())[0]
     except (RuntimeError, IndexError) as error:
-        raise ExamError(
-            exam_id,
-            f"the pixels of {s.file.name} cannot be decoded (cut short, or an unknown compression)",
-            "copy the file again from its source, or leave the exam out",
+        raise Fault(
+            f"the pixels of {s.name} cannot be decoded (cut short, or an unknown compression)", COPY
         ) from error
     padding = s.header.get("PixelPaddingValue")
     if padding is not None:
-        limits = sorted(
-            _as_hu(v, s.header) for v in (padding, s.header.get("PixelPaddingRangeLimit", padding))
-        )
-        hu = np.where((hu >= limits[0] - 1e-3) & (hu <= limits[1] + 1e-3), HU_RANGE[0], hu)
+        ends = (padding, s.header.get("PixelPaddingRangeLimit", padding))
+        low, high = sorted(_as_hu(v, s.header) for v in ends)
+        hu = np.where((hu >= low - 1e-3) & (hu <= high + 1e-3), HU_RANGE[0], hu)
     return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
 
 
 def _as_hu(stored: int, header: pydicom.Dataset) -> float:
     """A stored value in HU; a signed one may have been written as unsigned."""
     stored, bits = int(stored), int(header.get("BitsAllocated", 16))
-    if int(header.get("PixelRepresentation", 0)) == 1 and stored >= 2 ** (bits - 1):
+    signed = int(header.get("PixelRepresentation", 0))
+    if signed == 1 and stored >= 2 ** (bits - 1):
         stored -= 2**bits
-    elif int(header.get("PixelRepresentation", 0)) == 0 and stored < 0:
+    elif signed == 0 and stored < 0:
         stored += 2**bits
     return stored * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))
 
 
-def _few(items: list[str], most: int = 3) -> str:
+def _few(items: Iterable[str], most: int = 3) -> str:
+    items = list(items)
     return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")
-
-
-def last_line(error: Exception) -> str:
-    """What a library said at the end, for the brackets of our own message."""
-    return str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__

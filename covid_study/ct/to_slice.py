@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
-from skimage.draw import polygon
 
 from covid_study.cohort.slices import choose
+from covid_study.ct.consolidation import filled_hull
 from covid_study.ct.lungs import lung_mask
 from covid_study.ct.to_volume import window
 from covid_study.ct.volume import Volume
@@ -163,18 +162,9 @@ def _hulls(parts: np.ndarray) -> np.ndarray:
     profile = parts.sum(0)[low + third : high - third + 1]
     middle = low + third + round(np.flatnonzero(profile == profile.min()).mean())
     for side in (slice(0, middle), slice(middle, None)):
-        rows = np.flatnonzero(parts[:, side].any(1))
-        if not len(rows):
-            continue
-        own = parts[rows, side]
-        first, last = own.argmax(1), own.shape[1] - 1 - own[:, ::-1].argmax(1)
-        points = np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)])
-        try:
-            points = points[ConvexHull(points).vertices]
-        except QhullError:  # all on one line
-            continue
-        result[:, side][polygon(points[:, 0], points[:, 1], (len(parts), own.shape[1]))] = True
-        result[:, side] |= parts[:, side]  # the polygon leaves out half of its own edge
+        hull = filled_hull(parts[:, side])
+        if hull.any():
+            result[:, side] = hull | parts[:, side]  # the polygon leaves out half of its own edge
     return result
 
 

@@ -1,7 +1,5 @@
 """One chest CT volume in Hounsfield units, in canonical orientation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,3 +27,20 @@ class Volume:
     def extent_mm(self) -> tuple[float, float, float]:
         """Size of the field of view in mm, (z, y, x)."""
         return tuple(float(n * s) for n, s in zip(self.hu.shape, self.spacing_mm, strict=True))
+
+
+class Fault(Exception):
+    """What is wrong with the files of an exam, and what to do; `read_volume` adds whose they are."""
+
+    def __init__(self, problem: str, remedy: str):
+        super().__init__(problem, remedy)
+        self.problem, self.remedy = problem, remedy
+
+
+def last_line(error: Exception) -> str:
+    """What a library said at the end, for the brackets of our own message.
+
+    >>> last_line(ValueError("at 0x7f:\\nno such file"))
+    'no such file'
+    """
+    return str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__
