@@ -1,262 +1,153 @@
-"""What can be told apart: which differences of F1 a test of some size tells from chance (paper A, V-B, eq. 8 and 9).
+"""What a referee asks: which differences a test of this size, with these seeds, tells from chance; each row against the last.
 
-Tests are simulated. Two classifiers read the same exams, each exam is hard or easy for both alike, and each training of
-a classifier comes out a little different. How alike and how different is measured on runs.
+Two runs that are compared differ by chance for two reasons: other test patients (whose part falls with their number) and
+another training (whose part falls with the seeds). Both are measured on the runs at hand, and scaled to other tests.
 """
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq, nnls
-from scipy.special import ndtr, ndtri
+from scipy import stats
 
-from covid_study import paths
-from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import artefact
 from covid_study.scores import published as papers
-from covid_study.scores.power_spread import STEPS, STRANGERS, Rates, Spread, calling
+from covid_study.scores.claims import verdict
+from covid_study.scores.estimands import Claim
+from covid_study.scores.paired import Scored, Z, estimate, paired_difference
 
-APART, TRAINING, CHANCE = "told apart", "may be the training", "may be the test exams"
-UNKNOWN = "nothing can be said"
-LEVEL, POWER = 0.95, 0.80
-SEEDS = (1, 3, 5, 10)
-UNLIKE, EXAMS = "test exams alone, no shared mistakes", "test exams alone"  # one training, always the same
-DIFFERENCES = np.arange(0.0, 0.201, 0.02)
-POSITIVES = np.array([25, 50, 100, 200, 400, 1600, 6400, 25600])  # of simulated tests
-BLOCK = 2**21  # calls drawn at once
+POWER = 0.80
+SEEDS = (1, 3, 5, 10, np.inf)  # without end: the test patients alone
 
 
-def simulate(
-    one: Rates,
-    other: Rates,
-    spread: Spread,
-    positives: int,
-    negatives: int,
-    seeds: int = 1,
-    n: int = 1000,
-    seed: int = 0,
-    training: bool = True,
-) -> np.ndarray:
-    """Differences of F1 (`one` minus `other`, means over seeds) in n tests of new exams and new trainings, (n,) float64.
+def errors(of: Scored, score: str = "f1") -> pd.DataFrame:
+    """Variances, by their causes, of the difference of two rows of a column, of one training each.
 
-    Exam i of a class is called positive by a run where level + sqrt(r) u_i + sqrt(1 - r) e > 0: u_i belongs to the exam
-    and is the same for all runs, e is the run's own, r the latent correlation. The level is the probit of the rate,
-    shifted for each run by a draw with the covariance `spread.training`.
+    `patients`: what other test patients change, whichever the training. `own`: what a training makes of single exams, which
+    more exams and more seeds average out. `trainings`: what a training changes as a whole. One drawn difference has the first
+    two, their mean over seeds has less of the second, and values over seeds have the last two: three equations.
 
-    Choice: all pairs of runs correlate alike, those of one row too; exams are drawn one by one, not by patient.
-
-    Args:
-        one, other: of the middle training. positives, negatives: exams of the test. seeds: runs of each row.
-        training: False: every training gives the same classifier, only the exams differ.
-    """
-    rng = np.random.default_rng(seed)
-    values, vectors = np.linalg.eigh(np.array(spread.training))
-    shift = vectors @ np.diag(np.sqrt(values.clip(0))) if training else np.zeros((2, 2))
-    parts = []
-    for start in range(0, n, step := max(1, BLOCK // (2 * seeds * STEPS))):
-        k = min(step, n - start)
-        shifts, called = rng.standard_normal((k, 2, seeds, 2)) @ shift.T, []
-        for c, exams in enumerate((positives, negatives)):
-            level = ndtri(np.clip([one[c], other[c]], 0.5 / (exams + 1), 1 - 0.5 / (exams + 1)))
-            level = level[:, None] + shifts[..., c]
-            kinds = rng.multinomial(exams, np.full(STEPS, 1 / STEPS), size=k)
-            called.append(
-                rng.binomial(kinds[:, None, None], calling(level, spread.correlation[c])).sum(axis=-1)
-            )
-        f1 = (2 * called[0] / (called[0] + called[1] + positives)).mean(axis=-1)
-        parts.append(f1[:, 0] - f1[:, 1])
-    return np.concatenate(parts)
-
-
-def by_chance(one: Rates, other: Rates, spread: Spread, positives: int, negatives: int, **options) -> float:
-    """How far the difference strays from its mean in 19 of 20 simulated tests; `options` as for `simulate`."""
-    found = simulate(one, other, spread, positives, negatives, **options)
-    return float(np.quantile(np.abs(found - found.mean()), LEVEL))
-
-
-def distinguishable(difference: float, of_test: float, of_all: float) -> str:
-    """The mark of a difference: can it be told from chance?
-
-    Args:
-        difference: of two F1 (or of two means over seeds). of_test: what chance does with the test exams alone
-            (`by_chance(..., training=False)`). of_all: with the trainings too.
-
-    >>> distinguishable(0.04, 0.1, 0.12), distinguishable(-0.11, 0.1, 0.12), distinguishable(0.2, 0.1, 0.12)
-    ('may be the test exams', 'may be the training', 'told apart')
-    >>> distinguishable(0.04, np.nan, np.nan)
-    'nothing can be said'
-    """
-    if np.isnan([difference, of_test, of_all]).any():
-        return UNKNOWN
-    if abs(difference) > max(of_test, of_all):
-        return APART
-    return TRAINING if abs(difference) > of_test else CHANCE
-
-
-def apart(middle: Rates, difference: float, positives: int, negatives: int) -> tuple[Rates, Rates]:
-    """Two classifiers around `middle` whose F1 on a large test differ by `difference`: levels moved apart in both classes.
-
-    >>> one, other = apart(Rates(0.8, 0.05), 0.1, 50, 468)
-    >>> round(one.f1(50, 468) - other.f1(50, 468), 6)
-    0.1
-    """
-    level = ndtri(middle)
-
-    def pair(x: float) -> tuple[Rates, Rates]:
-        return Rates(*ndtr(level + [x, -x]).tolist()), Rates(*ndtr(level - [x, -x]).tolist())
-
-    def gap(x: float) -> float:
-        one, other = pair(x)
-        return one.f1(positives, negatives) - other.f1(positives, negatives) - difference
-
-    if gap(4.0) < 0:
-        raise StudyError(f"no two classifiers around {middle} differ by {difference:.2f} in F1")
-    return pair(brentq(gap, 0.0, 4.0)) if difference else (middle, middle)
-
-
-def power_curve(middle: Rates, spread: Spread, positives: int, negatives: int, **options) -> pd.DataFrame:
-    """Share of tests that find a difference of F1: more than chance does with no difference, as simulated (two-sided, 5 %).
+    Choice: means over all pairs of rows, and over all rows.
 
     Returns:
-        `difference`, `power`; differences that no two classifiers around `middle` have are left out.
+        column, patients, own, trainings, rows, seeds, fewest. With one seed `patients` has `own` in it, and the other two are
+        NaN. Columns with one row, or without draws, are left out.
     """
-    chance, rows = by_chance(middle, middle, spread, positives, negatives, **options), []
-    options = options | {"seed": options.get("seed", 0) + 1}  # other tests than those that set the limit
-    for difference in DIFFERENCES:
-        try:
-            pair = apart(middle, difference, positives, negatives)
-        except StudyError:
-            break
-        found = simulate(*pair, spread, positives, negatives, **options)
-        rows.append((float(difference), float((np.abs(found) > chance).mean())))
-    return pd.DataFrame(rows, columns=["difference", "power"])
+    found = []
+    for column in dict.fromkeys(column for _, column in of.ran):
+        drawn = {c: d[score] for c in of.values if c[1] == column and len(d := of.draws.get(c, {}))}
+        rows, seeds = ({c[i] for c in drawn} for i in (0, 2))
+        pairs = [
+            [(drawn[a], drawn[b]) for a, b in combinations(drawn, 2) if a[2] == b[2] == seed]
+            for seed in seeds
+        ]
+        if len(rows) < 2 or not any(pairs):
+            continue
+        k, single = len(seeds), np.mean([np.nanvar(a - b) for here in pairs for a, b in here])
+        mean = {row: np.mean([d for c, d in drawn.items() if c[0] == row], axis=0) for row in rows}
+        joint = np.mean([np.nanvar(mean[a] - mean[b]) for a, b in combinations(mean, 2)])
+        own = max(0.0, single - joint) * k / (k - 1) if k > 1 else np.nan
+        values = pd.Series({c: of.values[c][score] for c in drawn})
+        over_seeds = 2 * values.groupby([c[0] for c in drawn]).var(ddof=1).mean()
+        patients = single if k == 1 else max(0.0, single - own)
+        found.append((column, patients, own, np.maximum(0.0, over_seeds - own), len(rows), k, of.fewest))
+    return pd.DataFrame(found, columns=["column", "patients", "own", "trainings", "rows", "seeds", "fewest"])
 
 
-def smallest(middle: Rates, spread: Spread, positives: int, negatives: int, **options) -> float:
-    """The smallest true difference of F1 that 80 % of the tests find.
-
-    Choice: chance strays as far around a small difference as around none, so that one simulation is enough.
-    """
-    found = simulate(middle, middle, spread, positives, negatives, **options)
-    found = (found - found.mean()) * np.array([[1], [-1]])  # both ways alike
-    return float(np.quantile(np.abs(found), LEVEL) - np.quantile(found, 1 - POWER))
-
-
-def fit(lines: pd.DataFrame) -> tuple[float, float]:
-    """The smallest difference d found with n test positives as d^2 = a / n + b; b is what trainings do in any test.
+def detectable(
+    of: Scored, score: str = "f1", sizes: Iterable[int] = (), seeds: Iterable[float] = SEEDS
+) -> pd.DataFrame:
+    """The smallest differences that tests can tell from chance, by their test patients and seeds.
 
     Args:
-        lines: `positives` and `smallest`, of one case.
+        sizes: test patients of the smaller class, beside those at hand, e.g. `paper_test()`. seeds: trainings a row.
 
-    >>> [round(x, 6) for x in fit(pd.DataFrame({"positives": [50, 200], "smallest": [0.1, 0.05]}))]
-    [0.5, 0.0]
+    Returns:
+        column, patients, seeds, by_chance (how far chance alone carries a difference in 19 of 20 tests), smallest (the true
+        difference that 80 % of the tests find).
     """
-    squares = lines["smallest"].to_numpy(float) ** 2
-    parts = np.column_stack(
-        [1 / (lines["positives"].to_numpy(float) * squares), 1 / squares]
-    )  # relative errors
-    a, b = nnls(parts, np.ones(len(parts)))[0]
-    return float(a), float(b)
-
-
-def needed(lines: pd.DataFrame, difference: float) -> float:
-    """Test positives needed to find a difference in 80 % of the tests; inf where no number of them is enough.
-
-    >>> lines = pd.DataFrame({"positives": [50, 200], "smallest": [0.1, 0.05]})
-    >>> round(needed(lines, 0.025))
-    800
-    >>> needed(lines.assign(smallest=0.05), 0.025)
-    inf
-    """
-    a, b = fit(lines)
-    return a / (difference**2 - b) if difference**2 > b else np.inf
-
-
-def rates_of(precision: float, recall: float, positives: int, negatives: int) -> Rates:
-    """The rates behind a precision and a recall.
-
-    >>> print(*rates_of(0.8, 0.8, 50, 500))
-    0.8 0.02
-    """
-    if not precision > 0:  # no exam called positive, or only false ones: their number is not known
-        return Rates(np.nan, np.nan)
-    return Rates(recall, round(min(recall * positives * (1 / precision - 1) / negatives, 1.0), 12))
-
-
-def paper_test() -> tuple[int, int]:
-    """Positives and negatives of the paper's test split (Table II)."""
-    return papers.TEST_POSITIVES["A"], papers.TEST_NEGATIVES["A"]
-
-
-def paper_rates(column: str = "56%") -> Rates:
-    """The middle of the random and the joint selection in Table III of paper A."""
-    cells = papers.table("A.III").set_index(["row", "column", "metric"])["value"]
-    rates = [
-        rates_of(*(cells[row, column, m] for m in ("precision", "recall")), *paper_test())
-        for row in ("random", "both")
+    found = [
+        (r.column, size, k, Z * error, (Z + stats.norm.ppf(POWER)) * error)
+        for r in errors(of, score).itertuples()
+        for size in dict.fromkeys([of.fewest, *sizes])
+        for k in seeds
+        for error in [np.sqrt(_variance(r, size, k))]
     ]
-    return Rates(*ndtr(ndtri(rates).mean(axis=0)).tolist())
+    return pd.DataFrame(found, columns=["column", "patients", "seeds", "by_chance", "smallest"])
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What was simulated: `case` says which exams and runs.
+def _variance(measured, patients: float, seeds: float) -> float:
+    """Of a difference on a test of that size, with that many trainings a row. measured: a row of `errors`."""
+    of_patients, of_training = measured.patients * measured.fewest / patients, 0.0
+    if np.isfinite(seeds):
+        of_training = (measured.own * measured.fewest / patients + measured.trainings) / seeds
+    return float(of_patients + of_training)
 
-    `curves`: test ("paper", "ours"), case, difference, power. `sizes`: the paper's classifiers and class ratio in tests of
-    many sizes: case, positives, smallest.
+
+def patients_needed(of: Scored, difference: float, seeds: float, score: str = "f1") -> pd.Series:
+    """Test patients of the smaller class with which 80 % of the tests find a difference, by column; inf where none are enough.
+
+    seeds: trainings a row.
     """
+    measured = errors(of, score).set_index("column")
+    most = (difference / (Z + stats.norm.ppf(POWER))) ** 2  # the variance that the test may have
+    lone = np.isinf(seeds)
+    left = most - (0.0 if lone else measured["trainings"] / seeds)
+    of_patients = measured["patients"] + (0.0 if lone else measured["own"] / seeds)
+    needed = np.ceil(of_patients * of.fewest / left)
+    return needed.where(left > 0, np.inf).where(left.notna()).rename("patients")
 
-    curves: pd.DataFrame
-    sizes: pd.DataFrame
+
+def paper_test() -> tuple[int]:
+    """Positive exams in the test split of paper A (Table II), the smaller class.
+
+    >>> paper_test()
+    (50,)
+    """
+    return (papers.TEST_POSITIVES["A"],)
 
 
-def measured(p, spread: Spread | None) -> Measured:
-    """Simulate the paper's test and ours, and tests of many sizes; an artefact of `build/P/power`.
+def published(of: Scored, claims: Iterable[Claim], size: int | None = None, seeds: int = 1) -> pd.DataFrame:
+    """Could the paper's own test tell its differences from chance? Paper A: 50 positives, one training a row.
+
+    Choice: its runs are taken to differ by chance as ours do, estimand by estimand.
 
     Args:
-        p: of the notebook; `study.bootstrap` simulated tests each. spread: at the largest selection; where it is None,
-            only what needs no runs of ours is simulated.
+        claims: about scores. size: test patients of the smaller class. seeds: trainings a row.
+
+    Returns:
+        key, text, published, by_chance (in 19 of 20 tests), told (None where the spread over seeds is not known).
     """
+    size, rows = size or paper_test()[0], []
+    for claim in claims:
+        lines = claim.lines(of.ran)
+        if claim.kind != "difference" or not lines or np.isnan(claim.printed):
+            continue
+        found = estimate(of, lines)
+        chance = np.sqrt(found["patients"] ** 2 * of.fewest / size + (Z * found["sd"]) ** 2 / seeds)
+        told = None if np.isnan(chance) else bool(abs(claim.printed) > chance)
+        rows.append((claim.key, claim.text, claim.printed, chance, told))
+    return pd.DataFrame(rows, columns=["key", "text", "published", "by_chance", "told"])
 
-    def compute(folder: Path) -> None:
-        for name, frame in zip(("curves", "sizes"), _simulated(spread, p.study.bootstrap), strict=True):
-            frame.to_parquet(folder / f"{name}.parquet", index=False)
 
-    config = {"spread": spread and asdict(spread), "n": p.study.bootstrap, "paper": list(paper_rates())}
-    folder = artefact(paths.build(p.study.name) / "power", "power", config, ["scores.power"], compute)
-    return Measured(*(pd.read_parquet(folder / f"{name}.parquet") for name in ("curves", "sizes")))
+def row_above(
+    of: Scored, rows: Sequence[str] | None = None, scores: Sequence[str] = ("f1", "auc")
+) -> pd.DataFrame:
+    """Each row of a table against the row above it that was run in the same column: paired differences.
 
+    Args:
+        rows: their order; that of the runs unless given.
 
-def cases(spread: Spread | None) -> dict[str, tuple[Spread, dict]]:
-    """What is simulated: name -> (how runs differ, further arguments of `simulate`).
-
-    >>> list(cases(None))
-    ['test exams alone, no shared mistakes']
+    Returns:
+        row, above, column, score, difference, low, high, seeds, verdict (on the row being higher).
     """
-    found = {UNLIKE: (replace(STRANGERS, rates=paper_rates()), {})}
-    if spread is not None:
-        found[EXAMS] = spread, {"training": False}
-        found |= {f"{k} seed{'s' * (k > 1)}": (spread, {"seeds": k}) for k in SEEDS}
-    return found
-
-
-def _simulated(spread: Spread | None, n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    tests = {"paper": (paper_rates(), *paper_test())}
-    if spread is not None:
-        tests["ours"] = spread.rates, spread.positives, spread.negatives
-    curves = [
-        power_curve(rates, how, *exams, n=n, **options).assign(test=test, case=case)
-        for test, (rates, *exams) in tests.items()
-        for case, (how, options) in cases(spread).items()
-    ]
-    rates, positives, negatives = tests["paper"]
-    sizes = [
-        (case, int(k), smallest(rates, how, int(k), round(k * negatives / positives), n=n, **options))
-        for case, (how, options) in cases(spread).items()
-        for k in POSITIVES
-    ]
-    return pd.concat(curves, ignore_index=True), pd.DataFrame(
-        sizes, columns=["case", "positives", "smallest"]
-    )
+    found = []
+    for column in dict.fromkeys(column for _, column in of.ran):
+        here = [row for row in rows or dict.fromkeys(row for row, _ in of.ran) if (row, column) in of.ran]
+        for (above, row), score in ((pair, s) for pair in zip(here, here[1:], strict=False) for s in scores):
+            line = paired_difference(of, [((row, column), (above, column))], score)
+            said = verdict(line["low"], line["high"], line["seeds"], of.fewest)
+            ends = (line[name] for name in ("difference", "low", "high", "seeds"))
+            found.append((row, above, column, score, *ends, said))
+    names = ["row", "above", "column", "score", "difference", "low", "high", "seeds", "verdict"]
+    return pd.DataFrame(found, columns=names)
