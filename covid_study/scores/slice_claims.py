@@ -101,7 +101,7 @@ def resample(
         for cell, called in arrays.items():
             parts[cell].append(slices.weighted(called.y, called.p, weights))
     draws = {
-        cell: {m: np.concatenate([b[m] for b in found]) if found else np.empty(0) for m in slices.SCORES}
+        cell: {m: np.concatenate([b[m] for b in found]) if found else np.empty(0) for m in slices.OF_SLICES}
         for cell, found in parts.items()
     }
     values = {cell: slices.point_scores(test).to_dict() for cell, test in tests.items()}

@@ -15,8 +15,8 @@ from covid_study.scores import multiclass
 from covid_study.scores.binary import weighted_scores
 from covid_study.scores.resamples import Resamples, over_seeds
 
-SCORES = ("acc", "f1", "gmean", "sen", "spe", "pre", "auc")
-POSITIVE = "covid"
+OF_SLICES = ("acc", "f1", "gmean", "sen", "spe", "pre", "auc")
+COVID = "covid"
 PATIENT = "_patient"  # after the name of a score that counts patients instead of slices
 
 
@@ -43,10 +43,10 @@ def read(table: pd.DataFrame) -> Called:
     ([1, 0], [0.3, 0.7], ['covid', 'cap'])
     """
     names = [c.removeprefix("p_") for c in table if c.startswith("p_")]
-    wanted = {"patient_id", "finding", f"p_{POSITIVE}"}
+    wanted = {"patient_id", "finding", f"p_{COVID}"}
     if missing := sorted(wanted - set(table)):
         raise StudyError(f"The predictions lack the columns {', '.join(missing)}: train the run anew.")
-    classes = [POSITIVE, *(name for name in names if name != POSITIVE)]
+    classes = [COVID, *(name for name in names if name != COVID)]
     if unknown := sorted(set(table["finding"]) - set(classes)):
         raise StudyError(f"No probability of {', '.join(unknown)}: the run knows only {', '.join(classes)}.")
     p = table[[f"p_{name}" for name in classes]].to_numpy(dtype=float)
@@ -117,9 +117,9 @@ def point_scores(table: pd.DataFrame) -> pd.Series:
     """
     called = read(table)
     if not len(called.y):
-        return pd.Series(np.nan, index=pd.Index(SCORES, name="metric"))
+        return pd.Series(np.nan, index=pd.Index(OF_SLICES, name="metric"))
     found = weighted(called.y, called.p, np.ones((1, len(called.y))))
-    return pd.Series({m: float(found[m][0]) for m in SCORES}).rename_axis("metric")
+    return pd.Series({m: float(found[m][0]) for m in OF_SLICES}).rename_axis("metric")
 
 
 def drawn(called: Called, n: int = 1000, seed: int = 0) -> Resamples:
@@ -182,6 +182,6 @@ def over_repeats(scored: Mapping[tuple[str, str, int], pd.DataFrame]) -> pd.Data
     """
     parts = [t.assign(row=row, column=column, seed=seed) for (row, column, seed), t in scored.items()]
     table = over_seeds(pd.concat(parts, ignore_index=True))
-    score = table["metric"].str.removesuffix(PATIENT).isin(SCORES)
+    score = table["metric"].str.removesuffix(PATIENT).isin(OF_SLICES)
     table.loc[score, ["low", "high"]] = table.loc[score, ["low", "high"]].clip(0, 1)
     return table

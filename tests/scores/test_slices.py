@@ -64,7 +64,7 @@ def test_weights_count_slices_that_often():
     found = slice_metrics.weighted(called.y, called.p, weights.astype(float))
     for i, row in enumerate(weights):
         repeated = slice_metrics.point_scores(table.loc[table.index.repeat(row)].reset_index(drop=True))
-        assert [found[m][i] for m in slice_metrics.SCORES] == pytest.approx(repeated.tolist(), nan_ok=True)
+        assert [found[m][i] for m in slice_metrics.OF_SLICES] == pytest.approx(repeated.tolist(), nan_ok=True)
 
 
 def test_two_classes_agree_with_the_bootstrap_of_paper_a():
@@ -106,7 +106,7 @@ def test_a_run_is_scored_on_its_test_slices_by_slice_and_by_patient():
         == slice_metrics.point_scores(slice_metrics.by_patient(table))["acc"]
     )
     assert found.loc["auc_patient", "value"] > found.loc["auc", "value"]
-    assert len(found) == 2 * len(slice_metrics.SCORES)
+    assert len(found) == 2 * len(slice_metrics.OF_SLICES)
 
 
 @pytest.mark.parametrize(
