@@ -113,6 +113,28 @@ def _of_slices(test: pd.DataFrame):
     )
 
 
+def means(cases: pd.DataFrame, scores: Sequence[str], n: int = 1000, seed: int = 0) -> Scored:
+    """Means over cases, such as shares of a map or hits, on the same resamples of the patients of a column.
+
+    Args:
+        cases: a case a line, in the same order for all rows of a column: row, column, seed, patient_id, and the scores.
+
+    Returns:
+        No draws with fewer than two patients; `fewest` is of the column with the fewest.
+
+    >>> cases = pd.DataFrame({"row": "dsn", "column": "covid", "seed": 0, "patient_id": list("aab"), "hit": [1, 1, 0]})
+    >>> float(means(cases, ["hit"]).values["dsn", "covid", 0]["hit"].round(3))
+    0.667
+    """
+    values, draws = {}, {}
+    for cell, part in cases.groupby(["row", "column", "seed"], sort=False):
+        values[cell] = {score: float(part[score].mean()) for score in scores}
+        drawn = resamples.patient_means(part[list(scores)], part["patient_id"], n, seed)
+        draws[cell] = dict(zip(scores, drawn.T, strict=True))
+    fewest = cases.groupby(["row", "column", "seed"])["patient_id"].nunique().min() if len(cases) else 0
+    return Scored(values, draws, int(fewest))
+
+
 def estimate(of: Scored, lines: Sequence[Sequence[Term]], less: float = 0.0) -> dict:
     """The mean of some differences with its interval over patients and seeds.
 
