@@ -123,7 +123,7 @@ def means(cases: pd.DataFrame, scores: Sequence[str], n: int = 1000, seed: int =
         No draws with fewer than two patients; `fewest` is of the column with the fewest.
 
     >>> cases = pd.DataFrame({"row": "dsn", "column": "covid", "seed": 0, "patient_id": list("aab"), "hit": [1, 1, 0]})
-    >>> float(means(cases, ["hit"]).values["dsn", "covid", 0]["hit"].round(3))
+    >>> round(means(cases, ["hit"]).values["dsn", "covid", 0]["hit"], 3)
     0.667
     """
     values, draws = {}, {}
