@@ -44,7 +44,6 @@ TO_TURN = {
     *(
         ("figures", "tables"),
         ("figures", "analysis"),
-        ("scores", "report"),
         ("tables", "analysis"),
     ),
 }

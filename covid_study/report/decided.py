@@ -1,5 +1,6 @@
 """A verdict in words, rows against the rows above them, and how sure printed scores can be."""
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
@@ -50,12 +51,36 @@ def rows_above(found: pd.DataFrame, title: str = "") -> Styler:
             "row": found["label"],
             "row above": found["above_label"],
             "on": found["column"].map(column_head),
-            "score": found["metric"].map(metric_head),
+            "score": found["score"].map(metric_head),
             "paper": found["published"].map(points),
             "here": found["difference"].map(points),
             "95 %": list(map(between, found["low"], found["high"])),
-            "against chance": found["mark"].fillna(""),
-            "the paper's": found["published_mark"].fillna(""),
+            "verdict": found["verdict"],
+        }
+    )
+    return show.table(shown, title, index=False)
+
+
+def detectable(found: pd.DataFrame, title: str = "") -> Styler:
+    """Smallest differences that 80 % of the tests find, in points, a line a test and column. found: of `power.detectable`."""
+    seeds = found["seeds"].map(lambda k: "seeds without end" if np.isinf(k) else counted(int(k), "seed"))
+    wide = found.assign(seeds=seeds, on=found["column"].map(column_head)).pivot(
+        index=["on", "patients"], columns="seeds", values="smallest"
+    )
+    wide = 100 * wide.reindex(columns=list(dict.fromkeys(seeds)))
+    wide.index.names = ["on", "test patients of the smaller class"]
+    return show.table(wide.rename_axis(columns=None).reset_index(), title, index=False, precision=1)
+
+
+def told(found: pd.DataFrame, title: str = "") -> Styler:
+    """The paper's differences beside what chance alone does in its own test. found: of `power.published`."""
+    words = {True: "told apart", False: "may be chance", None: "not known"}
+    shown = pd.DataFrame(
+        {
+            "claim": found["text"],
+            "paper": found["published"].map(points),
+            "chance, 19 of 20 tests": [f"±{100 * x:.1f}" if pd.notna(x) else "" for x in found["by_chance"]],
+            "": found["told"].map(words.get),
         }
     )
     return show.table(shown, title, index=False)

@@ -7,9 +7,7 @@ from IPython.display import HTML
 
 from covid_study.report import show
 from covid_study.scores.old_claims import FEWEST, MEAN, TOO_FEW, UNCLEAR, overall
-from covid_study.scores.power import APART, UNKNOWN
 
-SIGN = "†"
 NAMES = {metric: head for metric, head in show.HEADS.items() if metric != "hours"} | {
     "precision": "Precision",
     "average_precision": "Average precision",
@@ -44,8 +42,7 @@ def badge(word: str) -> str:
 def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes", of: str = "exams") -> HTML:
     """What `claims.check` found, a block a claim, a line a score: differences in points, intervals and a verdict.
 
-    checked: with `mark` and `published_mark` of `power_marks.mark_claims` differences that can be told from chance have a
-    sign. over: what the columns are, in words. of: what was classified, in words.
+    over: what the columns are, in words. of: what was classified, in words.
     """
     if checked.empty:
         return HTML("<p>None of the rows that the paper's claims compare was run.</p>")
@@ -70,7 +67,7 @@ def claims_table(checked: pd.DataFrame, title: str, over: str = "sizes", of: str
     starred = " * at the threshold chosen on the validation split." if starred else ""
     caption = (
         f"<b>{escape(title)}</b><br>Differences in percentage points; positive ones speak for the claim. "
-        f"{escape(seeds_sentence(checked))}{starred}{_marks_legend(checked)}"
+        f"{escape(seeds_sentence(checked))}{starred}"
     )
     return show.framed(caption, f"<tr>{head}</tr>", body, STYLE)
 
@@ -86,30 +83,10 @@ def difference_cell(line: dict | None, paper: bool) -> str:
         return "<td></td>"
     known = pd.notna(line["low"])
     interval = f"{in_points(line['low'])} to {in_points(line['high'])}" if known else "no interval"
-    ours, theirs = (SIGN if line.get(mark) == APART else "" for mark in ("mark", "published_mark"))
-    parts = [f"<b>{in_points(line['difference'])}{ours}</b>", f"<span class='small'>{interval}</span>"]
+    parts = [f"<b>{in_points(line['difference'])}</b>", f"<span class='small'>{interval}</span>"]
     if paper:
-        parts.append(f"<span class='paper'>{in_points(line['published'])}{theirs}</span>")
+        parts.append(f"<span class='paper'>{in_points(line['published'])}</span>")
     return f"<td>{'<br>'.join(parts)}</td>"
-
-
-def _marks_legend(checked: pd.DataFrame) -> str:
-    """What the sign behind a difference of F1 means, or that nothing can be said; nothing where nothing was marked."""
-    marks = checked["mark"].dropna() if "mark" in checked else pd.Series(dtype=object)
-    if marks.empty:
-        return ""
-    if (marks == UNKNOWN).all():
-        return " Which differences of F1 chance alone would bring about cannot be said from these runs."
-    told = APART in set(marks) | set(checked.get("published_mark", []))
-    start = (
-        f"{SIGN} a difference of F1 at 0.5"
-        if told
-        else "No difference of F1 at 0.5 here, ours or the paper's, is"
-    )
-    return (
-        f" {start} larger than what chance alone, other test exams and other trainings, brings about in 19 of 20 tests with as "
-        "many exams and seeds (the paper's: with its own test and one run a row); other scores and means are not marked."
-    )
 
 
 def seeds_sentence(checked: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from covid_study import paths
 from covid_study.params.sections import Study
 from covid_study.report import decided, results as tidy, show
 from covid_study.samples.samples import Samples
-from covid_study.scores import claims, power_spread, published, row_above
+from covid_study.scores import claims, power, published
 from covid_study.scores.resamples import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
 from covid_study.training.run import Run, timing
@@ -250,10 +250,26 @@ class Table:
 
     @once
     def above(self) -> pd.DataFrame:
-        """Each row against the row above it in the same column, for F1 and AUC: `row_above.compare`."""
-        spreads = power_spread.spreads(self.train())
-        found = row_above.compare(self.scored(), self.results(), spreads, self.resamples, self.order)
+        """Each row against the row above it in the same column, for F1 and AUC: `power.row_above`, the paper's beside it."""
+        results = self.results()
+        found = power.row_above(self.scored(), self.order or tuple(dict.fromkeys(results["row"])))
+        paper = results.dropna(subset="published").set_index(tidy.KEY)["published"].to_dict()
+        places = [zip(found[side], found["column"], found["score"], strict=True) for side in ("row", "above")]
+        theirs = [[paper.get(place, np.nan) for place in side] for side in places]
+        found["published"] = np.subtract(*theirs) if len(found) else np.nan
+        words = results.drop_duplicates("row").set_index("row")["label"]
+        found = found.assign(label=found["row"].map(words), above_label=found["above"].map(words))
         return self._written("-above", found)
+
+    @once
+    def detectable(self) -> pd.DataFrame:
+        """Which differences of F1 a test of this size, or of paper A's, can tell from chance: `power.detectable`."""
+        return self._written("-power", power.detectable(self.scored(), sizes=power.paper_test()))
+
+    @once
+    def told(self) -> pd.DataFrame:
+        """Could paper A's own test tell its differences from chance? `power.published`."""
+        return self._written("-told", power.published(self.scored(), claims.of_table(self.name)))
 
     def _seconds(self, cell: Cell) -> float:
         """What a run took, and what was needed before it."""

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from covid_study.report import decided
 from covid_study.samples import samples
 from covid_study.scores import published
 from covid_study.tables import a3_ranking, volume_steps
@@ -138,3 +139,23 @@ def test_the_claims_have_a_line_each_and_one_is_the_headline(p, v):
     assert line["difference"] == pytest.approx(wanted)
     assert line["text"] in table.headline() and "open" in table.headline()
     assert {"auc", "f1_validation", "recall_validation"} <= set(table.variants()["score"])
+
+
+def test_what_only_a_referee_asks_for(planted):
+    """Rows against the rows above them with the paper's differences, and what tests of other sizes could tell."""
+    above = planted.above().set_index(["row", "above", "column", "score"])
+    assert above.loc[("both", "random", "56%", "f1"), "published"] == pytest.approx(0.86 - 0.82)
+    assert above.loc[("ours", "both", "14%", "auc"), "published":].isna()["published"]
+    scores = planted.scores().set_index(KEY)["mean"]
+    gap = scores["both", "56%", "f1"] - scores["random", "56%", "f1"]
+    assert above.loc[("both", "random", "56%", "f1"), "difference"] == pytest.approx(gap)
+    smallest = planted.detectable().set_index(["column", "patients", "seeds"])["smallest"]
+    assert smallest["56%", 50, 10] < smallest["56%", 50, 1]
+    told = planted.told().set_index("key")
+    assert told.loc["A2", "published"] == pytest.approx((0.040 + 0.042) / 2, abs=0.01)
+    for shown in (
+        decided.rows_above(planted.above()),
+        decided.detectable(planted.detectable()),
+        decided.told(planted.told()),
+    ):
+        assert "<table" in shown.to_html()
