@@ -14,20 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from covid_study import paths
 from covid_study.errors import ParameterError
-from covid_study.params.sections import NOTEBOOKS, PAPER, Profile, Section, sections_of
-
-__all__ = [
-    "NOTEBOOKS",
-    "Profile",
-    "changed",
-    "check",
-    "load",
-    "load_profile",
-    "profile_file",
-    "sections_of",
-    "show",
-    "table",
-]
+from covid_study.params.sections import PAPER, Profile, Section, sections_of
 
 
 def load(notebook: str, **sections: Mapping[str, Any]) -> Profile:
@@ -117,6 +104,17 @@ def merge(values: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **{k: merge(values[k], over[k]) if k in both else over[k] for k in over}}
 
 
+def put(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`values` with another value at a key such as `cohort.phantom.seed`.
+
+    >>> put({"a": {"b": 1, "c": 2}}, "a.c", 3)
+    {'a': {'b': 1, 'c': 3}}
+    """
+    for step in reversed(key.split(".")):
+        value = {step: value}
+    return merge(values, value)
+
+
 def changed(values: dict[str, dict], assignments: str) -> dict[str, dict]:
     """A profile with other values: `section.key=value`, apart by spaces, each value as YAML writes it.
 
@@ -129,16 +127,14 @@ def changed(values: dict[str, dict], assignments: str) -> dict[str, dict]:
     """
     try:
         parts = [assignment.partition("=") for assignment in shlex.split(assignments)]
-        given = [(name.split("."), yaml.safe_load(text if equals else "[")) for name, equals, text in parts]
+        given = [(name, yaml.safe_load(text if equals else "[")) for name, equals, text in parts]
     except (ValueError, yaml.YAMLError):
         example = "training.epochs=2 'sampling.shares=[0.1, 0.5]'"
         raise ParameterError(
             f"SET: write section.key=value, such as {example}, not '{assignments}'"
         ) from None
-    for steps, value in given:
-        for step in reversed(steps):
-            value = {step: value}
-        values = merge(values, value)
+    for key, value in given:
+        values = put(values, key, value)
     return check(Profile, values, "SET").model_dump()
 
 

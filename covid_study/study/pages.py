@@ -1,7 +1,7 @@
 """The report: each executed notebook as one HTML page, and the index in front of them.
 
-A page holds all that it shows, so it can be opened from a disk without a network: figures are embedded, styles are
-inline and equations become MathML, which browsers draw by themselves.
+A page begins with its result. It holds all that it shows, so it can be opened from a disk without a network: figures are
+embedded, styles are inline and equations become MathML, which browsers draw by themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from covid_study import paths
 from covid_study.runtime import artefacts
 
 TEMPLATES = paths.PACKAGE / "templates"
+REFEREE = "For the referee"  # how the heading of a section begins that is folded
+HEADING = re.compile(r"(#+) +(.*)")
 STATE = re.compile(r"<!--state-->.*?<!--/state-->", re.DOTALL)
 
 
@@ -31,8 +34,6 @@ def mathml(latex: str, block: bool = False) -> str:
     >>> mathml("x^2").startswith('<math xmlns="http://www.w3.org/1998/Math/MathML" display="inline">')
     True
     """
-    from html import escape
-
     from latex2mathml.converter import convert
 
     tag = re.search(r"\\tag\{(.*?)\}", latex)  # the equation's number in the paper
@@ -51,7 +52,7 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
 
     Args:
         notebook: its JSON, version 4.
-        page: title, subtitle, and previous and next as (stem, title) or None.
+        page: title, subtitle, headline (or None), and previous and next as (stem, title) or None.
     """
     import nbformat
     from nbconvert import HTMLExporter
@@ -80,11 +81,9 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
     exporter.embed_images = True
     exporter.log.setLevel("ERROR")
     node = nbformat.reads(json.dumps(notebook), as_version=4)
-    _tidy(node)
+    _tidy(node, page.get("headline"))
     tags = [tag for cell in node.cells for tag in cell.metadata.get("tags", [])]
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8") + HtmlFormatter(
-        style="default"
-    ).get_style_defs(".highlight")
+    css = _css() + HtmlFormatter(style="default").get_style_defs(".highlight")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # images without a description
         text, _ = exporter.from_notebook_node(
@@ -93,58 +92,77 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
     return text
 
 
-def _tidy(node: Any) -> None:
-    """Join what was printed line by line, and leave out papermill's own notices: the page has a banner."""
+def _tidy(node: Any, headline: str | None) -> None:
+    """The result under the title, printed lines joined, sections for the referee marked to be folded.
+
+    papermill's own notices are left out: the page has a banner.
+    """
+    from nbformat.v4 import new_markdown_cell
+
     node.cells = [c for c in node.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
-    for cell in node.cells:
-        joined: list[Any] = []
-        for output in cell.get("outputs", []):
-            last = joined[-1] if joined else None
-            if (
-                last
-                and output.output_type == "stream"
-                and (last.output_type, last.get("name")) == ("stream", output.name)
-            ):
-                last.text += output.text
-            else:
-                joined.append(output)
-        if "outputs" in cell:
-            cell.outputs = joined
+    first = node.cells[0]
+    if headline and first.cell_type == "markdown":
+        title, _, rest = first.source.partition("\n")
+        parts = [new_markdown_cell(headline, metadata={"headline": True}), new_markdown_cell(rest)]
+        node.cells[:1] = [new_markdown_cell(title), *parts]
+    folded = 0  # the level of the heading whose section is folded
+    for before, cell in zip([None, *node.cells], node.cells, strict=False):
+        heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
+        if folded and heading and len(heading[1]) <= folded:
+            before.metadata["fold_ends"], folded = True, 0
+        if heading and heading[2].startswith(REFEREE):
+            cell.metadata["folds"], folded = heading[2], len(heading[1])
+            cell.source = cell.source[heading.end() :]
+        _join(cell)
+    if folded:
+        node.cells[-1].metadata["fold_ends"] = True
+
+
+def _join(cell: Any) -> None:
+    """What a cell printed line by line, in one piece."""
+    joined: list[Any] = []
+    for output in cell.get("outputs", []):
+        kind = (output.output_type, output.get("name"))
+        if joined and kind[0] == "stream" and kind == (joined[-1].output_type, joined[-1].get("name")):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    if "outputs" in cell:
+        cell.outputs = joined
+
+
+def _template(name: str, **values: Any) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(name).render(css=_css(), **values)
+
+
+def _css() -> str:
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
 def write_placeholder(path: Path, title: str) -> None:
     """A page for a notebook that has not run, so that no link leads nowhere."""
-    import html
+    _write(path, _template("placeholder.html.j2", title=title))
 
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    text = (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        f"<title>{html.escape(title)}</title><style>{css}</style></head>"
-        f"<body><nav><a href='index.html'>All notebooks</a></nav><h1>{html.escape(title)}</h1>"
-        "<!--state--><p class='state'>This notebook has not been run yet.</p><!--/state--></body></html>"
-    )
+
+def write_index(path: Path, **values: Any) -> None:
+    """Render the index page; `values` are what `templates/index.html.j2` names."""
+    _write(path, _template("index.html.j2", **values))
+
+
+def _write(path: Path, text: str) -> None:
     artefacts.write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def mark(path: Path, text: str = "", kind: str = "stale") -> None:
     """Put a notice at the head of a page that is no longer true, or take it away (empty text)."""
-    import html
-
     old = path.read_text(encoding="utf-8")
-    notice = f'<p class="state {kind}">{html.escape(text)}</p>' if text else ""
+    notice = f'<p class="state {kind}">{escape(text)}</p>' if text else ""
     new = STATE.sub(lambda _: f"<!--state-->{notice}<!--/state-->", old, count=1)
     if new != old:
-        artefacts.write_atomically(path, lambda p: p.write_text(new, encoding="utf-8"))
-
-
-def write_index(path: Path, **values: Any) -> None:
-    """Render the index page; `values` are what `templates/index.html.j2` names."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    text = environment.get_template("index.html.j2").render(css=css, **values)
-    artefacts.write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+        _write(path, new)
 
 
 def outside_references(page: str) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,29 @@ import yaml
 
 from covid_study import paths
 from covid_study.errors import StudyError
-from covid_study.params.profiles import changed, check, load_profile, profile_file
+from covid_study.params.profiles import changed, check, load_profile, profile_file, put
 from covid_study.params.sections import Profile, sections_of
 from covid_study.runtime import artefacts
 from covid_study.study import dependencies
+
+# What the command line may say in place of the profile.
+OPTIONS = {
+    "exams": "cohort.exams",
+    "images": "slices.images",
+    "device": "study.device",
+    "executor": "study.executor",
+    "processes": "study.processes",
+    "name": "study.name",
+}
+# What names a file or folder, and what it may be.
+PLACES = {
+    "cohort.exams": "EXAMS={}: there is no such file or folder. Name a CSV exam table, the folder of a public data set, or "
+    "a folder with a folder for each finding (covid, cap, non_pneumonia, other).",
+    "cohort.phantom.background": "cohort.phantom.background is {}: there is no such file or folder. Name exams without "
+    "pneumonia to put the phantom's lesions into, in any layout that EXAMS may have, or null.",
+    "slices.images": "DATA={}: there is no such file or folder. Name the folder of a public data set, a folder with a folder "
+    "of images for each class, or a CSV with the columns path, finding and, where known, patient_id and split.",
+}
 
 
 @dataclass
@@ -29,16 +49,14 @@ class Notebook:
     parts: dict[str, str]  # what it depends on, a fingerprint each
     folder: Path  # of the executed notebooks
     page: Path
-    record: dict[str, Any] | None = field(default=None)
+    record: dict[str, Any] | None  # of its last run
 
     @property
     def title(self) -> str:
         """Its first heading."""
-        for cell in self.content["cells"]:
-            for line in "".join(cell["source"]).splitlines():
-                if cell["cell_type"] == "markdown" and line.startswith("# "):
-                    return line[2:].strip()
-        return self.stem
+        texts = ("".join(c["source"]) for c in self.content["cells"] if c["cell_type"] == "markdown")
+        lines = (line for text in texts for line in text.splitlines())
+        return next((line[2:].strip() for line in lines if line.startswith("# ")), self.stem)
 
     @property
     def executed(self) -> Path:
@@ -47,6 +65,16 @@ class Notebook:
     @property
     def failed(self) -> Path:
         return self.folder / f"{self.stem}.failed.ipynb"
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What it said when it last ran: headline, cohort, left_out."""
+        return (self.record or {}).get("said") or {}
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Keep the record of a run: with it, and only with it, the notebook counts as run."""
+        self.record, text = record, json.dumps(record, indent=1)
+        artefacts.write_atomically(self.folder / f"{self.stem}.json", lambda p: p.write_text(text, "utf-8"))
 
     def changes(self) -> list[str]:
         """What has changed since it last ran; empty where nothing has."""
@@ -62,30 +90,25 @@ class Notebook:
         whole = self.executed.is_file() and self.page.is_file()
         return "done" if whole and not self.changes() else "stale"
 
-
-EXAMS = (
-    "EXAMS={}: there is no such file or folder. Name a CSV exam table, the folder of a public data set, or a folder "
-    "with a folder for each finding (covid, cap, non_pneumonia, other)."
-)
-BACKGROUND = (
-    "cohort.phantom.background is {}: there is no such file or folder. Name exams without pneumonia to put the phantom's "
-    "lesions into, in any layout that EXAMS may have, or null."
-)
-DATA = (
-    "DATA={}: there is no such file or folder. Name the folder of a public data set, a folder with a folder of images "
-    "for each class, or a CSV with the columns path, finding and, where known, patient_id and split."
-)
+    def why_stale(self) -> str:
+        """What a person is told of a notebook that is no longer true."""
+        changed = ", ".join(self.changes())
+        if changed:
+            return f"Out of date: changed since it ran: {changed}."
+        return "A part of its results is missing: run it again."
 
 
 @dataclass
-class Run:
-    """A profile, the exams and the folders they are worked in."""
+class Plan:
+    """A profile as it was resolved, and the notebooks and folders of a run."""
 
-    name: str
     profile: dict[str, dict]
     kernel: str | None
     root: Path
-    notebooks: list[Notebook]
+
+    @property
+    def name(self) -> str:
+        return self.profile["study"]["name"]
 
     @property
     def build(self) -> Path:
@@ -100,131 +123,126 @@ class Run:
         return self.profile["cohort"]["exams"]
 
     @property
-    def cohort(self) -> str:
-        """Its exams in words: their path, or what the synthetic cohort is made of."""
-        background = self.profile["cohort"]["phantom"]["background"]
-        return self.exams or (f"synthetic lesions in {background}" if background else "synthetic cohort")
-
-    def freeze(self) -> str:
-        """Write the profile as this run resolved it, for `params.load` in its kernels; its path from the project's root."""
-        text = yaml.safe_dump(self.profile, sort_keys=False)
-        file = self.build / f"profile-{artefacts.fingerprint(self.profile)}.yaml"
-        artefacts.write_atomically(file, lambda p: p.write_text(text, encoding="utf-8"))
-        return file.relative_to(self.root).as_posix()
-
-    @property
     def images(self) -> str | None:
         return self.profile["slices"]["images"]
+
+    @property
+    def background(self) -> str | None:
+        return self.profile["cohort"]["phantom"]["background"]
+
+    @property
+    def cohort(self) -> str:
+        """Its exams in words: their path, or what the synthetic cohort is made of."""
+        synthetic = f"synthetic lesions in {self.background}" if self.background else "synthetic cohort"
+        return self.exams or synthetic
+
+    def freeze(self) -> dict[str, dict]:
+        """The profile for the kernels: written down as it is now, `study.profile` the path of that file from the root.
+
+        `params.load` reads there what a notebook's parameters cell does not name, also in an executed notebook that is
+        opened by hand; an edit of `params/` in the middle of a run changes nothing of it.
+        """
+        text = yaml.safe_dump(self.profile, sort_keys=False)
+        file = self.build / f"profile-{artefacts.fingerprint(self.profile)}.yaml"
+        artefacts.write_atomically(file, lambda p: p.write_text(text, "utf-8"))
+        return put(self.profile, "study.profile", file.relative_to(self.root).as_posix())
+
+    @cached_property
+    def notebooks(self) -> list[Notebook]:
+        """In their order, each with what it depends on."""
+        files = sorted((self.root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+        if not files:
+            raise StudyError(
+                f"there are no notebooks in {self.root / 'notebooks'} (looked for 00_name.ipynb and so on)."
+            )
+        exams = dependencies.exams_key(self.exams or self.background)
+        images = dependencies.exams_key(self.images)
+        environment = dependencies.environment_key(self.root)
+        folder, found, before = self.build / "notebooks", [], set()
+        for path in files:
+            content, sections = read_notebook(path), sections_of(path.stem)
+            modules = dependencies.imported(content)
+            # It shows the text of every module, and computes nothing for those after it.
+            guide = path.stem.startswith("00_")
+            parts = {
+                "the notebook": dependencies.notebook_key(content),
+                "its parameters": artefacts.fingerprint({name: self.profile[name] for name in sections}),
+                "the code": dependencies.text_key(self.root) if guide else dependencies.code_key(modules),
+                # what it finds computed: the numbers of the notebooks before it, not how they are drawn
+                "the code of the notebooks before it": "" if guide else artefacts.source_key(before),
+                "exams": "" if guide else exams,
+                "environment": environment,
+                "kernel": self.kernel or "",
+                "the images": images if self.images and "slices" in sections else "",
+            }
+            page, record = self.reports / f"{path.stem}.html", _read_json(folder / f"{path.stem}.json")
+            found.append(Notebook(path.stem, path, content, sections, parts, folder, page, record))
+            before |= set() if guide else modules
+        return found
+
+    def choose(self, wanted: str | None) -> list[Notebook]:
+        """The notebooks that `wanted` names: numbers or beginnings of names, apart by commas or spaces; all without it.
+
+        Raises:
+            StudyError: one of them fits no notebook.
+        """
+        if not wanted:
+            return self.notebooks
+        chosen = []
+        for part in wanted.replace(",", " ").split():
+            beginning = part.removesuffix(".ipynb").split("/")[-1]
+            fitting = [n for n in self.notebooks if n.stem.startswith(beginning)]
+            if not fitting:
+                names = ", ".join(n.stem for n in self.notebooks)
+                raise StudyError(f"no notebook is called '{part}'. There are: {names}.")
+            chosen += fitting
+        return [n for n in self.notebooks if n in chosen]
 
 
 def plan(
     profile: str,
-    exams: str | None = None,
-    device: str | None = None,
-    kernel: str | None = None,
-    name: str | None = None,
-    root: Path | None = None,
-    executor: str | None = None,
-    processes: int | None = None,
-    images: str | None = None,
     assignments: str = "",
-) -> Run:
+    kernel: str | None = None,
+    root: Path | None = None,
+    **options: Any,
+) -> Plan:
     """Read the profile and the notebooks, and find out what each notebook depends on; nothing is run or written.
+
+    Args:
+        profile: a name below params/, or the path of a file.
+        assignments: other values, see `params.profiles.changed`.
+        options: keys of OPTIONS; None or empty: what the profile says.
 
     Raises:
         StudyError: a profile, notebook or exam folder that is not there, or a wrong parameter.
     """
     root = Path(root or paths.root())
-    given = Path(profile).expanduser()  # a file is named from where one stands
-    file = given.resolve() if profile.endswith(".yaml") else profile_file(profile, root)
+    is_file = profile.endswith(".yaml")  # is named from where one stands
+    file = Path(profile).expanduser().resolve() if is_file else profile_file(profile, root)
     values = load_profile(file)
-    name = name or file.stem
-    asked = {"device": device, "executor": executor, "processes": processes}
-    values["study"].update(
-        profile=file.stem,
-        name=name,
-        **{key: value for key, value in asked.items() if value not in (None, "")},
-    )
-    values = changed(values, assignments)
-    name = values["study"]["name"]
-    paths.build(name)  # refuses a name that cannot be a folder
-    if exams or values["cohort"]["exams"]:
-        values["cohort"]["exams"] = str(_existing(exams or values["cohort"]["exams"], root, EXAMS))
-    background = values["cohort"]["phantom"]["background"]
-    if background:
-        values["cohort"]["phantom"]["background"] = str(_existing(background, root, BACKGROUND))
-    if images or values["slices"]["images"]:
-        values["slices"]["images"] = str(_existing(images or values["slices"]["images"], root, DATA))
+    for key, value in {"study.profile": file.stem, "study.name": file.stem}.items():
+        values = put(values, key, value)
+    for option, value in options.items():
+        values = values if value in (None, "") else put(values, OPTIONS[option], value)
     check(Profile, values, str(file))
-
-    files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if not files:
-        raise StudyError(
-            f"there are no notebooks in {root / 'notebooks'} (looked for 00_name.ipynb and so on)."
-        )
-    run = Run(name, values, kernel, root, [])
-    of_all = {
-        "exams": dependencies.exams_key(
-            values["cohort"]["exams"] or values["cohort"]["phantom"]["background"]
-        ),
-        "environment": dependencies.environment_key(root),
-    }
-    of_slices = {"the images": dependencies.exams_key(values["slices"]["images"])} if run.images else {}
-    of_all["kernel"] = kernel or ""
-    before: set[str] = set()
-    for path in files:
-        content = read_notebook(path)
-        sections = sections_of(path.stem)
-        modules = dependencies.imported(content)
-        guide = path.stem.startswith(
-            "00_"
-        )  # it shows the text of every module, and computes nothing for those after it
-        parts = {
-            "the notebook": dependencies.notebook_key(content),
-            "its parameters": artefacts.fingerprint({name: values[name] for name in sections}),
-            "the code": dependencies.text_key(root) if guide else dependencies.code_key(modules),
-            # what it finds computed: the numbers of the notebooks before it, not how they are drawn
-            **({} if guide else {"the code of the notebooks before it": artefacts.source_key(before)}),
-            **{k: v for k, v in of_all.items() if not (guide and k == "exams")},
-            **(of_slices if "slices" in sections else {}),
-        }
-        folder = run.build / "notebooks"
-        notebook = Notebook(
-            path.stem, path, content, sections, parts, folder, run.reports / f"{path.stem}.html"
-        )
-        notebook.record = _read_json(folder / f"{path.stem}.json")
-        run.notebooks.append(notebook)
-        before |= set() if guide else modules
-    return run
-
-
-def choose(notebooks: list[Notebook], wanted: str | None) -> list[Notebook]:
-    """The notebooks that `wanted` names: numbers or beginnings of names, apart by commas or spaces; all without it.
-
-    Raises:
-        StudyError: one of them fits no notebook.
-    """
-    if not wanted:
-        return notebooks
-    chosen = []
-    for part in wanted.replace(",", " ").split():
-        fitting = [n for n in notebooks if n.stem.startswith(part.removesuffix(".ipynb").split("/")[-1])]
-        if not fitting:
-            raise StudyError(
-                f"no notebook is called '{part}'. There are: {', '.join(n.stem for n in notebooks)}."
-            )
-        chosen += fitting
-    return [n for n in notebooks if n in chosen]
+    values = changed(values, assignments)
+    for key, wanted in PLACES.items():
+        given = values
+        for step in key.split("."):
+            given = given[step]
+        values = put(values, key, str(_existing(given, root, wanted))) if given else values
+    found = Plan(values, kernel, root)
+    paths.build(found.name)  # refuses a name that cannot be a folder
+    found.notebooks  # noqa: B018  read now: what is wrong with them is told before anything runs
+    return found
 
 
 def _existing(given: str, root: Path, wanted: str) -> Path:
     path = Path(given).expanduser()
-    path = (
-        path if path.is_absolute() else (Path.cwd() / path if (Path.cwd() / path).exists() else root / path)
-    )
-    if not path.exists():
-        raise StudyError(wanted.format(given))
-    return path.resolve()
+    for place in (Path.cwd() / path, root / path):  # an absolute path stays what it is
+        if place.exists():
+            return place.resolve()
+    raise StudyError(wanted.format(given))
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
@@ -233,10 +251,10 @@ def read_notebook(path: Path) -> dict[str, Any]:
     Raises:
         StudyError: it is none.
     """
+    content = _read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         content["cells"][0]["source"]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError):
         raise StudyError(
             f"{path} is not a Jupyter notebook. Restore it: git checkout -- {short(path)}"
         ) from None

@@ -8,7 +8,8 @@ import yaml
 from covid_study import params, paths
 from covid_study.errors import ParameterError
 from covid_study.params import profiles
-from covid_study.params.profiles import NOTEBOOKS, Profile, changed, check, load_profile, merge
+from covid_study.params.profiles import Profile, changed, check, load_profile, merge
+from covid_study.params.sections import NOTEBOOKS
 
 PROFILES = sorted((paths.root() / "params").glob("*.yaml"))
 SMOKE = {"profile": "smoke"}

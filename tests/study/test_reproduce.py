@@ -121,6 +121,27 @@ def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
     assert "has not been run yet" in (folder / "03_after.html").read_text()
 
 
+def test_a_page_begins_with_its_result_and_folds_what_is_for_the_referee():
+    texts = ("# T\n\nFirst words.", "## For the referee: power\n\nDetail.", "### Deeper", "## After\n\nOpen.")
+    page = {"title": "T", "subtitle": "s", "headline": "F1 is <0.5>.", "previous": None, "next": None}
+    cells = [*map(new_markdown_cell, texts[:2]), new_code_cell("1 + 1"), *map(new_markdown_cell, texts[2:])]
+    text = pages.render(new_notebook(cells=cells), page)
+    text = text[text.index("<main>") :]
+    order = [
+        "</h1>",
+        "F1 is &lt;0.5&gt;.",
+        "First words",
+        '<details class="referee"',
+        "power</summary>",
+        "Detail",
+    ]
+    order += ['class="code"', "Deeper", "</details>\n", "After", "Open."]
+    places = [text.index(mark) for mark in order[:8]]
+    assert places == sorted(places)
+    closing = text.index("</details>", places[-1])
+    assert closing < text.index("After") < text.index("Open.") and text.count("<details") == 2
+
+
 def test_index_shows_what_notebooks_said_and_which_failed(ran):
     index = (ran / "reports" / "toy" / "index.html").read_text()
     for text in (
@@ -220,10 +241,10 @@ def test_bad_requests_are_refused_before_anything_runs(project, options, message
 
 
 def test_choosing_notebooks(project):
-    notebooks = reproduce.plan("toy", root=project).notebooks
-    assert [n.stem for n in reproduce.choose(notebooks, "03, 01_good")] == ["01_good", "03_after"]
+    run = reproduce.plan("toy", root=project)
+    assert [n.stem for n in run.choose("03, 01_good")] == ["01_good", "03_after"]
     with pytest.raises(StudyError, match="no notebook is called '7'. There are: 01_good"):
-        reproduce.choose(notebooks, "7")
+        run.choose("7")
 
 
 def test_what_is_injected_are_the_sections_that_the_parameters_cell_names(project):
