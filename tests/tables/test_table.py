@@ -120,7 +120,7 @@ def test_a_trained_table_is_scored_written_and_costed(p, v, table3):
 
 def test_patients_are_those_of_todays_table(p, v, table3):
     """An interval is drawn over patients: joined in today's table, they are joined in its interval, with no new training."""
-    joined = samples.Volumes(v.table.assign(patient_id="one and the same"), v.data, v.key)
+    joined = samples.Samples(v.table.assign(patient_id="one and the same"), v.data, v.key)
     table = a3_ranking.table(p, joined)
     assert table.train() == table3[1]
     assert set(table.predictions()["random", "all", 0]["patient_id"]) == {"one and the same"}
