@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from covid_study.analysis.leaks.headers import WORDS, header
-from covid_study.analysis.leaks.leaks import Leaks
+from covid_study.analysis.leaks.report import Leaks
 from covid_study.figures.charts import COLOURS, CYCLE, bare, styled
 from covid_study.figures.slices import OUTLINE, name_of
 from covid_study.samples.samples import Samples

@@ -1,30 +1,17 @@
-"""What notebook 13 says of its pictures: which data sets there are, what is classified here, whether leaks are found."""
+"""What notebook 13 says of its pictures: which data sets there are, what is classified here."""
 
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from IPython.display import HTML
 
 from covid_study import paths
-from covid_study.analysis.leaks import leaks
-from covid_study.analysis.leaks.leaks import Leaks
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.datasets import catalogue, check as dataset_checks
 from covid_study.report import show
-from covid_study.report.verdicts import listed
-from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
 from covid_study.tables import b7_b9_public
 from covid_study.tables.b7_b9_public import ABOUT, FEW, patients_known
-
-SOME = 8  # slices of a class and side that are planted with faults, at most
-PLANTED = {  # check of `leaks.CHECKS` -> the fault that it must find
-    "split": "duplicate across the split",
-    "patients": "patient in two lists",
-    "header": "colour mode that tells the class",
-    "text": "burnt text",
-}
 
 
 def data_sets(p) -> HTML:
@@ -95,30 +82,3 @@ def protocol_sentence(p, s: Samples, table: str | None) -> str:
         most = "all" if p.public.per_class is None else f"at most {p.public.per_class:,}"
         text += f" In the second column {len(parts[FEW][0]):,} of these train, {most} of each class."
     return text
-
-
-def planted(p, s: Samples) -> tuple[Samples, Leaks]:
-    """A small data set made of slices of s with one fault of each kind, read as any other, and what is found in it.
-
-    Choice: the first slices of as many patients as there are, each given a patient of its own, so that a few slices are
-    patients enough for every check.
-    """
-    turn = s.table.groupby("patient_id").cumcount()
-    table = s.table.assign(turn=turn).sort_values("turn", kind="stable")
-    table = table.groupby([table["split"], table["finding"] == "covid"]).head(SOME).drop(columns="turn")
-    few = replace(s, table=table.assign(patient_id=table.index), data=s.of(table.index))
-    place = leaks.planted(paths.build(p.study.name) / "planted" / s.key, few)
-    here = p.slices.model_copy(update={"images": str(place), "exams": None, "per_exam": None})
-    small = slice_store.slices(p.model_copy(update={"slices": here}))
-    return small, leaks.report(small, p.public.near)
-
-
-def planted_sentence(found: Leaks) -> str:
-    """Which of the planted faults were found. found: the second of `planted`."""
-    verdicts = found.checks["verdict"]
-    missed = [fault for check, fault in PLANTED.items() if verdicts[check] != leaks.FOUND]
-    if not missed:
-        return f"All {len(PLANTED)} planted faults were found: {listed(list(PLANTED.values()))}."
-    return (
-        f"Of {len(PLANTED)} planted faults {len(PLANTED) - len(missed)} were found; missed: {listed(missed)}."
-    )

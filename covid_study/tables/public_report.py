@@ -7,7 +7,6 @@ import pandas as pd
 from IPython.display import HTML
 
 from covid_study import paths
-from covid_study.analysis.leaks.leaks import Leaks
 from covid_study.params import profiles
 from covid_study.report import show
 from covid_study.report.verdicts import listed
@@ -136,16 +135,6 @@ def _random(runs: Mapping[Cell, Run]) -> list[str]:
         run.method.backbone for run in runs.values() if run.method.backbone and run.method.weights is None
     }
     return sorted(show.column_head(name) for name in backbones)
-
-
-def caveats(found: Leaks, p, s: Samples, runs: Mapping[Cell, Run]) -> str:
-    """What must be read with every table of scores: what the pictures give away, and what was reduced. Markdown.
-
-    found: of `leaks.report`.
-    """
-    return (
-        f"**What the pictures give away.** {found.sentence()}\n\n**What was reduced.** {reduced(p, s, runs)}"
-    )
 
 
 def auc_sentence(joined: pd.DataFrame, table: str | None) -> str:

@@ -1,20 +1,56 @@
 """A small data set with one fault of each kind, so that a reader sees how each is found, and a test that it is."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from covid_study import paths
+from covid_study.analysis.leaks import report
+from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
 
-FAULTS = ("duplicate", "patient", "mode", "text")
+FAULTS = {  # fault -> the check of `report.CHECKS` that must find it
+    "duplicate": "split",
+    "patient": "patients",
+    "mode": "header",
+    "text": "text",
+}
 EACH = {"train": 7, "test": 4}  # pictures of a class, each of a patient of its own
 SIZE, LETTERS = 256, 16  # pixels
+SOME = 8  # slices of a class and side that a trial takes, at most
 PLACES = {True: ("CT_COVID", "COVID"), False: ("CT_NonCOVID", "NonCOVID")}
 
 
-def planted(folder: Path, s: Samples, faults: Collection[str] = FAULTS) -> Path:
-    """Write a handful of slices as COVID-CT is laid out, with faults: what they are, `leaks.report` must find.
+def trial(p, s: Samples) -> tuple[Samples, report.Leaks]:
+    """A small data set made of slices of s with one fault of each kind, read as any other, and what is found in it.
+
+    Choice: the first slices of as many patients as there are, each given a patient of its own, so that a few slices are
+    patients enough for every check.
+    """
+    turn = s.table.groupby("patient_id").cumcount()
+    table = s.table.assign(turn=turn).sort_values("turn", kind="stable")
+    table = table.groupby([table["split"], table["finding"] == "covid"]).head(SOME).drop(columns="turn")
+    few = replace(s, table=table.assign(patient_id=table.index), data=s.of(table.index))
+    place = planted(paths.build(p.study.name) / "planted" / s.key, few)
+    here = p.slices.model_copy(update={"images": str(place), "exams": None, "per_exam": None})
+    small = slice_store.slices(p.model_copy(update={"slices": here}))
+    return small, report.find(small, p.public.near)
+
+
+def found_of(leaks: report.Leaks) -> pd.DataFrame:
+    """Each planted fault, the check that must find it, and its verdict. leaks: the second of `trial`."""
+    rows = [
+        (fault, report.CHECKS[check][0], leaks.checks.loc[check, "verdict"])
+        for fault, check in FAULTS.items()
+    ]
+    return pd.DataFrame(rows, columns=["planted", "check", "verdict"])
+
+
+def planted(folder: Path, s: Samples, faults: Collection[str] = tuple(FAULTS)) -> Path:
+    """Write a handful of slices as COVID-CT is laid out, with faults: what they are, `report.find` must find.
 
     duplicate: a COVID-19 slice of the test list trains too, scaled by 0.7 and as JPEG, under another patient's name.
     patient: a slice of the training list belongs to a patient of the test list.

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from chest_pictures import chest
 from PIL import Image, ImageDraw, ImageFont
 
 from covid_study.analysis.leaks.burnt_text import by_class, colour_boxes, text_boxes
-from tests.analysis.leaks.test_duplicates import chest
 
 
 def written(text, place, points, fill=255, seed=0, size=400):

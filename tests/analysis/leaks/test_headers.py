@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from chest_pictures import chest
 from PIL import Image
 
 from covid_study.analysis.leaks.headers import header, tree
-from tests.analysis.leaks.test_duplicates import chest
 
 
 def test_facts_of_files(tmp_path):
