@@ -8,6 +8,7 @@ from refusals import refused
 from scipy import ndimage
 
 from covid_study.ct import files
+from covid_study.ct.consolidation import with_consolidation
 from covid_study.ct.lungs import lung_mask
 from covid_study.errors import ExamError
 from covid_study.phantom import cohort
@@ -193,3 +194,22 @@ def test_real_exams(real_data, name):
     assert 0.4 < right / (right + left) < 0.65  # two lungs
     core = ndimage.binary_erosion(mask, iterations=1)
     assert hu[core].max() < 3000 and (hu[core] > 300).mean() < 0.001  # no rib
+
+
+def test_a_thick_consolidation_with_lung_above_and_below_belongs_to_the_lung():
+    """Open towards the mediastinum, with lung behind and at the side: only the lung above and below it says what it is."""
+    aerated = np.zeros((30, 80, 140), bool)
+    aerated[2:28, 10:70, 10:66] = aerated[2:28, 10:70, 74:130] = True
+    aerated[12:18, 25:50, 30:66] = False  # 30 mm high, 50 mm deep, up to 76 mm beside the midline
+    v = np.where(aerated, -850.0, 40.0)
+    found = with_consolidation(aerated, v, np.zeros_like(aerated), (5.0, 2.0, 2.0))
+    assert found[12:18, 28:47, 32:41].all() and not found[12:18, 28:47, 50:66].any()
+
+
+def test_a_vessel_that_runs_out_of_the_lung_belongs_to_it():
+    aerated = np.zeros((12, 80, 140), bool)
+    aerated[2:10, 10:70, 10:66] = aerated[2:10, 10:70, 74:130] = True
+    aerated[6, 40:43, 10:66] = False  # 5 x 6 mm, from the hilum to the chest wall
+    v = np.where(aerated, -850.0, 40.0)
+    found = with_consolidation(aerated, v, np.zeros_like(aerated), (5.0, 2.0, 2.0))
+    assert found[6, 40:43, 14:62].all() and not found[:, :10].any()
