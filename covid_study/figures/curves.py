@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 
 from covid_study.figures import style
 from covid_study.report.words import column_head
+from covid_study.scores.slices import Called
 
 FEW = 10  # points of a line that are marked one by one
 UNITS = (
@@ -140,6 +141,45 @@ def melted(
     return pd.concat(parts, ignore_index=True)
 
 
+def losses(
+    history: pd.DataFrame, labels: Mapping[str, str] | None = None, shared: bool = True, **options
+) -> Figure:
+    """Training loss over the epochs of every run: a panel a column, shares from small to large, a colour a row, a line a seed.
+
+    history: `row`, `column`, `seed`, `epoch`, `loss`. labels: row -> words. shared: one axis for all panels.
+    """
+    panel = options.pop("panel", "column")
+    order = sorted(dict.fromkeys(history[panel]), key=lambda c: float(c[:-1]) if c.endswith("%") else 101)
+    panels = {name: (labels or {}).get(name, style.head(panel, name)) for name in order}
+    look = {"axes": ("epoch", "training loss"), "limits": (0, None) if shared else None, "panels": panels}
+    colour = "row" if panel != "row" else None
+    return lines(
+        history, "epoch", "loss", panel, colour, "seed", labels=labels, shared=shared, **look | options
+    )
+
+
+def periods(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:
+    """Training period against the share of the negatives, relative to training on all: ours and the paper's, and in proportion.
+
+    results: a results table with the row `training_period`. shares: column -> share of the archive.
+    """
+    found = results[(results["row"] == "training_period") & (results["metric"] == "hours")]
+    found = found[found["column"].isin(shares)].assign(share=found["column"].map(shares))
+    parts = [pd.DataFrame({"share": [0.0, 1.0], "relative": [0.0, 1.0], "whose": "in proportion"})]
+    for column, whose in (("mean", "here"), ("published", "the paper")):
+        part = found[found[column].notna()].assign(whose=whose)
+        whole = part.loc[part["share"].idxmax(), [column, "share"]] if len(part) else None
+        if len(part):
+            parts.append(part.assign(relative=part[column].astype(float) * whole["share"] / whole[column]))
+    frame = pd.concat(parts)[["share", "relative", "whose"]]
+    ticks = {column_head(column): share for column, share in shares.items()}
+    names = ("share of the negatives", "training period, ALL = 1")
+    labels = {"here": "here", "the paper": "the paper", "in proportion": "in proportion"}
+    return lines(
+        frame, "share", "relative", colour="whose", axes=names, ticks=ticks, labels=labels, limits=(0, None)
+    )
+
+
 @style.styled
 def by_size(
     results: pd.DataFrame,
@@ -197,6 +237,13 @@ def by_size(
     return fig
 
 
+def against_the_rest(called: Mapping[str, Called]) -> dict[str, tuple]:
+    """Label -> y, p and what is called COVID-19, for `roc`: of several classes COVID-19 against the others."""
+    return {
+        label: (found.y == 0, found.p[:, 0], found.p.argmax(axis=1) == 0) for label, found in called.items()
+    }
+
+
 @style.styled
 def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False, title: str = "") -> Figure:
     """ROC curves of several runs, best first, and where each calls; with `precision` the precision-recall curves too.
@@ -250,41 +297,36 @@ def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False, ti
 
 
 @style.styled
-def trades(
-    frame: pd.DataFrame, group: str, end: str, start: str, groups: Mapping[str, str], title: str = ""
-) -> Figure:
-    """Where a choice takes precision and recall from where they are without it, a panel each `panel`; grey: equal F1.
+def trades(results: pd.DataFrame, start: str, title: str = "") -> Figure:
+    """Where each column takes precision and recall from where they are in the column `start`, here and in the paper.
 
-    Args:
-        frame: `panel`, `recall`, `precision`, and the columns named by `group` (a colour) and `end` (a marker).
-        start: the value of `end` from which the lines go out. groups: in words.
+    results: a results table with precision and recall; a colour a row, a marker a column. Grey lines: equal F1.
     """
-    names, ends = list(dict.fromkeys(frame["panel"])), list(dict.fromkeys(frame[end]))
-    looks, marks = style.looks(list(groups)), style.looks(ends)
-    fig, axes = style.panels(len(names), 4.3, 4.4)
-    for ax, name in zip(axes, names, strict=True):
-        part = frame[(frame["panel"] == name) & frame["recall"].notna() & frame["precision"].notna()]
-        for kind, of in part.groupby(group, sort=False):
-            here, colour = of.set_index(end)[["recall", "precision"]], looks[kind]["color"]
-            for to, point in here.iterrows():
-                if to != start and start in here.index:
-                    ax.plot(*zip(here.loc[start], point, strict=True), color=colour, lw=0.9, zorder=2)
-                hollow = (
-                    {"mfc": "white", "ms": 11, "zorder": 3}
-                    if to == start
-                    else {"mec": "white", "ms": 7, "zorder": 4}
-                )
-                ax.plot(*point, marks[to]["marker"], color=colour, **hollow)
-        _square(ax, part["recall"].to_numpy(float), part["precision"].to_numpy(float))
+    ends, kinds = list(dict.fromkeys(results["column"])), list(dict.fromkeys(results["row"]))
+    colours, marks = style.looks(kinds), style.looks(ends)
+    fig, axes = style.panels(2, 4.3, 4.4)
+    for ax, (value, name) in zip(axes, {"mean": "here", "published": "the paper"}.items(), strict=True):
+        part = results[results["metric"].isin(["recall", "precision"]) & results[value].notna()]
+        wide = part.pivot(index=["row", "column"], columns="metric", values=value).astype(float)
+        wide = wide.reindex(columns=["recall", "precision"]).dropna()
+        for (row, end), point in wide.iterrows():
+            colour = colours[row]["color"]
+            if end != start and (row, start) in wide.index:
+                ax.plot(*zip(wide.loc[(row, start)], point, strict=True), color=colour, lw=0.9, zorder=2)
+            hollow = (
+                {"mfc": "white", "ms": 11, "zorder": 3}
+                if end == start
+                else {"mec": "white", "ms": 7, "zorder": 4}
+            )
+            ax.plot(*point, marks[end]["marker"], color=colour, **hollow)
+        _square(ax, wide["recall"].to_numpy(), wide["precision"].to_numpy())
         _equal_f1(ax)
         ax.set(xlabel="recall", ylabel="precision", title=name)
-    keys = [style.key(text, looks[kind]["color"]) for kind, text in groups.items()]
-    style.legend(
-        fig,
-        keys
-        + [style.key(column_head(m), "#444444", marks[m]["marker"], "", hollow=m == start) for m in ends],
-        6,
-    )
+    keys = [style.key(f"{column_head(row)} negatives", colours[row]["color"]) for row in kinds]
+    keys += [
+        style.key(column_head(end), "#444444", marks[end]["marker"], "", hollow=end == start) for end in ends
+    ]
+    style.legend(fig, keys, 6)
     return fig
 
 

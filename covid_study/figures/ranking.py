@@ -9,8 +9,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from covid_study.figures import style
+from covid_study.figures.intervals import bars
 from covid_study.figures.style import COLOURS, MARKERS
-from covid_study.report.words import FINDINGS
+from covid_study.report.words import FINDINGS, column_head
 
 HARDER = "difficulty: mean distance to the positives  (right: harder)"
 BOXED = {"frameon": True, "framealpha": 0.8, "edgecolor": "none", "loc": "best"}
@@ -173,3 +174,23 @@ def orders(found: pd.DataFrame, kinds: Mapping[str, str], title: str = "") -> Fi
     lowest = np.nanmin([0.9, *found["rho"]])
     axes[0].set(xlim=(max(-1.05, np.floor(10 * lowest) / 10 - 0.05), 1.03))
     return fig
+
+
+def composition(frame: pd.DataFrame) -> Figure:
+    """Share of CAP in what each strategy selects, and how high in the two tracks the selected exams stand.
+
+    frame: `strategy`, `column`, and the fractions `cap`, `difficulty`, `diversity` (mean rank over the archive's size);
+    the strategy "archive" is the dashed line.
+    """
+    titles = {
+        "cap": "CAP, % of the selected",
+        "difficulty": "Difficulty, mean rank in %",
+        "diversity": "Diversity, mean rank in %",
+    }
+    long = frame.melt(["strategy", "column"], list(titles), "what", "share")
+    long["share"] *= 100
+    archive = long[long["strategy"] == "archive"].set_index("what")["share"].to_dict()
+    drawn = long[long["strategy"] != "archive"]
+    drawn = drawn.assign(column=drawn["column"].map(column_head))
+    names = ("share of the negatives selected", "% (of ranks: 0 is the hardest, the most diverse)")
+    return bars(drawn, "column", "share", "what", "strategy", panels=titles, references=archive, axes=names)

@@ -9,10 +9,8 @@ matplotlib.use("Agg")
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
 
 from covid_study.analysis import cost
-from covid_study.figures import cost as figures_cost  # noqa: E402
 from covid_study.tables import a3_ranking
 from covid_study.training import run
 
@@ -136,37 +134,3 @@ def test_amounts_have_three_digits_and_a_prefix():
     ]  # fmt: skip
     assert cost.amount(1e15, "FLOP") == "1.00 PFLOP"
     assert cost.amount(float("nan")) == "–"
-
-
-@pytest.mark.parametrize("by", ["flops", "exams_seen", "hours", ("flops", "hours")])
-def test_pareto_draws_every_cell_and_the_front(by):
-    frame = cells([(1, 0.5), (2, 0.62), (4, 0.6), (8, np.nan)], column=["14%", "56%", "all", "all"])
-    figure = figures_cost.pareto(frame, by)
-    assert isinstance(figure, Figure) and len(figure.axes) == (1 if isinstance(by, str) else 2)
-    for ax in figure.axes:
-        assert ax.get_xscale() == "log"
-        single = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_markersize() == 5]
-        assert sorted(float(np.ravel(line.get_ydata())[0]) for line in single) == pytest.approx([50, 60, 62])
-        (ring,) = [line for line in ax.lines if line.get_markersize() == 10]
-        assert list(ring.get_ydata()) == pytest.approx([50, 62])
-        title = ax.get_title(loc="left")
-        assert "1  Row r0, 14 %" in title and "2  Row r1, 56 %" in title and "r2" not in title
-        low, high = ax.get_xlim()
-        assert 2 <= len([x for x in ax.get_xticks() if low <= x <= high]) <= 12
-
-
-def test_pareto_of_odd_tables():
-    assert figures_cost.pareto(cells([(1, np.nan)]))
-    assert figures_cost.pareto(cells([(5, 0.5)]), "hours", "auc")
-    assert figures_cost.pareto(cells([(1, 0.0), (1, 0.0)]).assign(f1_low=np.nan))
-    many = figures_cost.pareto(cells([(i, i / 20) for i in range(1, 14)]), "flops")
-    assert "and 6 more" in many.axes[0].get_title(loc="left")
-
-
-def test_ticks_are_short():
-    assert [figures_cost._short(x) for x in (0.5, 20, 1500, 2e9)] == ["0.5", "20", "1.5 k", "2 G"]
-
-
-def test_short_costs_are_shown_in_short_units():
-    assert "seconds" in figures_cost.pareto(cells([(1, 0.5)]), "hours").axes[0].get_xlabel()
-    assert figures_cost.pareto(cells([(9000, 0.5)]), "hours").axes[0].get_xlabel().startswith("hours")

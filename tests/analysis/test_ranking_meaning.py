@@ -7,8 +7,6 @@ from scipy.stats import binom
 
 from covid_study.analysis import ranking_meaning as evidence
 from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_table
-from covid_study.figures.pretext import forests, hamming_distances, permutation_distances, probe_epochs
-from covid_study.pretext.rubiks_cube import permutations
 from covid_study.ranking.rank import rank_negatives
 
 
@@ -96,15 +94,3 @@ def test_selection_table_and_spread():
     table = evidence.drawn(ranking, {"long_tail": ["a"]}, finding)
     assert table.loc["the archive", "CAP (%)"] == 50 and table.loc["long tail", "CAP (%)"] == 100
     assert evidence.spread(ranking["difficulty"], 5) == list("dcba")
-
-
-def test_figures_with_and_without_numbers():
-    assert hamming_distances(permutations(100)).min() == 6
-    assert permutation_distances(permutations(100)).axes
-    empty = pd.DataFrame(columns=["target", "variant", "epoch", "value"])
-    assert probe_epochs(empty).axes
-    frame = pd.DataFrame(
-        {"panel": ["x", "x"], "label": ["a", "b"], "value": [0.5, np.nan], "low": np.nan, "high": np.nan}
-    )
-    figure = forests(frame, "panel", "label", {"x": 0.5}, {"x": "AUC"})
-    assert any("too few" in t.get_text() for t in figure.axes[0].texts)

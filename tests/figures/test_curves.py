@@ -6,6 +6,7 @@ import pytest
 
 from covid_study.analysis.cost import front
 from covid_study.figures import curves, style
+from covid_study.scores.slices import Called
 
 HISTORY = pd.DataFrame(
     {"epoch": [0, 1, 2], "loss": [3, 2, 1.0], "permutation": [0.01, 0.2, 0.4], "variant": "Pro"}
@@ -114,27 +115,53 @@ def test_curves_are_sorted_by_area_and_end_where_the_classifier_calls():
     assert len(curves.roc({"one class": runs["one class"]}).axes) == 1
 
 
+def test_covid_is_told_from_the_rest_where_it_is_the_likeliest_of_three():
+    y = np.array([0, 0, 1, 2])
+    good = Called(y, np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]), [], y)
+    runs = curves.against_the_rest({"bad": Called(y, good.p[::-1], [], y), "ours": good})
+    (ax,) = curves.roc(runs, strong="ours").axes
+    assert [line.get_xydata()[0].tolist() for line in ax.lines if len(line.get_xdata()) == 1] == [
+        [0.0, 0.5],
+        [0.5, 0.0],
+    ]
+
+
 @pytest.mark.parametrize("known", [1, 0])
 def test_choices_go_out_from_where_nothing_is_chosen(known):
-    frame = pd.DataFrame(
-        {
-            "panel": "here",
-            "row": "all",
-            "column": ["none", "ohem"],
-            "recall": [0.5, 0.7],
-            "precision": [0.6, 0.8],
-        }
-    )
-    frame["precision"] = frame["precision"] if known else np.nan
-    (ax,) = curves.trades(frame, "row", "column", "none", {"all": "All negatives"}).axes
-    ways = [
-        line.get_xydata().tolist()
-        for line in ax.lines
-        if line.get_color() == style.looks(["all"])["all"]["color"]
-    ]
+    values = {
+        ("none", "recall"): 0.5,
+        ("none", "precision"): 0.6,
+        ("ohem", "recall"): 0.7,
+        ("ohem", "precision"): 0.8,
+    }
+    frame = pd.DataFrame([("all", *key, v if known else np.nan, np.nan) for key, v in values.items()])
+    frame.columns = ["row", "column", "metric", "mean", "published"]
+    ax, paper = curves.trades(frame, "none").axes
+    ways = [line.get_xydata().tolist() for line in ax.lines if line.get_color() == style.BLUE]
     assert ways == ([[[0.5, 0.6]], [[0.5, 0.6], [0.7, 0.8]], [[0.7, 0.8]]] if known else [])
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     assert right - left == pytest.approx(top - bottom)
+    assert paper.get_xlim()[1] > 1
+
+
+def test_losses_stand_from_small_to_large_shares_and_periods_are_relative_to_all():
+    frame = pd.DataFrame(
+        {"row": "a", "column": ["all", "56%", "14%"], "seed": 0, "epoch": 0, "loss": [1.0, 2, 3]}
+    )
+    assert [drawn(ax) for ax in curves.losses(frame).axes] == [[[3]], [[2]], [[1]]]
+    assert [drawn(ax) for ax in curves.losses(frame, {"a": "A"}, shared=False, panel="row").axes] == [
+        [[1, 2, 3]]
+    ]
+    took = pd.DataFrame(
+        {
+            "row": "training_period",
+            "metric": "hours",
+            "column": list(SHARES),
+            "mean": [2.0, 6, 8],
+            "published": np.nan,
+        }
+    )
+    assert drawn(curves.periods(took, SHARES).axes[0]) == [[0.25, 0.75, 1], [0, 1]]
 
 
 def test_the_front_is_ringed_and_hours_are_shown_in_a_unit_that_reads_well():
@@ -148,3 +175,6 @@ def test_the_front_is_ringed_and_hours_are_shown_in_a_unit_that_reads_well():
     rings = [line.get_xydata()[0, 0] for line in hours.lines if line.get_markersize() == 10]
     assert rings == [pytest.approx(36)]
     assert len(curves.pareto(cells[:0], {"flops": "FLOPs"}, front).axes) == 1
+    many = pd.concat([cells[:1].assign(flops=i, f1=i / 20) for i in range(1, 14)])
+    listed = curves.pareto(many, {"flops": "FLOPs"}, front).axes[0].get_title(loc="left").splitlines()
+    assert len(listed) == 1 + 7, "a title holds so many names, the last line says how many more"

@@ -80,3 +80,18 @@ def test_every_order_is_a_point_and_the_median_a_bar():
         if hasattr(c, "get_segments") and len(c.get_segments())
     ]
     assert bars == [0.5, 0.5] and joint.get_xlim()[0] < -0.6
+
+
+def test_the_archive_is_the_line_and_the_strategies_are_bars_in_per_cent():
+    rows = [
+        ("archive", "all", 0.4, 0.5, 0.5),
+        ("top", "14%", 1.0, 0.1, 0.2),
+        ("random", "14%", 0.5, 0.5, 0.4),
+    ]
+    frame = pd.DataFrame(rows, columns=["strategy", "column", "cap", "difficulty", "diversity"])
+    cap, difficulty, _ = figures.composition(frame).axes
+    assert [bar.get_height() for bar in cap.patches] == [100, 50] and list(cap.lines[0].get_ydata()) == [
+        40,
+        40,
+    ]
+    assert [bar.get_height() for bar in difficulty.patches] == [10, 50]
