@@ -66,7 +66,8 @@ def scored(
     tests = {cell: table[table["split"] == "test"] for cell, table in tables.items()}
     if per_patient:
         tests = {cell: slices.by_patient(test) for cell, test in tests.items()}
-    (first_cell, first), kept = next(iter(tests.items())), ["patient_id"] + ["finding"] * per_patient
+    kept = ["patient_id", "label" if name == "exam_id" else "finding"]
+    first_cell, first = next(iter(tests.items()))
     for cell, test in tests.items():
         if not (test.index.equals(first.index) and test[kept].equals(first[kept])):
             raise StudyError(

@@ -320,9 +320,10 @@ def test_a_classifier_against_itself_and_runs_tested_on_other_exams():
     of = claims.scored(cells, table.set_index("exam_id")["patient_id"], n=100)
     same = claims.paired_difference(of, [(("both", "14%"), ("random", "14%"))], "f1_validation")
     assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
-    cells["random", "14%", 0] = predictions(exams(20, 50), 1.0, 3)
-    with pytest.raises(StudyError, match="random"):
-        claims.scored(cells, exams().set_index("exam_id")["patient_id"])
+    others = exams(20, 50), table.assign(label=1 - table["label"])
+    for other in others:  # other exams, other labels
+        with pytest.raises(StudyError, match="random"):
+            claims.scored(cells | {("random", "14%", 0): predictions(other, 1.0, 3)})
 
 
 def test_slices_are_scored_by_slice_or_by_patient():
