@@ -15,12 +15,11 @@ from covid_study.params.sections import Study
 from covid_study.report import decided, results as tidy, show
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, power, published
+from covid_study.scores.claims import Cell
 from covid_study.scores.resamples import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
 from covid_study.training.run import Run, timing
 from covid_study.training.sweep import plan_table, planned, sweep
-
-Cell = tuple[str, str, int]  # row and column of the table, seed
 
 
 def column(share: float) -> str:
