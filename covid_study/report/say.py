@@ -66,14 +66,14 @@ def cohort(exams: pd.DataFrame) -> None:
 
 
 def left_out(exams: pd.DataFrame) -> None:
-    """Show the exams that could not be used (columns exam_id, problem, remedy); the index repeats the list.
+    """Show the exams that could not be used (columns name, problem, remedy); the index repeats the list.
 
     >>> import pandas as pd
-    >>> left_out(pd.DataFrame(columns=["exam_id", "problem", "remedy"]))
+    >>> left_out(pd.DataFrame(columns=["name", "problem", "remedy"]))
     No exam was left out.
     """
-    keys = ("exam_id", "problem", "remedy")
-    rows = [{k: str(row.get(k, "")) for k in keys} for row in exams.to_dict("records")]
+    keys = {"exam_id": "name", "problem": "problem", "remedy": "remedy"}
+    rows = [{k: str(row.get(column, "")) for k, column in keys.items()} for row in exams.to_dict("records")]
     if not rows:
         _show(LEFT_OUT, rows, "<p>No exam was left out.</p>", "No exam was left out.")
         return

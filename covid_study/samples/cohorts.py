@@ -1,17 +1,19 @@
-"""Which exams a run studies, and their preprocessed volumes; light to import, nothing here needs torch."""
+"""Which exams a run studies, and how one is read; nothing here needs torch."""
 
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from covid_study import paths
 from covid_study.cohort.exam_layouts import find_exams
-from covid_study.cohort.exams import SPLITS, check_exams, split_exams
+from covid_study.cohort.exams import PHANTOM, SPLITS, check_exams, split_exams
 from covid_study.cohort.findings import belongs, studied
-from covid_study.phantom import cohort as phantom, real_bodies
-from covid_study.runtime.artefacts import artefact, fingerprint, source_key
-from covid_study.samples.store import VolumeStore, build_store, load_exam
+from covid_study.ct import files
+from covid_study.ct.volume import Volume
+from covid_study.phantom import background, cohort as phantom, real_bodies
+from covid_study.runtime.artefacts import fingerprint
 
 
 def cohort(p) -> pd.DataFrame:
@@ -83,6 +85,27 @@ def notes_on(p) -> list[str]:
     return [] if real is None else [real.sentence()]
 
 
+def load_exam(row, how: dict) -> tuple[Volume, dict[str, np.ndarray] | None]:
+    """Read one exam of the table: from its file or folder, or make it where it is the phantom's.
+
+    Args:
+        row: of the exam table, with exam_id and path.
+        how: seed, matrix and thickness_mm of the phantom; "bodies", where its lesions lie in real exams: the folder of
+            the body of each exam id, see `real_bodies`.
+
+    Returns:
+        The volume, and for the phantom its true masks "lungs" and "lesions".
+    """
+    if row.path == PHANTOM and how.get("bodies"):
+        body = real_bodies.load_body(how["bodies"][row.exam_id])
+        exam = background.make_exam(row.exam_id, how["seed"], body)
+        return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}
+    if row.path == PHANTOM:
+        exam = phantom.make_exam(row.exam_id, how["seed"], how["matrix"], tuple(how["thickness_mm"]))
+        return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}
+    return files.read_volume(row.path, row.exam_id), None
+
+
 def loader(p):
     """The function that reads one exam of the cohort: (Volume, truth)."""
     settings = p.cohort.phantom
@@ -97,8 +120,8 @@ def loader(p):
 def files_of(exam: str) -> str:
     """Fingerprint of the files behind an exam: names, sizes and times."""
     path = Path(exam)
-    files = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
-    return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
+    found = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
+    return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found])
 
 
 def sources(p, table: pd.DataFrame) -> list[str] | None:
@@ -110,44 +133,3 @@ def sources(p, table: pd.DataFrame) -> list[str] | None:
         return None
     side = all_exams(p).set_index("exam_id")["split"]
     return [Path(real.of(exam, side[exam]).folder).name for exam in table["exam_id"]]
-
-
-def store(p) -> VolumeStore:
-    """The preprocessed volumes of the cohort (paper A, IV-F2)."""
-    table = cohort(p)
-    made_from = sources(p, table)
-    synthetic = p.cohort.exams is None
-    settings = p.preprocessing
-    # Neither the split nor the classes are part of the key: another split, or three classes, needs no volume anew.
-    config = {
-        "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
-        "files": made_from and dict(zip(table["exam_id"], made_from, strict=True)),
-        "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
-        if synthetic
-        else None,
-        "preprocessing": settings.model_dump(),
-        "on_bad_exam": p.cohort.on_bad_exam,
-    }
-
-    modules = ["samples.store"] if synthetic else ["ct.to_volume", "ct.files"]
-    of_all = [config["preprocessing"], config["phantom"], source_key(modules)]
-
-    def key(row) -> str:
-        return fingerprint([row.exam_id, row.path, (config["files"] or {}).get(row.exam_id), *of_all])
-
-    def compute(folder: Path) -> None:
-        build_store(
-            table,
-            folder,
-            shape=tuple(settings.shape),
-            working_spacing_mm=tuple(settings.working_spacing_mm),
-            load=loader(p),
-            on_bad_exam=p.cohort.on_bad_exam,
-            workers=p.study.workers,
-            keys={row.exam_id: key(row) for row in table.itertuples()},
-        )
-
-    folder = artefact(
-        paths.build(p.study.name) / "volumes", "phantom" if synthetic else "exams", config, modules, compute
-    )
-    return VolumeStore(folder)

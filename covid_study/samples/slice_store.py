@@ -1,32 +1,23 @@
-"""The store of slices: cut out of exams or read from images over all cores, resumed where it stopped."""
+"""The slices of a run as samples: cut out of the exams of its cohort, or read from pictures (paper B, 4.1)."""
 
-import json
-import os
-import shutil
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+import torch
 
 from covid_study import paths
 from covid_study.cohort.findings import studied
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.cohort.slices import at_most, check_slices, split_patients
-from covid_study.ct.pictures import read_image
-from covid_study.ct.to_slice import exam_slices, resize
-from covid_study.errors import ExamError
-from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.runtime.failures import told
-from covid_study.runtime.progress import progress
+from covid_study.runtime.artefacts import artefact
+from covid_study.runtime.device import find_device
 from covid_study.samples.cohorts import all_exams, files_of, loader, notes_on, sources
 from covid_study.samples.samples import Samples
+from covid_study.samples.slice_parts import MEASURED, build_slices, of_exam, of_images
 
 BATCH = 64  # images a part
-MEASURED = ("position_mm", "lesion_area_mm2", "lesion_share", "lung_area_mm2")
-Part = Callable[[], dict]  # what it returns: see `of_exam`
 
 
 def slices(p) -> Samples:
@@ -42,10 +33,6 @@ def slices(p) -> Samples:
         CohortError: the exams or images cannot be used, or a finding has no slice to train on or to test with.
         StudyError: the disk is full, or a process died.
     """
-    import torch  # here, because the processes that cut slices import this module
-
-    from covid_study.runtime.device import find_device
-
     images = p.slices.images is not None
     name, table, notes = _images(p) if images else ("", _exams(p), notes_on(p))
     folder = _build(p, table, images)
@@ -112,140 +99,10 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
     else:
         load = loader(p)
         parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
-    makers = ["ct.pictures"] if images else ["samples.store"] if synthetic else ["ct.files"]
     return artefact(
         paths.build(p.study.name) / "slices",
         "images" if images else "phantom" if synthetic else "exams",
         config,
-        ["ct.to_slice", *makers],
+        ["samples.slice_parts", *([] if images else ["samples.cohorts"] if synthetic else ["ct.files"])],
         lambda folder: build_slices(parts, folder, size, p.study.workers, threads=images),
     )
-
-
-def of_exam(row, load: Callable, per_exam: int | None, size: int, crop: bool, on_bad_exam: str) -> dict:
-    """The slices of one exam, in a worker process: images uint8 (n, size, size), rows, left_out, and packed masks."""
-    try:
-        volume, truth = load(row)
-        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop)
-    except ExamError as error:
-        return _nothing(error, row.path, size, on_bad_exam)
-    lesions = np.zeros_like(done.lungs) if done.lesions is None else done.lesions
-    return {
-        "images": done.images,
-        "lungs": _packed(done.lungs),
-        "lesions": _packed(lesions),
-        "rows": done.rows.assign(source=row.exam_id).to_dict("records"),
-        "left_out": [],
-    }
-
-
-def of_images(rows: Sequence, size: int, on_bad_exam: str) -> dict:
-    """The same of a batch of images, which have neither masks nor places in a body.
-
-    Choice: grey, cropped to their box where the data set has boxes and `slices.crop` asks for it, and resized; nothing
-    else, for published pictures have been windowed, and often cropped, by those who made them.
-    """
-    images, kept, left_out = [], [], []
-    for row in rows:
-        try:
-            images.append(resize(read_image(row.path, row.slice_id, row.box), size))
-        except ExamError as error:
-            left_out += _nothing(error, row.path, size, on_bad_exam)["left_out"]
-            continue
-        kept.append({"slice_id": row.slice_id, "source": row.slice_id} | dict.fromkeys(MEASURED, np.nan))
-    stacked = np.stack(images) if images else np.zeros((0, size, size), np.uint8)
-    none = np.zeros((len(kept), 0), np.uint8)
-    return {"images": stacked, "lungs": none, "lesions": none, "rows": kept, "left_out": left_out}
-
-
-def _nothing(error: ExamError, path: str, size: int, on_bad_exam: str) -> dict:
-    """The part of an exam or image that cannot be used."""
-    if on_bad_exam == "stop":
-        raise error
-    none = np.zeros((0, -(-size * size // 8)), np.uint8)
-    reason = {"name": error.exam_id, "path": path, "problem": error.problem, "remedy": error.remedy}
-    images = np.zeros((0, size, size), np.uint8)
-    return {"images": images, "lungs": none, "lesions": none, "rows": [], "left_out": [reason]}
-
-
-def _packed(masks: np.ndarray) -> np.ndarray:
-    """Eight pixels a byte, a row a mask."""
-    return np.packbits(masks.reshape(len(masks), -1), axis=1)
-
-
-def build_slices(
-    parts: Sequence[Part], folder: Path, size: int, workers: int | None = None, threads: bool = False
-) -> None:
-    """Make every part and gather them: slices.parquet, images.npy, lungs.npy, lesions.npy, left_out.csv.
-
-    Killed, it goes on with the parts that are missing; one in which something could not be used is made again.
-
-    Args:
-        parts: each makes some slices; the order of the slices is theirs.
-        folder: to fill. size: pixels a side.
-        workers: processes; None for one a core.
-        threads: threads instead; enough for images, whose decoding leaves Python free.
-
-    Raises:
-        ExamError: of a part that stops at what it cannot use.
-        StudyError: the disk is full, or a process died.
-    """
-    made = folder / "parts"
-    made.mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(len(parts)) if not _done(made / f"{n}.json")]
-    workers = workers or len(os.sched_getaffinity(0))
-    parallel = Parallel(
-        n_jobs=min(workers, max(len(missing), 1)),
-        return_as="generator_unordered",
-        backend="threading" if threads else "loky",
-    )
-    jobs = (delayed(_make)(parts[n], made, n) for n in missing)
-    with told("cut slices", "the slices", folder, workers):
-        for _ in progress(parallel(jobs), "cutting slices", len(missing)):
-            pass
-        _gather(made, folder, len(parts), size)
-        shutil.rmtree(made)
-
-
-def _done(facts: Path) -> bool:
-    return facts.is_file() and not json.loads(facts.read_text())["left_out"]
-
-
-def _make(part: Part, made: Path, number: int) -> None:
-    """One part, in a worker process; its facts are written last, and with them it counts as done."""
-    result = part()
-    facts = json.dumps({name: result.pop(name) for name in ("rows", "left_out")})
-
-    def write(path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez(file, **result)
-
-    write_atomically(made / f"{number}.npz", write)
-    write_atomically(made / f"{number}.json", lambda path: path.write_text(facts))
-
-
-def _gather(made: Path, folder: Path, parts: int, size: int) -> None:
-    """One file of images, one of each kind of mask, and the tables."""
-    facts = [json.loads((made / f"{n}.json").read_text()) for n in range(parts)]
-    rows = [row for each in facts for row in each["rows"]]
-    columns = ["slice_id", "source", *MEASURED]
-    pd.DataFrame(rows, columns=columns).to_parquet(folder / "slices.parquet", index=False)
-    left_out = [reason for each in facts for reason in each["left_out"]]
-    pd.DataFrame(left_out, columns=["name", "path", "problem", "remedy"]).to_csv(
-        folder / "left_out.csv", index=False
-    )
-    shapes = {"images": (size, size)}
-    for name, area in (("lungs", "lung_area_mm2"), ("lesions", "lesion_area_mm2")):
-        if any(row[area] == row[area] for row in rows):  # NaN is not itself
-            shapes[name] = (-(-size * size // 8),)
-    for name, shape in shapes.items():
-        whole = np.lib.format.open_memmap(
-            folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(rows), *shape)
-        )
-        place = 0
-        for n in range(parts):
-            with np.load(made / f"{n}.npz") as part:
-                count = len(facts[n]["rows"])
-                whole[place : place + count] = part[name]
-                place += count
-        whole.flush()

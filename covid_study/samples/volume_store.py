@@ -1,13 +1,18 @@
 """The preprocessed volumes of a cohort as samples (paper A, IV-F2)."""
 
+from pathlib import Path
+
 import pandas as pd
 import torch
 
+from covid_study import paths
 from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
+from covid_study.runtime.artefacts import artefact, fingerprint, source_key
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import cohort, notes_on, store
+from covid_study.samples.cohorts import cohort, loader, notes_on, sources
 from covid_study.samples.samples import Samples
+from covid_study.samples.volume_parts import VolumeStore, build_volumes
 
 
 def volumes(p) -> Samples:
@@ -33,10 +38,48 @@ def check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]
         for number, what in enumerate(words):
             if number not in there:
                 lines = "".join(
-                    f"\n- exam {row.exam_id} was left out: {row.problem}"
-                    for row in left_out.head(5).itertuples()
+                    f"\n- exam {row.name} was left out: {row.problem}"
+                    for row in left_out.head(5).itertuples(index=False)
                 )
                 raise CohortError(
                     f"the {split} split holds no {what} exam that can be used. What to do: add such exams, or mend those "
                     f"that were left out ({len(left_out)}).{lines}"
                 )
+
+
+def store(p) -> VolumeStore:
+    """The preprocessed volumes of the cohort (paper A, IV-F2)."""
+    table = cohort(p)
+    made_from = sources(p, table)
+    synthetic = p.cohort.exams is None
+    settings = p.preprocessing
+    # Neither the split nor the classes are part of the key: another split, or three classes, needs no volume anew.
+    config = {
+        "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
+        "files": made_from and dict(zip(table["exam_id"], made_from, strict=True)),
+        "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
+        if synthetic
+        else None,
+        "preprocessing": settings.model_dump(),
+        "on_bad_exam": p.cohort.on_bad_exam,
+    }
+    modules = ["samples.volume_parts", "samples.cohorts" if synthetic else "ct.files"]
+    of_all = [config["preprocessing"], config["phantom"], source_key(modules)]
+
+    def key(row) -> str:
+        return fingerprint([row.exam_id, row.path, (config["files"] or {}).get(row.exam_id), *of_all])
+
+    def compute(folder: Path) -> None:
+        build_volumes(
+            table,
+            folder,
+            shape=tuple(settings.shape),
+            working_spacing_mm=tuple(settings.working_spacing_mm),
+            load=loader(p),
+            on_bad_exam=p.cohort.on_bad_exam,
+            workers=p.study.workers,
+            keys={row.exam_id: key(row) for row in table.itertuples()},
+        )
+
+    place, label = paths.build(p.study.name) / "volumes", "phantom" if synthetic else "exams"
+    return VolumeStore(artefact(place, label, config, modules, compute))

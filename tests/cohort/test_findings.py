@@ -119,7 +119,7 @@ def test_two_findings_take_their_volumes_from_the_whole_store(v, root, monkeypat
     def never(*_, **__):
         raise AssertionError("an exam was preprocessed anew")
 
-    monkeypatch.setattr("covid_study.samples.store._one", never)
+    monkeypatch.setattr("covid_study.samples.volume_parts.of_exam", never)
     other = volume_steps.volumes(parameters(root, cohort=of(["covid", "cap"])))
     assert set(other.table["finding"]) == {"covid", "cap"} and other.key != v.key
     same = list(other.table.index)

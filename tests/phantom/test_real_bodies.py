@@ -12,7 +12,7 @@ from covid_study import paths
 from covid_study.errors import CohortError, ExamError, ParameterError, StudyError
 from covid_study.params import profiles
 from covid_study.phantom import cohort as phantom, real_bodies
-from covid_study.samples import cohorts, store
+from covid_study.samples import cohorts, volume_store
 from covid_study.study import plan as planning
 
 EXAMS = {"train": 6, "validation": 2, "test": 4}
@@ -168,7 +168,7 @@ def test_exams_and_background_together_are_refused(two):
 def test_a_cohort_of_real_bodies_is_stored_with_its_truth(p):
     table = cohorts.cohort(p)
     assert (table["path"] == "phantom").all() and (table["centre"] == "").all()
-    volumes = cohorts.store(p)
+    volumes = volume_store.store(p)
     assert sorted(volumes.table["exam_id"]) == sorted(table["exam_id"]) and volumes.left_out.empty
     assert volumes.table["dice"].min() > 0.9
     row = next(row for row in table.itertuples() if row.finding == "covid")
@@ -197,7 +197,7 @@ def test_slices_keep_the_split_that_the_bodies_were_split_with(p):
 
 def test_a_table_row_of_the_phantom_without_bodies_is_the_phantoms_own():
     row = SimpleNamespace(exam_id="covid-0001-a", path="phantom")
-    volume, _ = store.load_exam(row, {"seed": 7, "matrix": 32, "thickness_mm": (10.0, 10.0)})
+    volume, _ = cohorts.load_exam(row, {"seed": 7, "matrix": 32, "thickness_mm": (10.0, 10.0)})
     assert np.array_equal(volume.hu, phantom.make_exam("covid-0001-a", 7, 32, (10.0, 10.0)).volume.hu)
 
 

@@ -53,7 +53,7 @@ def test_thumbnail_is_a_small_png():
 
 
 def test_left_out_names_each_exam(capsys):
-    say.left_out(pd.DataFrame([{"exam_id": "P1", "problem": "two series in a folder", "remedy": "keep one"}]))
+    say.left_out(pd.DataFrame([{"name": "P1", "problem": "two series in a folder", "remedy": "keep one"}]))
     said = capsys.readouterr().out
     assert all(word in said for word in ("P1", "two series in a folder", "keep one"))
 

@@ -1,8 +1,5 @@
 """The store of slices: the same whoever cuts them, resumed where it stopped, split by patient, bad ones listed."""
 
-import errno
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +9,8 @@ from tiny_study import parameters
 from covid_study import paths
 from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import exam_slices, resize
-from covid_study.errors import CohortError, ExamError, StudyError
-from covid_study.samples import cohorts, slice_store
+from covid_study.errors import CohortError, ExamError
+from covid_study.samples import cohorts, slice_parts, slice_store
 
 SLICES = {"images": None, "size": 32, "crop": False, "per_exam": 2, "exams": 3, "train_share": 0.7}
 
@@ -114,9 +111,13 @@ def test_where_nothing_is_left_of_a_class_it_says_why(folder):
         slice_store.slices(images(folder))
 
 
+def killed():
+    raise Killed
+
+
 def part(n, count=2, bad=()):
     rows = [{"slice_id": f"{n}/{k}", "source": str(n), "lung_area_mm2": 1.0} for k in range(count)]
-    rows = [dict.fromkeys(slice_store.MEASURED, 0.0) | row for row in rows]
+    rows = [dict.fromkeys(slice_parts.MEASURED, 0.0) | row for row in rows]
     masks = np.full((count, 8), n, np.uint8)
     images = np.full((count, 8, 8), 10 * n, np.uint8)
     return {"images": images, "lungs": masks, "lesions": masks + 100, "rows": rows, "left_out": list(bad)}
@@ -124,7 +125,7 @@ def part(n, count=2, bad=()):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_parts_are_gathered_in_their_order(tmp_path, workers):
-    slice_store.build_slices([lambda n=n: part(n, n) for n in (3, 0, 1)], tmp_path, 8, workers, threads=True)
+    slice_parts.build_slices([lambda n=n: part(n, n) for n in (3, 0, 1)], tmp_path, 8, workers, threads=True)
     assert pd.read_parquet(tmp_path / "slices.parquet")["slice_id"].tolist() == ["3/0", "3/1", "3/2", "1/0"]
     assert np.load(tmp_path / "images.npy")[:, 0, 0].tolist() == [30, 30, 30, 10]
     assert np.load(tmp_path / "lungs.npy")[:, 0].tolist() == [3, 3, 3, 1]
@@ -135,7 +136,7 @@ def test_parts_are_gathered_in_their_order(tmp_path, workers):
 def test_masks_that_nobody_knows_are_not_kept(tmp_path):
     made = part(1)
     made["rows"] = [row | {"lesion_area_mm2": np.nan} for row in made["rows"]]
-    slice_store.build_slices([lambda: made], tmp_path, 8, 1)
+    slice_parts.build_slices([lambda: made], tmp_path, 8, 1)
     assert (tmp_path / "lungs.npy").exists() and not (tmp_path / "lesions.npy").exists()
 
 
@@ -149,36 +150,24 @@ def test_killed_it_goes_on_and_makes_nothing_twice(tmp_path):
         return part(n)
 
     with pytest.raises(Killed):
-        slice_store.build_slices([lambda n=n: make(n, {2}) for n in range(4)], tmp_path, 8, 1)
+        slice_parts.build_slices([lambda n=n: make(n, {2}) for n in range(4)], tmp_path, 8, 1)
     assert made == [0, 1, 2]
-    slice_store.build_slices([lambda n=n: make(n) for n in range(4)], tmp_path, 8, 1)
+    slice_parts.build_slices([lambda n=n: make(n) for n in range(4)], tmp_path, 8, 1)
     assert made == [0, 1, 2, 2, 3] and np.load(tmp_path / "images.npy").shape == (8, 8, 8)
-
-
-def test_a_full_disk_is_told_and_loses_nothing(tmp_path, monkeypatch):
-    original = np.savez
-
-    def full(file, **arrays):
-        if arrays["images"][0, 0, 0] == 20:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        original(file, **arrays)
-
-    monkeypatch.setattr(np, "savez", full)
-    made, parts = [], [lambda n=n: made.append(n) or part(n) for n in range(3)]
-    with pytest.raises(StudyError, match="disk is full.*call again"):
-        slice_store.build_slices(parts, tmp_path, 8, 1)
-    monkeypatch.setattr(np, "savez", original)
-    slice_store.build_slices(parts, tmp_path, 8, 1)
-    assert made == [0, 1, 2, 2] and len(np.load(tmp_path / "images.npy")) == 6
 
 
 def test_a_part_with_something_left_out_is_tried_again(tmp_path):
     reason = {"name": "x", "path": "/x", "problem": "cut short", "remedy": "mend it"}
-    (tmp_path / "parts").mkdir()
-    for n, bad in enumerate(([reason], [])):
-        slice_store._make(lambda n=n, bad=bad: part(n, 1, bad), tmp_path / "parts", n)
-    assert json.loads((tmp_path / "parts" / "0.json").read_text())["left_out"] == [reason]
+    given = [lambda n=n, bad=bad: part(n, 1, bad) for n, bad in enumerate(([reason], []))]
+    with pytest.raises(Killed):
+        slice_parts.build_slices([*given, killed], tmp_path, 8, 1)
     made = []
-    slice_store.build_slices([lambda n=n: made.append(n) or part(n) for n in (0, 1)], tmp_path, 8, 1)
-    assert made == [0] and pd.read_csv(tmp_path / "left_out.csv").empty
-    assert pd.read_parquet(tmp_path / "slices.parquet")["slice_id"].tolist() == ["0/0", "0/1", "1/0"]
+    slice_parts.build_slices([lambda n=n: made.append(n) or part(n) for n in range(3)], tmp_path, 8, 1)
+    assert made == [0, 2] and pd.read_csv(tmp_path / "left_out.csv").empty
+    assert pd.read_parquet(tmp_path / "slices.parquet")["slice_id"].tolist() == [
+        "0/0",
+        "0/1",
+        "1/0",
+        "2/0",
+        "2/1",
+    ]

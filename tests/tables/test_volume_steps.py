@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from tiny_study import parameters
 
+from covid_study.ct import to_volume
 from covid_study.errors import CohortError, ParameterError, StudyError
 from covid_study.pretext import train
 from covid_study.ranking import order_free, rank
-from covid_study.samples import cohorts, store, volume_store
+from covid_study.samples import cohorts, volume_store
 from covid_study.tables import a3_ranking, volume_steps
 from covid_study.training import volume_classifier
 
@@ -19,7 +20,7 @@ def nothing_is_computed(monkeypatch):
         raise AssertionError("computed again")
 
     for module, name in (
-        (store.to_volume, "preprocess"),
+        (to_volume, "preprocess"),
         (volume_classifier, "fit"),
         (train, "fit"),
         (volume_steps, "OrderFree"),
@@ -36,12 +37,12 @@ def test_volumes_are_the_cohorts(p, v):
     assert len(volume_steps.ids(v, "train", True)) == 3 and len(volume_steps.ids(v, "train", False)) == 7
     assert set(volume_steps.ids(v, "test")) == set(cohort.index[cohort["split"] == "test"])
     exam = volume_steps.ids(v, "test")[-1]
-    np.testing.assert_array_equal(v.of([exam])[0].numpy(), cohorts.store(p).load([exam])[0])
+    np.testing.assert_array_equal(v.of([exam])[0].numpy(), volume_store.store(p).load([exam])[0])
 
 
 def test_ranking_is_that_of_its_soft_labels(p, v):
     found = volume_steps.ranked(p, v, "hu_histogram")
-    histograms = cohorts.store(p).histograms
+    histograms = volume_store.store(p).histograms
     positives, negatives = volume_steps.ids(v, "train", True), volume_steps.ids(v, "train", False)
     expected = rank.soft_labels(histograms.loc[positives], histograms.loc[negatives])
     np.testing.assert_allclose(found.soft_labels.loc[negatives, positives], expected)
@@ -57,7 +58,7 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     """With the same features, the finished blocks, and by any executor: here on a local Dask cluster."""
     expected = volume_steps.ranked(p, v, "hu_histogram")
     on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
-    histograms = cohorts.store(p).histograms
+    histograms = volume_store.store(p).histograms
     with monkeypatch.context() as patch:
         patch.setattr(order_free, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,144 @@
+"""Exams preprocessed into a store of volumes: zarr, one chunk an exam, and the facts of each (paper A, IV-F2)."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+
+from covid_study.ct import to_volume
+from covid_study.ct.volume import Volume
+from covid_study.errors import CohortError, ExamError
+from covid_study.samples.store import fill, is_done, list_left_out, unusable, write_facts
+
+Loaded = tuple[Volume, dict[str, np.ndarray] | None]
+
+
+@dataclass(frozen=True)
+class VolumeStore:
+    """A finished store; `table` has a row an exam: exam_id, finding, protocol, facts, and its place `position`."""
+
+    folder: Path
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "exams.parquet")
+
+    @cached_property
+    def left_out(self) -> pd.DataFrame:
+        """Name, path, problem and remedy of the exams that could not be used."""
+        return pd.read_csv(self.folder / "left_out.csv", dtype=str)
+
+    @cached_property
+    def histograms(self) -> pd.DataFrame:
+        """Shares of lung voxels in bins of HU, a row an exam."""
+        return pd.read_parquet(self.folder / "histograms.parquet")
+
+    def load(self, exam_ids: list[str]) -> np.ndarray:
+        """The volumes of these exams: uint8 (n, z, y, x)."""
+        array = zarr.open_array(self.folder / "volumes.zarr", mode="r")
+        position = self.table.set_index("exam_id")["position"]
+        result = np.empty((len(exam_ids), *array.shape[1:]), np.uint8)
+        for n, exam in enumerate(exam_ids):
+            result[n] = array[int(position[exam])]
+        return result
+
+
+def build_volumes(
+    exams: pd.DataFrame,
+    folder: Path,
+    *,
+    shape: tuple[int, int, int],
+    working_spacing_mm: tuple[float, float, float],
+    load: Callable[..., Loaded],
+    on_bad_exam: str = "leave_out",
+    workers: int | None = None,
+    keys: dict[str, str] | None = None,
+) -> None:
+    """Preprocess every exam of the table into `folder` (paper A, IV-F2); killed, it goes on with those that are missing.
+
+    Args:
+        exams: the exam table.
+        shape, working_spacing_mm: see `to_volume.preprocess`.
+        load: from a row of the table to (Volume, truth); runs in worker processes.
+        on_bad_exam: "leave_out" lists an exam that cannot be used and goes on; "stop" raises its error. What was computed
+            stays in both cases.
+        workers: processes; None for one a core.
+        keys: of each exam id, what its volume depends on; an exam that a store beside this one holds under the same key is
+            copied from there, so that one mended exam in a thousand computes one, not a thousand.
+
+    Raises:
+        ExamError: the first bad exam, where `on_bad_exam` is "stop".
+        CohortError: no exam, no positive or no negative could be used.
+        StudyError: the disk is full, or a process died.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    size = tuple(reversed(shape))
+    if not (folder / "volumes.zarr" / "zarr.json").is_file():
+        array = {"shape": (len(exams), *size), "chunks": (1, *size), "dtype": "uint8"}
+        zarr.create_array(folder / "volumes.zarr", **array, overwrite=True)
+    exams, keys = exams.sort_values("exam_id", ignore_index=True), keys or {}
+    _copy_known(exams, folder, keys)
+    how = (folder, shape, working_spacing_mm, load, on_bad_exam)
+    parts = [partial(of_exam, row, *how, keys.get(row.exam_id)) for row in exams.itertuples()]
+    needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
+    facts = fill(folder, parts, "preprocessing exams", workers, needs=needs)
+    _write_tables(exams, folder, facts)
+
+
+def of_exam(
+    row, folder: Path, shape, working_spacing_mm, load, on_bad_exam: str, key: str | None = None
+) -> dict:
+    """Preprocess one exam into its chunk; its facts."""
+    try:
+        volume, truth = load(row)
+        done = to_volume.preprocess(
+            volume.hu, volume.spacing_mm, shape, working_spacing_mm, row.exam_id, truth
+        )
+    except ExamError as error:
+        return {"left_out": [unusable(error, row.path, on_bad_exam)]}
+    zarr.open_array(folder / "volumes.zarr", mode="r+")[row.Index] = done.image
+    spacing = {"spacing_z_mm": volume.spacing_mm[0], "spacing_xy_mm": volume.spacing_mm[1]}
+    measured = {**done.facts, **volume.protocol, **spacing}
+    return {"measured": measured, "histogram": done.histogram.tolist(), "key": key, "left_out": []}
+
+
+def _copy_known(exams: pd.DataFrame, folder: Path, keys: dict[str, str]) -> None:
+    """Take exams over from the stores beside this one, finished or not, where they are there under the same key."""
+    missing = [row for row in exams.itertuples() if row.exam_id in keys and not is_done(folder, row.Index)]
+    if not missing:
+        return
+    known: dict[str, tuple[dict, Path, int]] = {}
+    for file in folder.parent.glob("*/parts/*.json"):  # pathlib's * matches .partial- too
+        if file.parent.parent != folder:
+            facts = json.loads(file.read_text())
+            known[facts.get("key")] = facts, file.parent.parent, int(file.stem)
+    target = zarr.open_array(folder / "volumes.zarr", mode="r+")
+    (folder / "parts").mkdir(exist_ok=True)
+    for row in missing:
+        if keys[row.exam_id] in known:
+            facts, other, place = known[keys[row.exam_id]]
+            target[row.Index] = zarr.open_array(other / "volumes.zarr", mode="r")[place]
+            write_facts(folder, row.Index, facts)
+
+
+def _write_tables(exams: pd.DataFrame, folder: Path, facts: list[dict]) -> None:
+    """exams.parquet, histograms.parquet and left_out.csv from the facts of all exams."""
+    left_out = list_left_out(folder, facts)
+    good = [i for i, each in enumerate(facts) if not each["left_out"]]
+    for wanted, what in ((exams.finding == "covid", "positive"), (exams.finding != "covid", "negative")):
+        if not wanted[good].any():
+            raise CohortError(
+                f"no {what} exam could be used of {int(wanted.sum())}; {len(left_out)} exams were left out in all. "
+                "What to do: mend them, then call again. "
+                + " ".join(f"exam {r.name}: {r.problem}." for r in left_out.head(3).itertuples(index=False))
+            )
+    kept = exams.loc[good, ["exam_id", "finding"]].reset_index(drop=True)
+    table = pd.concat([kept, pd.DataFrame([facts[i]["measured"] for i in good])], axis=1)
+    histograms = pd.DataFrame([facts[i]["histogram"] for i in good], index=pd.Index(kept["exam_id"]))
+    histograms.rename(columns=str).to_parquet(folder / "histograms.parquet")
+    table.assign(position=good).to_parquet(folder / "exams.parquet", index=False)
