@@ -203,7 +203,7 @@ def test_oversampling_of_three_classes_is_as_long_as_the_largest_says(v, root):
 
 def test_a_missing_third_class_is_told(v, three):
     table = v.table[(v.table["split"] != "test") | (v.table["finding"] != "non_pneumonia")]
-    left_out = pd.DataFrame(columns=["exam_id", "problem"])
+    left_out = pd.DataFrame(columns=["name", "problem"])
     with pytest.raises(CohortError, match="the test split holds no non_pneumonia exam"):
         volume_store.check_splits(table, left_out, THREE)
     volume_store.check_splits(table, left_out, ["covid", "negative"])

@@ -119,10 +119,10 @@ def test_a_test_split_without_a_class_is_told(p, root):
     with pytest.raises(CohortError, match="the test split holds no positive exam.*What to do"):
         volume_store.check_splits(
             table[(table["split"] != "test") | (table["finding"] != "covid")],
-            pd.DataFrame(columns=["exam_id", "problem"]),
+            pd.DataFrame(columns=["name", "problem"]),
             p.cohort.classes,
         )
-    left_out = pd.DataFrame([{"exam_id": "P7", "problem": "a slice is missing"}])
+    left_out = pd.DataFrame([{"name": "P7", "problem": "a slice is missing"}])
     with pytest.raises(CohortError, match="train split.*\n- exam P7 was left out: a slice is missing"):
         volume_store.check_splits(table[table["finding"] != "covid"], left_out, p.cohort.classes)
 
