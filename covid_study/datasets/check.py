@@ -1,12 +1,9 @@
 """Is a data set there and whole? Its counts beside the published ones, every file opened, one hash over all of it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -15,26 +12,17 @@ import joblib
 import pandas as pd
 from PIL import Image
 
-from covid_study.cohort import file_kinds
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.exams import PHANTOM
-from covid_study.cohort.file_kinds import PICTURE_SUFFIXES as SUFFIXES
+from covid_study.cohort.file_kinds import PICTURE_SUFFIXES, VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
 from covid_study.cohort.picture_layouts import find_images
-from covid_study.ct import files as readers
+from covid_study.ct.files import read_volume
 from covid_study.ct.pictures import read_image
 from covid_study.datasets.catalogue import DataSet
-from covid_study.datasets.fetch import sha256_of
 from covid_study.errors import CohortError, ExamError, StudyError
+from covid_study.runtime.artefacts import sha256_of
 from covid_study.runtime.progress import progress
 
-FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
 AT_ONCE = 4  # exams in memory; a large one takes a gigabyte while it is read
 MOST = 100  # missing files that are named
 
@@ -69,8 +57,7 @@ def check(path: str | os.PathLike, dataset: DataSet | None = None, read: bool = 
     all, in the format of `sha256sum`: it stays the same wherever the set lies, and changes with each byte of an image.
     """
     path = Path(os.path.abspath(Path(path).expanduser()))
-    kind = dataset.kind if dataset else kind_of(path)
-    found = Checked(path, kind)
+    found = Checked(path, dataset.kind if dataset else kind_of(path))
     if not path.exists():
         found.problems.append(f"{path} does not exist. What to do: correct the path.")
         return found
@@ -98,9 +85,8 @@ def look(path: str | os.PathLike, dataset: DataSet) -> str:
     if there < dataset.total:
         return f"there, {dataset.total - there:,} of {dataset.total:,} {dataset.kind} missing"
     _compare(found, dataset)
-    if found.problems:
-        return f"there: {there:,} {dataset.kind}, not as published: {found.problems[0]}"
-    return f"there: {there:,} {dataset.kind}, whole"
+    end = f"not as published: {found.problems[0]}" if found.problems else "whole"
+    return f"there: {there:,} {dataset.kind}, {end}"
 
 
 def kind_of(path: Path) -> str:
@@ -108,27 +94,17 @@ def kind_of(path: Path) -> str:
 
     A table is one of exams where it has a column exam_id.
     """
-    if path.is_file() and not file_kinds.is_volume(path):
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         with path.open("rb") as opened:
             return "exams" if b"exam_id" in opened.readline().lower() else "slices"
     kind = "exams"
     for folder, _, names in os.walk(path):
         for file in (Path(folder, name) for name in names):
-            if file.suffix.lower() in SUFFIXES:
+            if is_picture(file):
                 kind = "slices"
-            elif file_kinds.is_volume(file) or file_kinds.is_dicom(file):
+            elif is_volume(file) or is_dicom(file):
                 return "exams"
     return kind
-
-
-def digest(hashes: dict[str, str]) -> str:
-    """One SHA-256 over names and hashes: that of what `sha256sum` prints for the files in the order of their names.
-
-    >>> digest({"b": "1" * 64, "a": "0" * 64}) == digest({"a": "0" * 64, "b": "1" * 64})
-    True
-    """
-    lines = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------ counts
@@ -157,22 +133,21 @@ def _compare(found: Checked, dataset: DataSet) -> None:
     """Published counts that were not found."""
     if found.table is None:
         return
-    split = "" not in dataset.counts
-    if split and (found.table["split"] == "").all():
+    given = (found.table["split"] != "").any()
+    if "" not in dataset.counts and not given:
         found.problems.append(
             "the published split is missing: without its lists the counts are compared by class only"
         )
-    by_split = split and (found.table["split"] != "").any()
+    by_split = "" not in dataset.counts and given
     published, there = Counter(), Counter()
-    for name, findings in dataset.counts.items():
-        published.update({(name if by_split else "", f): n for f, n in findings.items()})
-    for (name, finding), n in found.table.groupby(["split", "finding"]).size().items():
-        there[name if by_split else "", finding] += n
-    for name, finding in sorted(published.keys() | there.keys()):
-        here, wanted = there[name, finding], published[name, finding]
-        if here != wanted:
-            where = f"{name}, {finding}" if name else finding
-            found.problems.append(f"{where}: {here:,} {dataset.kind}, published are {wanted:,}")
+    for split, findings in dataset.counts.items():
+        published.update({(split if by_split else "", f): n for f, n in findings.items()})
+    for (split, finding), n in found.table.groupby(["split", "finding"]).size().items():
+        there[split if by_split else "", finding] += n
+    for key in sorted(published.keys() | there.keys()):
+        if there[key] != published[key]:
+            where = ", ".join(filter(None, key))
+            found.problems.append(f"{where}: {there[key]:,} {dataset.kind}, published are {published[key]:,}")
 
 
 # ------------------------------------------------------------------------------------------------ every file
@@ -180,22 +155,19 @@ def _compare(found: Checked, dataset: DataSet) -> None:
 
 def _open_all(found: Checked) -> None:
     """Open and hash what the table names; without a table every picture or volume below the path."""
-    work = _exam if found.kind == "exams" else _picture
     if found.table is not None:
         there = found.table[[p != PHANTOM and os.path.exists(p) for p in found.table["path"]]]
         items = [(row[1], Path(row.path), getattr(row, "box", "")) for row in there.itertuples()]
     else:
-        wanted = file_kinds.VOLUME_SUFFIXES if found.kind == "exams" else SUFFIXES
+        wanted = VOLUME_SUFFIXES if found.kind == "exams" else PICTURE_SUFFIXES
         files = sorted(f for f in found.path.rglob("*") if f.name.lower().endswith(wanted))
         items = [(f.relative_to(found.path).as_posix(), f, "") for f in files]
-    workers = min(joblib.cpu_count(), AT_ONCE)
-    run = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator")
+    work = _exam if found.kind == "exams" else _picture
+    run = joblib.Parallel(min(joblib.cpu_count(), AT_ONCE), prefer="threads", return_as="generator")
     results = run(joblib.delayed(work)(*item) for item in items)
     hashes: dict[Path, str] = {}
     formats = Counter()
-    with (
-        warnings.catch_warnings()
-    ):  # of headers that do not matter here; around all threads, which share the filters
+    with warnings.catch_warnings():  # of headers; around all threads, which share the filters
         warnings.simplefilter("ignore", UserWarning)
         opened = progress(results, f"opening {len(items):,} {found.kind}", len(items))
         for (name, file, _), (read, line, problem) in zip(items, opened, strict=True):
@@ -204,29 +176,27 @@ def _open_all(found: Checked) -> None:
                 found.problems.append(problem)
             elif found.kind == "exams":
                 found.opened.append(f"{name} {line}")
-            elif line != FORMATS[file.suffix.lower()]:
+            elif line != Image.registered_extensions().get(file.suffix.lower(), line):
                 formats[file.suffix, line] += 1
     found.remarks += [
         f"Files that end in {s} and hold {f} (they are read as such): {n}." for (s, f), n in formats.items()
     ]
     if hashes:
         above = os.path.commonpath([file.parent for file in hashes])
-        found.digest = digest({os.path.relpath(f, above).replace(os.sep, "/"): h for f, h in hashes.items()})
-        found.remarks += _twins(hashes.items())
+        names = {os.path.relpath(f, above).replace(os.sep, "/"): h for f, h in hashes.items()}
+        lines = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(names.items()))
+        found.digest = hashlib.sha256(lines.encode()).hexdigest()
+        found.remarks += _twins(hashes)
 
 
-def _twins(hashes: Iterable[tuple[Path, str]]) -> list[str]:
+def _twins(hashes: dict[Path, str]) -> list[str]:
     """Files that are the same byte for byte."""
-    groups: dict[str, list[str]] = {}
-    for file, sha256 in hashes:
-        groups.setdefault(sha256, []).append(file.name)
-    twins = [names for names in groups.values() if len(names) > 1]
-    if not twins:
+    files = pd.Series({file.as_posix(): sha256 for file, sha256 in hashes.items()})
+    more = files[files.duplicated()]
+    if more.empty:
         return []
-    more = sum(len(names) - 1 for names in twins)
-    return [
-        f"Files that are copies of another, byte for byte: {more}, the first {' and '.join(twins[0][:2])}."
-    ]
+    first, second = (Path(name).name for name in files.index[files == more.iloc[0]][:2])
+    return [f"Files that are copies of another, byte for byte: {len(more)}, the first {first} and {second}."]
 
 
 def _picture(name: str, file: Path, box: str) -> tuple[dict[Path, str], str, str]:
@@ -252,7 +222,7 @@ def _exam(name: str, path: Path, _box: str) -> tuple[dict[Path, str], str, str]:
     try:
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
         hashes = {file: sha256_of(file) for file in files}
-        volume = readers.read_volume(path, name)
+        volume = read_volume(path, name)
     except StudyError as error:
         return hashes, "", str(error)
     except OSError as error:

@@ -6,8 +6,6 @@ python -m covid_study.datasets fetch NAME [--to PATH] [--from ZIP ...] [--most N
 python -m covid_study.datasets cards
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys
@@ -17,11 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.datasets import catalogue
-from covid_study.datasets.archives import unpack
 from covid_study.datasets.catalogue import DataSet
 from covid_study.datasets.check import Checked, check, look
-from covid_study.datasets.fetch import fetch, sha256_of
+from covid_study.datasets.fetch import fetch, unpack
 from covid_study.errors import StudyError
+from covid_study.runtime.artefacts import sha256_of
 from covid_study.runtime.progress import progress
 
 WIDTH = 110
@@ -52,11 +50,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m covid_study.datasets", description="The data sets that the study can read."
     )
     commands = parser.add_subparsers(required=True, metavar="list | check | fetch | cards")
-    one = commands.add_parser(
-        "list", help="what each is, its terms, how to get it, and whether it is there and whole"
-    )
-    one.set_defaults(run=_list)
-    one = commands.add_parser("check", help="count a data set, open and hash every file, say what is wrong")
+
+    def command(name: str, run, what: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=what)
+        one.set_defaults(run=run)
+        return one
+
+    command("list", _list, "what each is, its terms, how to get it, and whether it is there and whole")
+    one = command("check", _check, "count a data set, open and hash every file, say what is wrong")
     one.add_argument(
         "what", metavar="NAME|PATH", help="a name that `list` shows, or any folder, table or file"
     )
@@ -64,20 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--read", action="store_true", help="open every file of a PATH too (for a NAME that is done anyway)"
     )
-    one.set_defaults(run=_check)
-    one = commands.add_parser(
-        "fetch", help="fetch a data set where its terms allow it; else say how to get it"
-    )
+    one = command("fetch", _fetch, "fetch a data set where its terms allow it; else say how to get it")
     one.add_argument("name")
     one.add_argument("--to", help="where to; the default is where it is expected")
-    one.add_argument(
-        "--from", dest="sources", nargs="+", metavar="ZIP", help="archives that you got: files or addresses"
-    )
+    got = "archives that you got: files or addresses"
+    one.add_argument("--from", dest="sources", nargs="+", metavar="ZIP", help=got)
     one.add_argument("--most", type=int, help="fetch only so many exams")
     one.add_argument("--sha256", help="the hash of the one archive given with --from")
-    one.set_defaults(run=_fetch)
-    one = commands.add_parser("cards", help="print docs/data.md")
-    one.set_defaults(run=_cards)
+    command("cards", _cards, "print docs/data.md")
     return parser
 
 

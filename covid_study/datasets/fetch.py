@@ -1,26 +1,32 @@
-"""Files from the network: resumed, verified, and never half there under their final name."""
+"""Files from the network, resumed and verified, and zips unpacked: whole under their final name, or not there.
 
-import hashlib
+Choice: not pooch. Its downloads cannot resume (STOIC has 280 GB), and its Unzip leaves half a folder behind when it is killed;
+what it would take over is a hash and a rename.
+"""
+
 import json
 import os
 import re
 import shutil
+import stat
 import sys
 import time
+import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
 
 from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.artefacts import sha256_of, write_atomically
 from covid_study.runtime.progress import progress
 
 CHUNK = 2**20  # bytes between two looks at the progress
 TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 LATER = (408, 425, 429)  # of the refusals those that may pass
+NO_DATA = {"__MACOSX", ".DS_Store"}  # what one system adds to every zip
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,9 @@ def fetch(
     a part of the same file.
 
     Args:
-        url: http or https.
-        file: where it shall lie; the folder is made.
+        url: http or https. file: where it shall lie; the folder is made.
         sha256: 64 hexadecimal digits, where they are known.
-        tries: how often in a row nothing may come before it gives up.
-        pause: seconds before the second try; they double.
+        tries: how often in a row nothing may come before it gives up. pause: seconds before the second; they double.
 
     Raises:
         StudyError: no such address, no network, no room on the disk, another hash; it says which file to put where.
@@ -66,15 +70,14 @@ def fetch(
         whole = file if there else _download(url, file, tries, pause)
         found = sha256_of(whole)
         if expected and found != expected:
-            if there:
-                todo = "delete it and fetch it again"
-            else:
+            todo = "delete it and fetch it again"
+            if not there:
                 whole.unlink()
                 todo = f"what came was deleted; try again, or put the right file at {file}"
             known = f" (kept from the first fetch in {file.name}.sha256)" if against == "kept" else ""
             raise StudyError(
-                f"{file.name} from {url} is damaged or has changed: its SHA-256 is {found}, expected was {expected}{known}."
-                f" What to do: {todo}."
+                f"{file.name} from {url} is damaged or has changed: its SHA-256 is {found}, expected was {expected}{known}. "
+                f"What to do: {todo}."
             )
         os.replace(whole, file)
         _beside(file, "part.json").unlink(missing_ok=True)
@@ -82,16 +85,43 @@ def fetch(
     return Fetched(file, found, against)
 
 
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file, read in pieces."""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def unpack(archives: list[Path], folder: str | os.PathLike) -> Path:
+    """Unpack zips, and the zips that lie in them, into one new folder, which gets its name when all is there.
+
+    One folder around everything is left out where it holds folders itself, as in what GitHub packs.
+
+    Raises:
+        StudyError: no zip, damaged, encrypted, a name that leads out of the folder, no room, the folder is not empty.
+    """
+    folder = Path(folder).expanduser()
+    if folder.is_file() or folder.exists() and any(folder.iterdir()):
+        raise StudyError(f"{folder} is not empty. What to do: delete it or give another place with --to.")
+    new = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed
+    new.mkdir(parents=True)
+    try:
+        for archive in archives:
+            _extract(Path(archive), new)
+        for inner in sorted(new.rglob("*.zip")):
+            _extract(inner, inner.parent)
+            inner.unlink()
+        within = list(new.iterdir())
+        alone = len(within) == 1 and within[0].is_dir() and any(d.is_dir() for d in within[0].iterdir())
+        if folder.exists():
+            folder.rmdir()
+        os.replace(within[0] if alone else new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder
 
 
-def size(count: float) -> str:
+# ------------------------------------------------------------------------------------------------ inside
+
+
+def _size(count: float) -> str:
     """Bytes for people.
 
-    >>> size(640), size(11_273_767_727)
+    >>> _size(640), _size(11_273_767_727)
     ('640 B', '11.3 GB')
     """
     for unit in ("B", "kB", "MB", "GB"):
@@ -101,21 +131,40 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if count >= 100 or unit == "B" else f"{count:.1f} {unit}"
 
 
-def check_room(folder: Path, wanted: int) -> None:
-    """Refuse to begin what the disk cannot hold.
-
-    Raises:
-        StudyError: less is free than `wanted` bytes.
-    """
+def _check_room(folder: Path, wanted: int) -> None:
+    """Refuse to begin what the disk cannot hold."""
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise StudyError(
-            f"{folder}: {size(wanted)} are needed and {size(free)} are free. What to do: make room, or give another place"
-            " with --to."
+            f"{folder}: {_size(wanted)} are needed and {_size(free)} are free. What to do: make room, or give another place "
+            "with --to."
         )
 
 
-# ------------------------------------------------------------------------------------------------ inside
+def _extract(archive: Path, folder: Path) -> None:
+    """All files of a zip, none of them outside the folder."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [m for m in opened.infolist() if not NO_DATA & set(m.filename.split("/"))]
+            if bad := next(filter(_leads_out, members), None):
+                raise StudyError(
+                    f"{archive.name} holds {bad.filename!r}, which leads out of the folder; nothing was unpacked. What to do: "
+                    "fetch the archive from its authors."
+                )
+            _check_room(folder, sum(member.file_size for member in members))
+            for member in progress(members, f"unpacking {archive.name}"):
+                opened.extract(member, folder)
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise StudyError(
+            f"{archive} cannot be unpacked ({error}). What to do: fetch it again, or unpack it yourself."
+        ) from error
+
+
+def _leads_out(member: zipfile.ZipInfo) -> bool:
+    """An absolute path, a drive, a step up, or a link."""
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    drive = ":" in member.filename.partition("/")[0]
+    return path.is_absolute() or drive or ".." in path.parts or stat.S_ISLNK(member.external_attr >> 16)
 
 
 def _beside(file: Path, suffix: str) -> Path:
@@ -144,10 +193,10 @@ def _download(url: str, file: Path, tries: int, pause: float) -> Path:
             come, reason = _length(part), _reason(error, url)
             failed = 1 if come > before else failed + 1
             if never or failed >= tries:
-                again = f"run the command again, it goes on at {size(come)}; or " if come else ""
+                again = f"run the command again, it goes on at {_size(come)}; or " if come else ""
                 raise StudyError(
-                    f"{url} could not be fetched: {reason}. What to do: {again}fetch the file in another way and put it at"
-                    f" {file}."
+                    f"{url} could not be fetched: {reason}. What to do: {again}fetch the file in another way and put it at "
+                    f"{file}."
                 ) from None
             wait = pause * 2 ** (failed - 1)
             print(f"{file.name}: {reason}; trying again in {wait:.0f} s", file=sys.stderr)
@@ -176,8 +225,13 @@ def _reason(error: requests.RequestException, url: str) -> str:
 
 def _go_on(url: str, part: Path, state: Path) -> Path:
     """Append to `part` what is missing of it, or begin it."""
-    known = _read_state(state)
-    mark = _mark(known)
+    try:
+        known = json.loads(state.read_text("utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    # what tells one version of a file from the next: a strong ETag, else the time of its last change
+    etag = known.get("etag")
+    mark = etag if etag and not etag.startswith("W/") else known.get("modified")
     have = _length(part) if known.get("url") == url and mark else 0
     if have and have == known["length"]:
         return part  # whole: only its name was still to be given
@@ -197,7 +251,7 @@ def _go_on(url: str, part: Path, state: Path) -> Path:
             del now["start"]
             write_atomically(state, lambda p: p.write_text(json.dumps(now), "utf-8"))
         length = now["length"]
-        check_room(part.parent, (length or 0) - have)
+        _check_room(part.parent, (length or 0) - have)
         steps = -(-(length - have) // CHUNK) if length else None
         with part.open("ab") as opened:
             for chunk in progress(answer.iter_content(CHUNK), f"fetching {part.stem}", total=steps):
@@ -209,29 +263,12 @@ def _go_on(url: str, part: Path, state: Path) -> Path:
     return part
 
 
-def _read_state(state: Path) -> dict:
-    try:
-        return json.loads(state.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _mark(known: dict) -> str | None:
-    """What tells one version of a file from the next: a strong ETag, else the time of its last change."""
-    etag = known.get("etag")
-    return etag if etag and not etag.startswith("W/") else known.get("modified")
-
-
 def _identity(url: str, answer: requests.Response) -> dict:
     """Which file it is of which this answer brings the bytes from `start` on."""
     start, length = 0, answer.headers.get("Content-Length")
     if answer.status_code == 206:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
         start, length = found.groups() if found else (-1, None)
-    return {
-        "url": url,
-        "etag": answer.headers.get("ETag"),
-        "modified": answer.headers.get("Last-Modified"),
-        "length": int(length) if length else None,
-        "start": int(start),
-    }
+    etag, modified = (answer.headers.get(name) for name in ("ETag", "Last-Modified"))
+    length = int(length) if length else None
+    return {"url": url, "etag": etag, "modified": modified, "length": length, "start": int(start)}

@@ -4,7 +4,6 @@ Its weights are no part of this study: the file is the user's. Files of several 
 the layers differ in a prefix (`module.densenet121.features...`) and in old names of torchvision (`norm.1`).
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import nn
 from covid_study.errors import ParameterError
 from covid_study.networks.backbones import classifier_name
 from covid_study.networks.weights import IMAGENET, Weights, modern_keys, to_grey
+from covid_study.runtime.artefacts import sha256_of
 
 BACKBONE = "densenet121"
 FIRST, MEAN = "features.conv0.weight", "features.norm0.running_mean"
@@ -48,8 +48,7 @@ def find(file: str | Path | None) -> tuple[Weights | None, str]:
     file = Path(file).expanduser()
     if not file.is_file():
         raise ParameterError(f"comparison.chexnet: there is no file {file}; give its path, or null")
-    with file.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    sha256 = sha256_of(file)
     sentence = f"Transfer-CheXNet starts from the file {file.name}, SHA-256 {sha256[:12]}..."
     return Weights(BACKBONE, file, sha256, sentence, origin="chexnet"), sentence
 

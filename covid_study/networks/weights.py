@@ -1,6 +1,5 @@
 """ImageNet weights: found on this machine or fetched, checked, and made to fit one grey channel (paper B, 4.3)."""
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import nn
 
 from covid_study.errors import ParameterError
 from covid_study.networks.backbones import NAMES, classifier_name, first_convolution
+from covid_study.runtime.artefacts import sha256_of
 
 # What the weights expect of red, green and blue in [0, 1]: less the mean, divided by the deviation.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -221,8 +221,7 @@ def _checked(name: str, file: Path, source: str) -> Weights:
 
 @lru_cache
 def _sha256(file: Path, size: int, changed: int) -> str:  # hashed once, and again when the file has changed
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return sha256_of(file)
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:

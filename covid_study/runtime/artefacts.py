@@ -44,6 +44,12 @@ def _plain(value):
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be part of a cache key")
 
 
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, read in pieces: 64 hexadecimal digits."""
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it there in one step."""
     path = Path(path)

@@ -1,19 +1,24 @@
-"""Downloads against a server that cuts off, changes its file, knows no ranges; and a process killed in the middle."""
+"""Downloads against a server that cuts off, changes its file, knows no ranges; a process killed; zips, whole or not at all."""
 
 import hashlib
+import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 from file_server import serving
+from refusals import refused
 
 from covid_study.datasets import fetch as downloads
-from covid_study.datasets.fetch import fetch
+from covid_study.datasets.fetch import fetch, unpack
 from covid_study.errors import StudyError
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -140,19 +145,22 @@ def test_refusals_are_final_and_overload_is_not(tmp_path):
         assert len(server.asked) == 4
 
 
-def test_no_network_and_no_address_say_what_to_do(tmp_path):
-    with pytest.raises(StudyError, match="no connection to 127.0.0.1.*put it at"):
-        fetch("http://127.0.0.1:9/a.bin", tmp_path / "a.bin", tries=2, pause=0)
-    with pytest.raises(StudyError, match="nonsense could not be fetched: Invalid URL"):
-        fetch("nonsense", tmp_path / "a.bin")
+@pytest.mark.parametrize(
+    "url, words", [("http://127.0.0.1:9/a.bin", "127.0.0.1"), ("nonsense", "Invalid URL")]
+)
+def test_no_network_and_no_address_say_what_to_do(tmp_path, url, words):
+    call = partial(fetch, url, tmp_path / "a.bin", tries=2, pause=0)
+    refused(StudyError, call, url, words, "What to do", tmp_path / "a.bin")
     assert left(tmp_path) == []
 
 
 def test_a_disk_that_is_too_small_is_said_before_it_is_full(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with serving(DATA) as server, pytest.raises(StudyError, match="300 kB are needed and 1.0 kB are free"):
-        fetch(server.url, tmp_path / "a.bin")
-    assert not (tmp_path / "a.bin").exists()
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 500}))
+    with serving(DATA) as server:
+        refused(StudyError, lambda: fetch(server.url, tmp_path / "a.bin"), "300 kB", "500 B", "--to")
+    file = packed(tmp_path / "a.zip", {"a": "x" * 1000})
+    refused(StudyError, lambda: unpack([file], tmp_path / "set"), "1.0 kB", "500 B", "--to")
+    assert not (tmp_path / "a.bin").exists() and not (tmp_path / "set").exists()
 
 
 def test_killed_in_the_middle_it_goes_on(tmp_path):
@@ -182,3 +190,75 @@ def test_killed_before_the_file_got_its_name(tmp_path):
         part.write_bytes(part.read_bytes() + DATA[part.stat().st_size :])
         fetch(server.url, tmp_path / "a.bin")
         assert (tmp_path / "a.bin").read_bytes() == DATA and len(server.asked) == 1
+
+
+# ------------------------------------------------------------------------------------------------ zips
+
+
+def packed(file, contents):
+    """A zip with files by name."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    return file
+
+
+def found(folder):
+    return {f.relative_to(folder).as_posix(): f.read_text() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_several_zips_and_those_inside_make_one_folder(tmp_path):
+    inner = io.BytesIO()
+    packed(inner, {"CT_COVID/a": "1", "CT_COVID/b": "2"})
+    release = packed(tmp_path / "r.zip", {"COVID-CT-master/Images-processed/CT_COVID.zip": inner.getvalue()})
+    unpack([release], tmp_path / "set")
+    assert found(tmp_path / "set") == {"Images-processed/CT_COVID/a": "1", "Images-processed/CT_COVID/b": "2"}
+    (tmp_path / "empty").mkdir()
+    parts = [
+        packed(tmp_path / "1.zip", {"CT_COVID/a": "1"}),
+        packed(tmp_path / "2.zip", {"CT_NonCOVID/b": "2"}),
+    ]
+    unpack(parts, tmp_path / "empty")
+    assert found(tmp_path / "empty") == {"CT_COVID/a": "1", "CT_NonCOVID/b": "2"}
+
+
+def test_a_folder_of_pictures_keeps_its_name_and_litter_stays_out(tmp_path):
+    unpack([packed(tmp_path / "a.zip", {"CT_COVID/a": "1", "__MACOSX/b": "2"})], tmp_path / "set")
+    assert found(tmp_path / "set") == {"CT_COVID/a": "1"}
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "..\\evil", "C:/evil", "link"])
+def test_what_leads_out_is_refused_and_nothing_is_unpacked(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("good", "1")
+        member = zipfile.ZipInfo(name)
+        member.external_attr = (stat.S_IFLNK | 0o777) << 16 if name == "link" else 0
+        archive.writestr(member, "/etc")
+    (tmp_path / "inside").mkdir()
+    refused(
+        StudyError,
+        lambda: unpack([tmp_path / "a.zip"], tmp_path / "inside" / "set"),
+        "a.zip",
+        "leads out",
+        "What to do",
+    )
+    assert not list(tmp_path.rglob("*evil*")) and not list((tmp_path / "inside").iterdir())
+
+
+def test_damage_leaves_no_folder(tmp_path):
+    file = packed(tmp_path / "a.zip", {"a": "x" * 1000, "b": "y" * 1000})
+    raw = file.read_bytes()
+    for damaged in (raw.replace(b"yyyy", b"\0yyy", 1), b"no zip"):
+        file.write_bytes(damaged)
+        refused(StudyError, lambda: unpack([file], tmp_path / "set"), "a.zip", "What to do")
+    assert [f.name for f in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_what_a_killed_call_left_is_cleared_and_what_is_there_is_kept(tmp_path):
+    file = packed(tmp_path / "a.zip", {"a": "1"})
+    (tmp_path / ".set.unpacking").mkdir()
+    (tmp_path / ".set.unpacking" / "half").write_text("?")
+    unpack([file], tmp_path / "set")
+    assert found(tmp_path / "set") == {"a": "1"} and not (tmp_path / ".set.unpacking").exists()
+    for there in (tmp_path / "set", file):
+        refused(StudyError, partial(unpack, [file], there), there, "not empty", "What to do")
