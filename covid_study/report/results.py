@@ -55,6 +55,22 @@ def join_published(results: pd.DataFrame, name: str | None, table: str | None = 
     return joined.assign(table=table or name or "")[COLUMNS]
 
 
+def with_others(found: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """With published numbers of other tables, for rows of ours that stand there.
+
+    Args:
+        found: of `join_published`. others: row, column, metric, value, label; rows that `found` lacks are left aside.
+    """
+    others = others[others["row"].isin(found["row"])].rename(columns={"value": "published"})
+    others = others.assign(table=found["table"].iloc[0], in_paper=True)
+    known = found.merge(others[[*KEY, "published"]], on=KEY, how="left", suffixes=("", "_there"))
+    found = found.assign(published=found["published"].fillna(known["published_there"]))
+    found["in_paper"] |= known["published_there"].notna().to_numpy()
+    there = pd.MultiIndex.from_frame(found[KEY])
+    lacking = others[~pd.MultiIndex.from_frame(others[KEY]).isin(there)]
+    return pd.concat([found, lacking.reindex(columns=found.columns)], ignore_index=True)
+
+
 def _with_deviations(paper: pd.DataFrame) -> pd.DataFrame:
     """The deviation of a score, a row of its own in the published table, beside the score it belongs to."""
     deviation = paper["metric"].str.endswith("_sd")

@@ -162,18 +162,7 @@ class Table:
         found = tidy.join_published(
             ours.assign(label=ours["row"].map(self.labels)), self.published, self.name
         )
-        return self._written("", found if self.beside is None else self._with_others(found))
-
-    def _with_others(self, found: pd.DataFrame) -> pd.DataFrame:
-        """Published numbers of other tables, for rows of ours that stand there."""
-        key, others = tidy.KEY, self.beside[self.beside["row"].isin(found["row"])]
-        others = others.rename(columns={"value": "published"}).assign(table=self.name, in_paper=True)
-        known = found.merge(others[[*key, "published"]], on=key, how="left", suffixes=("", "_there"))
-        found["in_paper"] |= known["published_there"].notna().to_numpy()
-        found["published"] = found["published"].fillna(known["published_there"])
-        there = pd.MultiIndex.from_frame(found[key])
-        lacking = others[~pd.MultiIndex.from_frame(others[key]).isin(there)]
-        return pd.concat([found, lacking.reindex(columns=found.columns)], ignore_index=True)
+        return self._written("", found if self.beside is None else tidy.with_others(found, self.beside))
 
     @property
     def resamples(self) -> int:

@@ -9,6 +9,7 @@ from covid_study.report import decided
 from covid_study.samples import samples
 from covid_study.scores import published
 from covid_study.tables import a3_ranking, volume_steps
+from covid_study.tables.scoring import SLICES
 from covid_study.tables.table import Table
 from covid_study.training.run import predictions, timing
 
@@ -159,3 +160,37 @@ def test_what_only_a_referee_asks_for(planted):
         decided.told(planted.told()),
     ):
         assert "<table" in shown.to_html()
+
+
+def test_slices_are_scored_one_by_one_and_by_patient():
+    """Thirty patients of two slices each; a patient's probability is the mean of theirs."""
+
+    def said(row, seed):
+        rng = np.random.default_rng([ord(row[0]), seed])
+        finding = np.where(np.arange(60) % 4 < 2, "covid", "cap")
+        p = np.clip(0.5 + 0.3 * np.where(finding == "covid", 1, -1) + rng.normal(0, 0.4, 60), 0, 1)
+        frame = pd.DataFrame(
+            {"slice_id": [f"s{i:02d}" for i in range(60)], "finding": finding, "p_covid": p, "p_cap": 1 - p}
+        )
+        return frame.assign(patient_id=[f"p{i // 2}" for i in range(60)], split="test")
+
+    planted = {
+        (row, "slices", seed): said(row, seed) for row in ("dsn_saal", "resnet50") for seed in range(3)
+    }
+    table = Table("B.3", planted=planted, scoring=SLICES, main="B1")
+    found = table.results().set_index(KEY)
+    tests = [said("dsn_saal", seed) for seed in range(3)]
+    called = [np.where(t["p_covid"] >= t["p_cap"], "covid", "cap") for t in tests]
+    wanted = np.mean([sk.accuracy_score(t["finding"], c) for t, c in zip(tests, called, strict=True)])
+    assert found.loc[("dsn_saal", "slices", "acc"), "mean"] == pytest.approx(wanted)
+    means = [t.groupby("patient_id").agg({"p_covid": "mean", "finding": "first"}) for t in tests]
+    wanted = np.mean(
+        [sk.accuracy_score(m["finding"], np.where(m["p_covid"] >= 0.5, "covid", "cap")) for m in means]
+    )
+    assert found.loc[("dsn_saal", "slices", "acc_patient"), "mean"] == pytest.approx(wanted)
+    assert found.loc[("dsn_saal", "slices", "f1"), "published"] > 0.5
+    slices, patients = (table.claims(per_patient=by).set_index("key") for by in (False, True))
+    assert (
+        slices.loc["B1", "seeds"] == 3 and slices.loc["B1", "difference"] != patients.loc["B1", "difference"]
+    )
+    assert {"acc", "gmean", "auc"} <= set(table.variants()["score"]) and table.headline()
