@@ -8,7 +8,7 @@ from covid_study import paths
 from covid_study.pretext.probes import TARGETS, asked, probe_scores, untrained_encoder
 from covid_study.pretext.rubiks_cube import CUBES
 from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
-from covid_study.report.show import duration
+from covid_study.report.words import duration
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import auc_difference, auc_interval, over_seeds

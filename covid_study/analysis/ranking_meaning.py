@@ -1,5 +1,6 @@
 """Does a ranking mean anything? The numbers behind notebook 03, found before any classifier is trained."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from covid_study import paths
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.pretext.probes import asked, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
+from covid_study.report.words import duration, percent
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
-from covid_study.scores.resamples import auc_difference, auc_interval, spearman_interval
+from covid_study.scores import binary, claims
+from covid_study.scores.resamples import Resamples, auc_difference, auc_interval, spearman_interval
 from covid_study.tables import volume_steps
 
 SOURCES = {
@@ -54,6 +57,30 @@ def rankings(p, v: Samples) -> Rankings:
     found |= {("untrained", s): ranked_untrained(p, v, s) for s in seeds}
     found["hu_histogram", seeds[0]] = volume_steps.ranked(p, v, "hu_histogram").ranking
     return found
+
+
+def scored(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> claims.Scored:
+    """How well difficulty puts CAP before non-pneumonia, on resamples of the patients: see `cap_first`.
+
+    Returns:
+        Cells (source, "cap", seed) with `auc`; `fewest`: patients with CAP or with non-pneumonia, the fewer.
+    """
+    values, draws, fewest = {}, {}, 0
+    for (source, seed), ranking in found.items():
+        ranking = ranking[asked(exams.loc[ranking.index, "finding"], "cap")]
+        here = exams.loc[ranking.index]
+        cap, hard = (here["finding"] == "cap").to_numpy(int), -ranking["difficulty"].to_numpy()
+        drawn = Resamples(cap, here["patient_id"], n)
+        fewest = drawn.fewest
+        if fewest:
+            cell = (source, "cap", seed)
+            values[cell] = {"auc": binary.classification_scores(cap, hard)["auc"]}
+            draws[cell] = drawn.draws(partial(_auc, cap, hard))
+    return claims.Scored(values, draws, fewest)
+
+
+def _auc(cap: np.ndarray, hard: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    return {"auc": binary.weighted_scores(cap, hard, 0.5, weights)["auc"]}
 
 
 def cap_first(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
@@ -114,15 +141,20 @@ def lesion_load(p) -> pd.Series | None:
     return volume_steps.store(p).table.set_index("exam_id")["lesion_share"]
 
 
-def summary(ranked: volume_steps.Ranked, name: str) -> str:
-    """What the soft labels were made of, in one sentence."""
+def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
+    """What the soft labels were made of: one row of counts, shares and the time it took, pre-training included."""
     negatives, positives = ranked.soft_labels.shape
-    values = ranked.features.to_numpy()
-    zero = (ranked.soft_labels.to_numpy() == 0).mean()
-    return (
-        f"Negatives: {negatives:,}, positives: {positives:,} (training split); {values.shape[1]} {name} each "
-        f"({100 * (values == 0).mean():.0f} % of the values are zero): {negatives * positives:,} distances, of which "
-        f"{100 * zero:.1f} % are zero. Ranking took {ranked.seconds:.1f} s, pre-training included."
+    return pd.DataFrame(
+        {
+            "negatives": [f"{negatives:,}"],
+            "positives": f"{positives:,}",
+            "features": f"{ranked.features.shape[1]:,}",
+            "of them zero": percent((ranked.features.to_numpy() == 0).mean()),
+            "distances": f"{negatives * positives:,}",
+            "zero distances": percent((ranked.soft_labels.to_numpy() == 0).mean()),
+            "took": duration(ranked.seconds / 3600),
+        },
+        index=["the archive"],
     )
 
 

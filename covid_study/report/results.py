@@ -9,6 +9,8 @@ from covid_study.errors import StudyError
 from covid_study.report.words import column_head
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.scores import published as papers
+from covid_study.scores.claims import Scored
+from covid_study.scores.resamples import Resamples, over_seeds
 
 KEY = ["row", "column", "metric"]
 COLUMNS = [*("table", "row", "label", "column", "metric"), *("mean", "sd", "low", "high", "seeds"),
@@ -104,6 +106,24 @@ def _training_periods(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         hours.groupby("column", sort=False).agg(mean=("mean", "mean"), seeds=("seeds", "max")).reset_index()
     )
     return mean.assign(row="training_period", metric="hours").reindex(columns=ours.columns)
+
+
+def from_scored(of: Scored) -> pd.DataFrame:
+    """Means over seeds with their intervals over patients and seeds, a row a cell and score; shares stay within 0 and 1.
+
+    >>> cell = ("a", "b", 0)
+    >>> of = Scored({cell: {"sen": 0.5}}, {cell: {"sen": np.array([0.4, 0.6])}}, fewest=12)
+    >>> from_scored(of).iloc[0, :4].tolist()
+    ['a', 'b', 'sen', 0.5]
+    """
+    rows = []
+    for (row, column, seed), values in of.values.items():
+        for metric, value in values.items():
+            low, high = Resamples.interval(of.draws.get((row, column, seed), {}).get(metric, []))
+            key = {"row": row, "column": column, "metric": metric, "seed": seed}
+            rows.append({**key, "value": value, "low": low, "high": high})
+    found = over_seeds(pd.DataFrame(rows, columns=[*KEY, "seed", "value", "low", "high"]))
+    return found.assign(low=found["low"].clip(0, 1), high=found["high"].clip(0, 1))
 
 
 def write_results(path: str | Path, frame: pd.DataFrame) -> Path:

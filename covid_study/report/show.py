@@ -70,12 +70,11 @@ def table(
     styler = styler.format_index(escape="html", axis="columns").set_table_styles(look)
     if title or notes:
         styler = styler.set_caption(escape("\n".join(filter(None, [title, *notes])), quote=False))
-    words = frame.apply(
-        lambda column: "words" if column.map(lambda x: isinstance(x, str) and len(x) > 24).any() else ""
-    )
-    styler = styler.set_td_classes(
-        pd.DataFrame([words] * len(frame), index=frame.index, columns=frame.columns)
-    )
+    long = [
+        max((len(x) for x in column if isinstance(x, str)), default=0) > 24 for _, column in frame.items()
+    ]
+    words = [["words" if wide else "" for wide in long]] * len(frame)
+    styler = styler.set_td_classes(pd.DataFrame(words, index=frame.index, columns=frame.columns))
     return styler if index else styler.hide(axis="index")
 
 
@@ -150,6 +149,8 @@ def side_by_side(
     ['70.1', '73.9']
     """
     frame = results if "published" in results else join_published(results, published)
+    if frame.empty:
+        return table(pd.DataFrame(), title or "", ["There is nothing to show.", *notes])
     known = set(frame.loc[frame["in_paper"], "row"]) | set(
         papers.table(published)["row"] if published else ()
     )

@@ -12,6 +12,7 @@ from covid_study.analysis.cam import activation_maps, map_side, on_truth, refere
 from covid_study.networks import backbones, deep_supervision
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
+from covid_study.scores import claims
 from covid_study.tables import ablation
 
 SQUARES = torch.zeros(2, 64, 64, dtype=torch.uint8)
@@ -186,32 +187,31 @@ def test_scores_are_means_with_intervals_over_patients():
 
 
 def test_a_difference_on_the_same_slices_has_no_spread_where_it_is_the_same_on_each():
-    found, _ = made_up()
+    found, _ = made_up(seeds=(0, 1, 2))
+    found = pd.concat([found, found.assign(layer="fourth")])
     line = cam_scores.differences(found, 200).query("one == 'dsn_saal' and other == 'baseline'").iloc[0]
     assert [line["difference"], line["low"], line["high"]] == pytest.approx([0.2, 0.2, 0.2])
-    assert line["verdict"] == "holds" and line["patients"] == 12
-    said = cam_scores.sentence(cam_scores.differences(found, 200))
-    assert "more on the lungs than those of the baseline (+20.0 points, 95 % interval +20.0 to +20.0)" in said
-    assert "nothing can be said" in cam_scores.sentence(cam_scores.differences(found, 200), "fourth")
-    equal, _ = made_up(gain=0.0)
-    assert cam_scores.sentence(cam_scores.differences(equal, 200)).count("can be told") == 2
-    few, _ = made_up(patients=4)
-    assert "With 4 test patients" in cam_scores.sentence(cam_scores.differences(few, 200))
+    assert line["patients"] == 12
+    shown = cam_scores.differences_shown(cam_scores.differences(found, 200))
+    assert set(shown.loc[("DSN-SAAL less Baseline", "Maximum on a lesion")]) == {"+20.0 (+20.0 to +20.0)"}
+    for gain, seeds, patients, told in (
+        (0.2, 3, 12, claims.HOLDS),
+        (-0.2, 3, 12, claims.FAILS),
+        (0.0, 3, 12, claims.NO_EFFECT),
+        (0.2, 2, 12, claims.OPEN),
+        (0.2, 3, 4, claims.OPEN),
+    ):
+        of = cam_scores.scored(made_up(patients, range(seeds), gain)[0], n=200)
+        assert claims.decide(of, claims.of_table("B.maps"))["verdict"].tolist() == [told]
 
 
-def test_without_truth_it_is_said(tmp_path):
+def test_without_truth_nothing_is_measured(tmp_path):
     table = pd.DataFrame(
         {"finding": ["covid", "cap"], "split": "test", "lesion_share": np.nan}, index=["a", "b"]
     )
     unknown = Samples(table, SQUARES, "key", tmp_path)
     assert cam.with_lesions(unknown) == {}
-    assert cam.evidence(unknown, {}, {}).empty
-    nothing = pd.DataFrame()
-    assert cam_scores.scores(nothing).empty and cam_scores.differences(nothing).empty
-    for said in (
-        cam_scores.sentence(nothing),
-        cam_scores.scores_tables(nothing).data,
-        cam_scores.differences_table(nothing).data,
-    ):
-        assert "not known" in said
-    assert cam_scores.level_sentence(nothing) == cam_scores.blank_sentence(nothing) == ""
+    nothing = cam.evidence(unknown, {}, {})
+    assert nothing.empty and cam_scores.scores(nothing).empty and cam_scores.differences(nothing).empty
+    assert cam_scores.scored(nothing).values == {}
+    assert cam_scores.blank(nothing, {"last": 3}).to_numpy().tolist() == [[3]]

@@ -8,6 +8,7 @@ from covid_study.analysis import mistakes
 from covid_study.params.profiles import Profile, check, load_profile
 from covid_study.paths import root
 from covid_study.samples.samples import Samples
+from covid_study.scores import claims
 
 ROWS = [  # slice, patient, finding, p_covid, p_cap, p_non_pneumonia, share of the lung that is ill
     ("a/1", "a", "covid", 0.6, 0.3, 0.1, 0.30),
@@ -66,43 +67,36 @@ def test_counts(p, predictions):
     assert first["probability"] == pytest.approx(0.75)
     assert first["no_lesion"] == 1 and first["also"] == 1
     assert made["slices"].sum() == len(found)
-    assert "2 of 4" in mistakes.counts_table(made).data
 
 
-def test_the_sentence_counts_slices_patients_and_what_shows_nothing(p, predictions):
-    found = mistakes.mistakes(p, slices(), predictions)
-    said = mistakes.counts_sentence(predictions, found, slices())
-    # mean probabilities: a 0.35, 0.25, 0.4; b 0.15, 0.3, 0.55; c 0.5, 0.45, 0.05; d right
-    assert said.startswith("4 of 7 test slices") and "3 of 4 patients" in said
-    assert "1 of the 3 mistaken COVID-19 slices" in said and said.endswith("it is 1.")
-    blind = mistakes.counts_sentence(predictions, found, slices(known=False))
-    assert blind.endswith("is not known.")
+def test_patients_are_called_by_their_mean_probability(predictions):
+    # a 0.35, 0.25, 0.4; b 0.15, 0.3, 0.55; c 0.5, 0.45, 0.05; d right
+    assert mistakes.patients_mistaken(predictions) == (3, 4)
 
 
 def test_sensitivity_by_lesions(predictions):
     cells = {("baseline", "slices", 0): predictions, ("dsn_saal", "slices", 0): predictions}
     found = mistakes.by_lesions(slices(), cells, 100)
-    ours = found[found["column"] == "dsn_saal"].set_index("row")
-    assert ours["mean"].to_dict() == {"no lesion": 0, "up to 2 %": 0, "2 to 10 %": 0, "above 10 %": 1}
-    assert ours["label"].tolist()[0] == "no lesion (1 slice)"
-    assert ours[["low", "high"]].isna().all(axis=None)  # one patient in each
-    assert mistakes.by_lesions(slices(known=False), cells, 100).empty
-    assert "not known" in mistakes.lesions_table(pd.DataFrame()).data
+    ours = {row: v["sen"] for (row, method, _), v in found.values.items() if method == "dsn_saal"}
+    assert ours == {"no lesion": 0, "up to 2 % of it": 0, "2 to 10 % of it": 0, "above 10 % of it": 1}
+    assert found.fewest == 1  # a alone has a slice without
+    drawn = found.draws["above 10 % of it", "dsn_saal", 0]["sen"]
+    assert set(drawn[np.isfinite(drawn)]) == {1.0} and np.isnan(drawn).any()  # patient a is not in every draw
+    assert mistakes.slices_by_lesions(slices(), predictions)["no lesion"] == 1
+    (claim,) = claims.decide(found, claims.of_table("B.lesions")).to_dict("records")
+    assert claim["difference"] == pytest.approx(1 / 3) and claim["verdict"] == claims.OPEN
+    unknown = mistakes.by_lesions(slices(known=False), cells, 100)
+    assert unknown.values == {} and claims.decide(unknown, claims.of_table("B.lesions"))["needs"].ne("").all()
 
 
-def test_no_mistakes_are_said(p, predictions):
-    right = predictions[predictions["slice_id"].isin(["a/1", "c/2", "d/1"])]
-    found = mistakes.mistakes(p, slices(), right)
-    assert found.empty
-    assert mistakes.mistakes_table(found).data.startswith("<p>No test slice")
-    told = mistakes.called(right)
-    assert mistakes.counts_table(mistakes.counts(told, told, found)).data.startswith("<p>No test slice")
-
-
-def test_the_list_is_cut_and_says_so(p, predictions):
+def test_the_list_has_what_is_known(p, predictions):
     found = mistakes.mistakes(p, slices(), predictions)
-    said = mistakes.mistakes_table(found, most=2).data
-    assert "The 2 surest of 4." in said and "c/1" in said and "a/2" not in said
+    shown = mistakes.listed(found)
+    assert shown.loc["b/2", ["is", "called"]].tolist() == ["COVID-19", "Non-pneumonia"]
+    assert shown.loc["b/2", ["lesions, cm²", "of the lung"]].tolist() == [5.0, 0.05] and "case" not in shown
+    assert "of the lung" not in mistakes.listed(mistakes.mistakes(p, slices(known=False), predictions))
+    right = predictions[predictions["slice_id"].isin(["a/1", "c/2", "d/1"])]
+    assert mistakes.listed(mistakes.mistakes(p, slices(), right)).empty
 
 
 def test_the_kind_of_case_is_the_phantoms():

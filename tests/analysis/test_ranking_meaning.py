@@ -8,6 +8,8 @@ from scipy.stats import binom
 from covid_study.analysis import ranking_meaning as evidence
 from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_table
 from covid_study.ranking.rank import rank_negatives
+from covid_study.scores import claims
+from covid_study.scores.resamples import Resamples
 
 
 def history(accuracy, seeds=(0,), variant="Pro"):
@@ -56,6 +58,18 @@ def test_small_difficulty_is_hard(archive):
     assert table["untrained", "lead"] == 1 and table["hu_histogram", "lead"] == 0
 
 
+def test_the_claim_that_hard_cases_look_like_covid_is_decided(archive):
+    found, exams = archive
+    of = evidence.scored(found | {("pretext", s): found["pretext", 0] for s in (1, 2)}, exams, n=100)
+    assert of.fewest == 15 and of.values["untrained", "cap", 0] == {"auc": 0}
+    low, high = Resamples.interval(of.draws["pretext", "cap", 0]["auc"])
+    assert low == high == 1
+    (line,) = claims.decide(of, claims.of_table("A.ranking")).to_dict("records")
+    assert line["difference"] == pytest.approx(0.5) and line["verdict"] == claims.HOLDS
+    one = evidence.scored(found, exams, n=100)
+    assert claims.decide(one, claims.of_table("A.ranking"))["verdict"].tolist() == [claims.OPEN]
+
+
 def test_difficulty_that_follows_the_load(archive):
     found, exams = archive
     load = pd.Series(np.linspace(0.5, 0, 40), index=exams.index)
@@ -69,6 +83,7 @@ def test_no_cap_no_answer(archive):
     found, exams = archive
     table = evidence.cap_first(found, exams.assign(finding="non_pneumonia"), n=100)
     assert table["value"].isna().all()
+    assert evidence.scored(found, exams.assign(finding="non_pneumonia"), n=100).values == {}
 
 
 def test_probe_table_gains_over_the_untrained_of_the_same_seed():

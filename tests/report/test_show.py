@@ -89,6 +89,11 @@ def test_rows_that_only_the_paper_has_are_marked_where_asked_for():
     assert lines(shown, "DSN-SAAL") == {"here": "0.851", "95 %": "0.80–0.90", "paper": "0.91"}
 
 
+def test_what_is_empty_is_no_error():
+    assert "nothing" in show.side_by_side(EMPTY, None, title="T").to_html()
+    assert "<b>" not in show.table(pd.DataFrame({"a": []}), "<b>").to_html()
+
+
 def test_a_table_without_a_paper():
     shown = show.side_by_side(ours(0.5, "a", "slices", "acc_patient"), None, decimals=3)
     assert lines(shown, "A") == {"here": "0.500"}
