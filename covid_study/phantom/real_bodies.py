@@ -22,7 +22,7 @@ from covid_study.ct.to_volume import average_to
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
 from covid_study.runtime.artefacts import artefact, artefact_path
-from covid_study.runtime.failures import told
+from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
 
 KEY = "cohort.phantom.background"

@@ -36,18 +36,18 @@ def fingerprint(value) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, read in pieces."""
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def _plain(value):
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return value.tolist()
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be part of a cache key")
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file, read in pieces: 64 hexadecimal digits."""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

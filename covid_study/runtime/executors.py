@@ -1,11 +1,14 @@
-"""Where independent pieces of work are done: in this process, or on a Dask cluster, here or elsewhere."""
+"""Where independent pieces of work are done: in this process, or on a Dask cluster; and what is told when that fails."""
 
+import errno
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from joblib import cpu_count
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from covid_study.errors import StudyError
 
@@ -90,35 +93,54 @@ def dask_client(executor: str, workers: int | None = None):
         yield client
 
 
-def _on_cluster(client, function: Callable, inputs: Mapping[str, Any], tasks: Iterable[Task]):
-    from distributed import CancelledError, as_completed
+def _on_cluster(client, function: Callable, inputs: Mapping[str, Any], tasks: list[Task]):
+    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
-    sent: dict[str, Any] = {}
-
-    def submit(task: Task):
-        key, names = task
-        for name in names:
-            if name not in sent:
-                sent[name] = client.scatter(inputs[name], hash=False)
-        future = client.submit(function, key, *(sent[name] for name in names), pure=False)
-        keys[future.key] = key
-        return future
-
-    keys: dict[str, Any] = {}
-    waiting = iter(tasks)
-    room = IN_FLIGHT * max(1, sum(client.nthreads().values()))
-    first = [submit(task) for _, task in zip(range(room), waiting, strict=False)]
-    running = as_completed(first)
+    # The configuration is global: it ends before anything is yielded.
+    with parallel_config(backend="dask", client=client, scatter=list(inputs.values())):
+        ahead = f"{IN_FLIGHT} * n_jobs"
+        work = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
     try:
-        for future in running:
-            yield keys.pop(future.key), future.result()
-            future.release()
-            for task in waiting:
-                running.add(submit(task))
-                break
+        yield from work(delayed(_keyed)(function, key, *(inputs[n] for n in names)) for key, names in tasks)
     except (KilledWorker, CancelledError, OSError) as error:
         raise StudyError(
             f"The Dask cluster was lost in the middle of the work ({type(error).__name__}: {error}). What had been finished "
             "is kept: run the same again."
         ) from error
+
+
+def _keyed(function: Callable, key: Any, *values: Any) -> tuple[Any, Any]:
+    return key, function(key, *values)
+
+
+@contextmanager
+def told(work: str, kept: str, folder: Path, workers: int, needs: str = "") -> Iterator[None]:
+    """Turn a process that died and a full disk into errors that say what to do; all else passes.
+
+    Args:
+        work: what the processes did, e.g. "cut slices". kept: what is not lost, e.g. "the slices".
+        folder: that is written. workers: processes. needs: how much disk, e.g. " needs about 3 MB"; "" where not known.
+
+    Raises:
+        StudyError: a process died, or the disk is full.
+
+    >>> with told("cut slices", "the slices", Path("build/x"), 2):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    covid_study.errors.StudyError: the disk is full: build/x. Free some space and call again; the slices done so far are kept.
+    """
+    try:
+        yield
+    except BrokenProcessPool:  # joblib's TerminatedWorkerError is one
+        raise StudyError(
+            f"a process that {work} died, most often because the memory was used up ({workers} worked at once). "
+            f"Set study.workers to a smaller number in the profile and call again; {kept} done so far are kept."
+        ) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise StudyError(
+            f"the disk is full: {folder}{needs}. Free some space and call again; {kept} done so far are kept."
+        ) from None

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 
 from covid_study.errors import ExamError
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.runtime.failures import told
+from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
 
 Part = Callable[
