@@ -236,10 +236,10 @@ def pictures(
         labels: method -> its name; the maps of these are drawn.
 
     Returns:
-        For `explanations.maps_of_slices`.
+        For `pictures.maps`.
     """
     ids, seed = shown(s, p.explanations.slices), p.slice_training.seeds[0]
-    raw = [next(iter(step_by_step(p, s, name)["steps"].values())) for name in ids]
+    raw = [next(iter(step_by_step(p, s, name)["pictures"].values())) for name in ids]
     cells = {method: (method, "slices", seed) for method in labels}
     networks = {m: load(runs[cell], folders[cell]).to(s.data.device) for m, cell in cells.items()}
     logits = {m: torch.from_numpy(in_batches(Final(one), s.of(ids))) for m, one in networks.items()}

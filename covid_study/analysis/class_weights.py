@@ -154,3 +154,27 @@ def alpha_text(one_minus_alpha: float) -> str:
     """
     digits = max(2, int(np.ceil(-np.log10(one_minus_alpha))) + (one_minus_alpha < 0.01))
     return f"{1 - one_minus_alpha:.{digits}f}"
+
+
+def drawn(studies: Mapping[str, Mapping[str, int]], ends: tuple[float, float] = (1e-6, 0.95)) -> pd.DataFrame:
+    """The relative weight of each class over alpha, for `curves.lines`: study, class, one_minus_alpha, weight."""
+    x, parts = np.geomspace(*ends, 200), []
+    for study, counts in studies.items():
+        shown = relative(x, list(counts.values()))
+        for i, (finding, count) in enumerate(counts.items()):
+            name = f"{finding_name(finding)} ({count:,} slices, {study})"
+            parts.append(
+                pd.DataFrame({"study": study, "class": name, "one_minus_alpha": x, "weight": shown[:, i]})
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def places(studies: Mapping[str, Mapping[str, int]], beta: float) -> dict[str, dict[str, float]]:
+    """What stands where on the axis of 1 - alpha: between which alphas SAAL starts, beta, and from where weights differ."""
+    found = {}
+    for study, counts in studies.items():
+        limit = reaches(0.01, list(counts.values()))
+        found[study] = {"alpha starts from here": one_minus(START[0]), "to here": one_minus(START[1])}
+        found[study] |= {"class-balanced": 1 - beta}
+        found[study] |= {f"1 % apart from {alpha_text(limit)}": limit} if np.isfinite(limit) else {}
+    return found

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from covid_study.figures.pictures import lesions_text
 from covid_study.phantom import cohort
 from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
@@ -162,3 +163,21 @@ def slices_by_lesions(s: Samples, predictions: pd.DataFrame) -> dict[str, int]:
     return {
         label: int(((shares > above) & (shares <= up_to)).sum()) for label, (above, up_to) in BINS.items()
     }
+
+
+def surest(found: pd.DataFrame, each: int) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The surest mistakes for `pictures.montage` (paper B, Fig. 6): slice ids and captions, a row a kind of mistake.
+
+    Args:
+        found: of `mistakes`. each: slices of a row, at most.
+    """
+    rows, captions = {}, {}
+    for (finding, name), part in found.groupby(["finding", "called"], sort=True):
+        row, part = f"{finding_name(finding)},\ncalled {finding_name(name)}", part.head(each)
+        rows[row], captions[row] = list(part.index), []
+        for line in part.itertuples():
+            said = f"{line.probability:.2f}; the truth {line.truth:.2f}"
+            if not np.isnan(line.lesion_share):
+                said += f"\n{lesions_text(line.lesion_share)}" + f", {line.kind}" * bool(line.kind)
+            captions[row].append(said)
+    return rows, captions

@@ -181,3 +181,23 @@ def paper_training(seen: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["SAAL, one stage", f"DSN-SAAL, {STAGES} stages"]
     )
+
+
+def drawn(found: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Of `factors`, for `curves.lines`: panel (alpha, raw alpha, the betas of each row), line, seed, epoch, value."""
+    parts = []
+    for row, part in found.groupby("row", sort=False):
+        known = part[["seed", "epoch"]]
+        for column, panel in (("alpha", "alpha"), ("raw_alpha", "raw alpha")):
+            parts.append(known.assign(panel=panel, line=labels.get(row, row), value=part[column]))
+        betas = [c for c in part if c.startswith("beta_") and part[c].notna().all()]
+        for stage, column in enumerate(betas, start=1):
+            line = f"stage {stage}" if len(betas) > 1 else labels.get(row, row)
+            parts.append(known.assign(panel=f"beta, {labels.get(row, row)}", line=line, value=part[column]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def levels(counts: Sequence[int]) -> dict[str, dict[str, float]]:
+    """The raw alphas from which the weights of the classes are 1 % and 10 % apart, for `curves.lines`."""
+    limits = {f"weights {share:.0%} apart": reaches(share, counts) for share in (VISIBLE, 10 * VISIBLE)}
+    return {"raw alpha": {text: raw(limit) for text, limit in limits.items() if np.isfinite(limit)}}

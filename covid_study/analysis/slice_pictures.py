@@ -37,7 +37,7 @@ def typical(s: Samples) -> str:
 
 
 def step_by_step(p, s: Samples, slice_id: str) -> dict:
-    """A slice through the steps of paper B, 3.1, for `slices.slice_steps`.
+    """A slice through the steps of paper B, 3.1, for `pictures.steps`.
 
     Raises:
         ExamError: its exam or image is no longer there.
@@ -46,9 +46,9 @@ def step_by_step(p, s: Samples, slice_id: str) -> dict:
     size = s.data.shape[-1]
     if p.slices.images is not None:
         grey = read_image(row["path"], slice_id)
-        return {"steps": {"the image": grey, "the network's input": resize(grey, size)}, "title": slice_id}
+        return {"pictures": {"the image": grey, "the network's input": resize(grey, size)}, "title": slice_id}
     volume, truth = loader(p)(row)
     z = int(slice_id.rpartition("/")[2])
     done = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], size, p.slices.crop, steps=True)
     outline = None if truth is None else truth["lesions"][z]
-    return {"steps": done.steps, "outline": outline, "title": f"Slice {slice_id}"}
+    return {"pictures": done.steps, "outline": outline, "title": f"Slice {slice_id}"}

@@ -139,6 +139,8 @@ def grid(
 
     rows: name -> tiles, None for a gap; a name that starts with "_" is not shown. side: inches, at most. keys: words -> colour.
     """
+    if not rows:
+        return style.nothing("There is no picture to show.")
     columns = max(len(tiles) for tiles in rows.values())
     side = min(side, style.WIDEST / columns)
     found = [[tile for tile in tiles if tile is not None] for tiles in rows.values()]

@@ -10,11 +10,11 @@ from IPython.display import HTML
 
 from covid_study.analysis import cost
 from covid_study.cohort.slices import counts
-from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.verdicts import listed
+from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
-from covid_study.scores import slices as slice_metrics
+from covid_study.scores import published, slices as slice_metrics
 from covid_study.tables.ablation import Cell
 from covid_study.tables.slice_ablation import joined, labels, predictions_of
 from covid_study.training.run import Run
@@ -28,7 +28,7 @@ def counted(s: Samples) -> pd.DataFrame:
     ours = counts(s.table).rename(columns={"patients": "cases", "slices": "images"})
     tidy = ours.melt(["finding", "split"], ["cases", "images"], "metric", "mean")
     tidy = tidy.rename(columns={"finding": "row", "split": "column"})
-    return show.join_published(tidy.assign(label=tidy["row"].map(name_of)), "B.2")
+    return show.join_published(tidy.assign(label=tidy["row"].map(finding_name)), "B.2")
 
 
 def source_sentence(s: Samples) -> str:
@@ -62,7 +62,7 @@ def guess_sentence(s: Samples) -> str:
     most = train.value_counts().index[0]
     acc, covid = (test == most).mean(), (test == "covid").mean()
     f1 = 2 * covid / (1 + covid) if most == "covid" else 0.0
-    return f"To call every slice {name_of(most)} scores {acc:.3f} in ACC, {f1:.3f} in F1, 0 in G-mean and 0.5 in AUC."
+    return f"To call every slice {finding_name(most)} scores {acc:.3f} in ACC, {f1:.3f} in F1, 0 in G-mean and 0.5 in AUC."
 
 
 def training_sentence(runs: Mapping[Cell, Run], table: str = "B.3") -> str:
@@ -189,3 +189,16 @@ def with_parameters(results: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFram
     """Table 4 whole: scores of `slice_ablation.results` and parameters of `b3_b4_networks.parameters`."""
     both = pd.concat([results[results["mean"].notna()], counted[counted["mean"].notna()]], ignore_index=True)
     return joined(both, "B.4")
+
+
+def published_counts() -> pd.DataFrame:
+    """What paper B had, its Table 2, as `slices.counts` gives ours: finding, split, patients (its cases), slices.
+
+    >>> published_counts().iloc[0].to_dict()
+    {'finding': 'covid', 'split': 'train', 'patients': 43, 'slices': 1256}
+    """
+    table = published.table("B.2").rename(columns={"row": "finding", "column": "split"})
+    wide = table.pivot(index=["finding", "split"], columns="metric", values="value").astype(int)
+    order = [(finding, split) for finding in ("covid", "cap", "non_pneumonia") for split in ("train", "test")]
+    wide = wide.loc[order].rename(columns={"cases": "patients", "images": "slices"}).reset_index()
+    return wide.rename_axis(columns=None)[["finding", "split", "patients", "slices"]]

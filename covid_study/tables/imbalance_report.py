@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.verdicts import listed, percent
+from covid_study.report.words import finding_name
 from covid_study.scores import published as papers
 from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW, UNCLEAR
 from covid_study.scores.slice_claims import ALL, WHOLE
@@ -220,6 +220,7 @@ def missed_sentence(matrices: Mapping[str, pd.DataFrame]) -> str:
     if not missed.sum():
         return start
     called = [
-        f"{percent(n / missed.sum())} are called {name_of(name)}" for name, n in missed[missed > 0].items()
+        f"{percent(n / missed.sum())} are called {finding_name(name)}"
+        for name, n in missed[missed > 0].items()
     ]
     return f"{start} Of those that it misses, {listed(called)}."

@@ -3,12 +3,16 @@
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from IPython.display import HTML
 
 from covid_study import paths
+from covid_study.cohort.findings import classes_of
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.datasets import catalogue, check as dataset_checks
 from covid_study.report import show
+from covid_study.report.words import finding_name
+from covid_study.rivals.feature_classifiers import explained
 from covid_study.samples.samples import Samples
 from covid_study.tables import b7_b9_public
 from covid_study.tables.b7_b9_public import ABOUT, FEW, patients_known
@@ -82,3 +86,31 @@ def protocol_sentence(p, s: Samples, table: str | None) -> str:
         most = "all" if p.public.per_class is None else f"at most {p.public.per_class:,}"
         text += f" In the second column {len(parts[FEW][0]):,} of these train, {most} of each class."
     return text
+
+
+def prototypes(s: Samples, folder: Path, compared: int = 4) -> tuple[dict[str, list], dict[str, list]]:
+    """Test slices, the nearest prototype of each class beside them, for `pictures.montage`: why xDNN decides as it does.
+
+    Choice: of COVID-19 and of the rest, in turn, the slices at even places in the order of how sure the decision is.
+
+    Args:
+        folder: of a run of xDNN. compared: test slices.
+    """
+    found = explained(folder).set_index(["slice_id", "finding"])
+    wide = found["similarity"].unstack()
+    classes = classes_of(wide.columns)
+    surer = wide["covid"] - wide.drop(columns="covid").max(axis=1)
+    ill = s.table.loc[wide.index, "finding"] == "covid"
+    rows, captions = {}, {}
+    for group in (surer[ill].sort_values(), surer[~ill].sort_values()):
+        places = np.linspace(0, len(group) - 1, min(len(group), compared // 2) + 2).round().astype(int)[1:-1]
+        for name in dict.fromkeys(group.index[places]):
+            nearest = [found.loc[(name, finding)] for finding in classes]
+            best = max(range(len(classes)), key=lambda k: nearest[k]["similarity"])
+            row = f"_{name}"
+            rows[row] = [name, *(near["prototype"] for near in nearest)]
+            captions[row] = [f"{finding_name(s.table.loc[name, 'finding'])}, to be decided"] + [
+                f"{finding_name(of)}: {near['similarity']:.3f}{', decides' * (k == best)}"
+                for k, (of, near) in enumerate(zip(classes, nearest, strict=True))
+            ]
+    return rows, captions

@@ -9,10 +9,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from covid_study.analysis.slice_ranking_meaning import QUESTIONS
-from covid_study.figures.slices import name_of
 from covid_study.report import show
 from covid_study.report.show import column_head
 from covid_study.report.verdicts import listed, percent, side, with_interval
+from covid_study.report.words import finding_name
 from covid_study.scores.old_claims import FAILS, HOLDS, MEAN, TOO_FEW
 from covid_study.scores.resamples import Interval
 from covid_study.tables.ablation import Cell
@@ -52,7 +52,7 @@ def taken_table(taken: pd.DataFrame) -> HTML:
         body += f"<tr><th class='row'>{SETS[negatives]}</th>"
         body += "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     heads = ["", "share of the COVID-19 slices", "COVID-19 slices", "negative slices", "of patients"]
-    heads += ["negatives a COVID-19 slice", *[f"{name_of(finding)} of them" for finding in findings]]
+    heads += ["negatives a COVID-19 slice", *[f"{finding_name(finding)} of them" for finding in findings]]
     head = "".join(f"<th class='wrap'>{escape(name)}</th>" for name in heads)
     return show.framed("<b>What the classifiers are trained on</b>", f"<tr>{head}</tr>", body)
 

@@ -13,12 +13,12 @@ import torch  # noqa: E402
 from tiny_runs import with_method  # noqa: E402
 from tiny_study import parameters  # noqa: E402
 
-from covid_study.figures import public
 from covid_study.rivals import feature_classifiers
 from covid_study.rivals.feature_classifiers import METHODS, image_features  # noqa: E402
 from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.scores import slices
 from covid_study.tables import slice_steps  # noqa: E402
+from covid_study.tables.public_pictures import prototypes
 from covid_study.training import sweep  # noqa: E402
 from covid_study.training.run import Spent  # noqa: E402
 
@@ -121,7 +121,9 @@ def test_xdnn_shows_training_slices_of_each_class(q, s, runs):
     most = found.loc[found.groupby("slice_id")["similarity"].idxmax()].set_index("slice_id")["finding"]
     called = told[["p_covid", "p_non_covid"]].idxmax(axis=1).str.removeprefix("p_")
     assert (most == called.loc[most.index]).all()
-    figure = public.prototypes(s, folder)
-    under = [ax.get_xlabel() for ax in figure.axes]
-    assert len(under) == 3 * 4 and sum("decides" in text for text in under) == 4
-    assert sum(text.startswith("COVID-19, to be") for text in under) == 2
+    rows, captions = prototypes(s, folder)
+    assert [len(ids) for ids in rows.values()] == [3] * 4
+    for (own, *nearest), texts in zip(rows.values(), captions.values(), strict=True):
+        best = [name for name, text in zip(nearest, texts[1:], strict=True) if "decides" in text]
+        assert best == [found[found["slice_id"] == own].nlargest(1, "similarity")["prototype"].item()]
+    assert sum(s.table.loc[ids[0], "finding"] == "covid" for ids in rows.values()) == 2

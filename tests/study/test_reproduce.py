@@ -345,7 +345,7 @@ def test_an_edit_of_a_figure_runs_its_own_notebook_again_and_none_after_it(ran, 
     package = shutil.copytree(closure.PACKAGE, tmp_path / "covid_study")
     monkeypatch.setattr(closure, "PACKAGE", package)
     project = shutil.copytree(ran, tmp_path / "project")
-    draws = new_code_cell("from covid_study.figures import charts\nfrom covid_study.scores import binary")
+    draws = new_code_cell("from covid_study.figures import curves\nfrom covid_study.scores import binary")
     write_notebook(project, "01_good", draws)
 
     def keys():
@@ -358,6 +358,6 @@ def test_an_edit_of_a_figure_runs_its_own_notebook_again_and_none_after_it(ran, 
         after = keys()
         return {stem for stem in after if after[stem] != before[stem]}
 
-    assert edit("figures.charts") == {"01_good"}
+    assert edit("figures.curves") == {"01_good"}
     assert edit("scores.binary") >= {"01_good", "02_bad", "03_after"}
     closure.parsed.cache_clear()

@@ -11,11 +11,10 @@ import pytest  # noqa: E402
 from tiny_study import parameters  # noqa: E402
 
 from covid_study.analysis import cam
-from covid_study.figures import deep as figures_deep
 from covid_study.samples import slice_store
 from covid_study.scores import slice_claims
 from covid_study.scores.old_claims import MEAN  # noqa: E402
-from covid_study.scores.slices import Called, read, run_scores  # noqa: E402
+from covid_study.scores.slices import read, run_scores  # noqa: E402
 from covid_study.tables import (
     ablation,
     b3_b4_networks as deep,  # noqa: E402
@@ -261,18 +260,6 @@ def test_claims_about_many_networks_have_a_line_each_and_a_verdict_a_score():
     assert ">holds<" in first and "cannot be told apart" in first and "does not hold" not in first
     assert "does not hold" in last and ">holds<" not in last
     assert "None of the networks" in deep_claims.networks_table(checked[:0], "Against").data
-
-
-def test_roc_curves_are_named_best_first_with_the_point_where_each_calls():
-    y = np.array([0, 0, 1, 2])
-    good = Called(y, np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]), [], y)
-    bad = Called(y, good.p[::-1], [], y)
-    figure = figures_deep.roc_curves({"bad": bad, "ours": good}, "ours")
-    ax = figure.axes[0]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1.000  ours", "0.000  bad"]
-    points = [line.get_xydata()[0].tolist() for line in ax.lines if line.get_marker() == "o"]
-    assert points == [[0.0, 0.5], [0.5, 0.0]]
-    assert ax.lines[1].get_linewidth() > ax.lines[3].get_linewidth()
 
 
 def test_calls_of_one_seed_have_the_names_of_the_table(s, trained):

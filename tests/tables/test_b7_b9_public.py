@@ -16,10 +16,9 @@ from tiny_study import parameters  # noqa: E402
 
 from covid_study.analysis.leaks import planted
 from covid_study.errors import CohortError  # noqa: E402
-from covid_study.figures import public as figures_public
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples  # noqa: E402
-from covid_study.scores import published, slice_claims
+from covid_study.scores import slice_claims
 from covid_study.scores.old_claims import FEWEST  # noqa: E402
 from covid_study.tables import (
     ablation,
@@ -359,20 +358,6 @@ def test_every_data_set_is_listed_with_its_terms(q, tmp_path):
         update={"slices": q.slices.model_copy(update={"images": str(covid_ct(tmp_path / "here"))})}
     )
     assert shown.data_sets(given).data.count("given as DATA") == 1
-
-
-def test_the_forest_is_best_first_and_has_the_papers_squares(eighth):
-    figure = figures_public.forest(eighth[3])
-    ax = figure.axes[0]
-    labels = [text.get_text() for text in ax.get_yticklabels()]
-    means = eighth[3].query("metric == 'auc'").set_index("label")["mean"]
-    ours = [label for label in labels if np.isfinite(means[label])]
-    assert [means[label] for label in ours] == sorted(means[ours], reverse=True)
-    assert labels[: len(ours)] == ours  # what only the paper has comes last
-    squares = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "s"]
-    there = [x for x in squares if np.isfinite(x)]
-    printed = published.table("B.8").query("metric == 'auc'")["value"]
-    assert sorted(there) == sorted(printed)
 
 
 def test_the_headline_names_the_table_and_the_score(q, s, eighth):

@@ -10,11 +10,10 @@ from refusals import refused
 from tiny_study import parameters
 
 from covid_study import paths
-from covid_study.analysis.leaks import planted, report
+from covid_study.analysis.leaks import planted, report, shown
 from covid_study.analysis.leaks.report import FOUND, NOTHING, UNKNOWN
 from covid_study.cohort.picture_layouts import find_images
 from covid_study.errors import ExamError
-from covid_study.figures import leaks as figures_leaks
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
 
@@ -124,22 +123,19 @@ def test_slices_of_exams_are_hashed_and_the_rest_is_not_known(monkeypatch):
     assert found.checks.loc[["classes", "patients"], "of"].tolist() == [10, 24]
 
 
-def test_figures(all_faults, tmp_path):
+def test_what_is_found_is_shown(all_faults):
     s, found = all_faults
-    pairs = figures_leaks.duplicate_pairs(s, found)
-    said = [ax.get_xlabel() for ax in pairs.axes if ax.images]
-    assert sorted(said) == ["COVID-19, test", "COVID-19, train"]
-    frames = sum(len(ax.patches) for ax in figures_leaks.burnt_in(s, found, 20).axes)
-    assert frames == found.headers["text"].map(len).sum()
-    facts = figures_leaks.header_facts(found).axes[0]
-    assert [label.get_text() for label in facts.get_yticklabels()][-1] == "all of them"
+    (two,) = shown.pairs(s, found).values()
+    np.testing.assert_array_equal(two[0].image, s.of([found.pairs["first"].iloc[0]])[0].numpy())
+    assert len(two) == 2 * len(found.pairs)
+    tiles = [tile for line in shown.burnt_in(s, found, 20).values() for tile in line]
+    framed = [box for tile in tiles for boxes in tile.boxes.values() for box in boxes]
+    assert len(framed) == found.headers["text"].map(len).sum() + found.headers["marks"].map(len).sum()
+    facts = shown.facts(found)
+    assert facts["auc"].iloc[0] == found.tree.auc.value and facts["low"].notna().sum() == 1
     nothing = report.find(of_exams(), NEAR)
-    for figure in (
-        figures_leaks.duplicate_pairs(of_exams(), nothing),
-        figures_leaks.burnt_in(of_exams(), nothing),
-        figures_leaks.header_facts(nothing),
-    ):
-        assert figure.axes[0].texts and not figure.axes[0].images
+    assert shown.pairs(of_exams(), nothing) == shown.burnt_in(of_exams(), nothing) == {}
+    assert shown.facts(nothing).empty
 
 
 def test_real_pictures_with_two_labels(real_data):

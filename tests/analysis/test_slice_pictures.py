@@ -6,9 +6,8 @@ from PIL import Image
 from tiny_study import parameters
 
 from covid_study.analysis import slice_pictures
-from covid_study.cohort.slices import counts
 from covid_study.ct.to_slice import preprocess_slice
-from covid_study.figures import slices
+from covid_study.figures import pictures
 from covid_study.samples import cohorts, slice_store
 
 SLICES = {"images": None, "size": 32, "per_exam": 3, "exams": None, "train_share": 0.7}
@@ -52,12 +51,12 @@ def test_the_typical_slice_has_much_lung_and_many_lesions(s):
 
 def test_the_montage_shows_the_slices_and_what_is_on_them(s):
     shown = slice_pictures.examples(s, 4)
-    figure = slices.slice_montage(s, shown, "title")
+    figure = pictures.montage(s, shown, title="title")
     drawn = visible(figure)
     ids = [name for of in shown.values() for name in of]
     assert len(drawn) == len(ids)
     for ax, name in zip(drawn, ids, strict=True):
-        np.testing.assert_array_equal(ax.images[0].get_array(), s.of([name])[0].numpy())
+        np.testing.assert_allclose(ax.images[0].get_array(), s.of([name])[0].numpy() / 255)
         share = s.table.loc[name, "lesion_share"]
         assert ax.get_xlabel() == "no lesion" if not share else "of the lung" in ax.get_xlabel()
     assert [ax.get_ylabel() for ax in drawn if ax.get_ylabel()] == ["COVID-19", "CAP", "Non-pneumonia"]
@@ -71,11 +70,11 @@ def test_the_steps_are_those_of_the_slice(p, s):
     z = int(name.removeprefix(f"{exam}/"))
     expected = preprocess_slice(volume.hu[z], volume.spacing_mm[1:], 32, p.slices.crop, steps=True).steps
     np.testing.assert_array_equal(given["outline"], truth["lesions"][z])
-    np.testing.assert_array_equal(given["steps"]["the network's input"], s.of([name])[0].numpy())
-    drawn = visible(slices.slice_steps(**given))
+    np.testing.assert_array_equal(given["pictures"]["the network's input"], s.of([name])[0].numpy())
+    drawn = visible(pictures.steps(**given))
     assert [ax.get_title(loc="center") for ax in drawn] == [f"{n}  {c}" for n, c in enumerate(expected, 1)]
     for ax, step in zip(drawn, expected.values(), strict=True):
-        np.testing.assert_array_equal(ax.images[0].get_array(), step)
+        np.testing.assert_allclose(ax.images[0].get_array(), pictures.to_grey(step))
 
 
 def test_an_image_has_two_steps_and_no_outline(root, tmp_path):
@@ -87,24 +86,9 @@ def test_an_image_has_two_steps_and_no_outline(root, tmp_path):
     p = parameters(root, slices=SLICES | {"images": str(tmp_path)})
     s = slice_store.slices(p)
     given = slice_pictures.step_by_step(p, s, slice_pictures.typical(s))
-    assert [step.shape for step in given["steps"].values()] == [(50, 60), (32, 32)]
-    assert len(visible(slices.slice_steps(**given))) == 2
+    assert [step.shape for step in given["pictures"].values()] == [(50, 60), (32, 32)]
+    assert len(visible(pictures.steps(**given))) == 2
     shown = slice_pictures.examples(s)
     assert list(shown) == ["covid", "CP"] and [len(ids) for ids in shown.values()] == [3, 3]
-    drawn = visible(slices.slice_montage(s, shown))
+    drawn = visible(pictures.montage(s, shown))
     assert all(not ax.get_xlabel() for ax in drawn)
-
-
-def test_bars_are_as_long_as_the_counts(s):
-    ours, paper = counts(s.table), slices.published_counts()
-    assert paper["slices"].sum() == 6982 and paper["patients"].sum() == 225
-    figure = slices.slice_counts({"ours": ours, "paper": paper})
-    for ax, expected in zip(figure.axes, (ours, paper), strict=True):
-        assert [bar.get_width() for bar in ax.patches] == expected["slices"].tolist()
-        assert f"{expected['slices'][0]:,} of {expected['patients'][0]}" in ax.texts[0].get_text()
-
-
-def test_findings_that_are_not_ours_have_names_and_colours_of_their_own():
-    findings = ["covid", "non_covid", "CP"]
-    assert [slices.name_of(f) for f in findings] == ["COVID-19", "Not COVID-19", "CP"]
-    assert len({slices.colour_of(f, findings) for f in findings}) == 3
