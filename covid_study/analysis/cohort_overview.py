@@ -1,10 +1,9 @@
 """What a cohort is made of and how its preprocessing went: the numbers behind notebook 01."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from covid_study.phantom import cohort, lesions
+from covid_study.report.words import FINDINGS
 
 PROTOCOL = {  # column of Table I -> fact of an exam
     "slices_of_exam": "n_slices",
@@ -16,8 +15,6 @@ PROTOCOL = {  # column of Table I -> fact of an exam
     "collimation_width": "collimation_mm",
     "pitch": "pitch",
 }
-NAMES = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia", "other": "Other or unknown"}
-CLEARLY = 0.005  # difference of two medians of Dice that is worth a word
 GOOD = 0.95  # Dice of a mask that needs no second look
 SHOWS = {  # kind of case -> what a reader sees in it
     "typical": "bilateral peripheral ground glass, mostly basal",
@@ -77,12 +74,12 @@ def facts_by_finding(facts: pd.DataFrame) -> pd.DataFrame:
     """
     shown = {"lungs, ml": ("lung_ml", 1, 0), "mean HU": ("mean_hu", 1, 0), "cut off, %": ("cut_off", 100, 1)}
     rows = {}
-    for finding in [f for f in NAMES if (facts["finding"] == f).any()]:
+    for finding in [f for f in FINDINGS if (facts["finding"] == f).any()]:
         group = facts[facts["finding"] == finding]
-        rows[NAMES[finding]] = {"exams": len(group)}
+        rows[FINDINGS[finding]] = {"exams": len(group)}
         for name, (fact, factor, digits) in shown.items():
             low, middle, high = (f"{factor * group[fact].quantile(q):.{digits}f}" for q in (0, 0.5, 1))
-            rows[NAMES[finding]][name] = f"{middle} ({low} to {high})"
+            rows[FINDINGS[finding]][name] = f"{middle} ({low} to {high})"
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -91,64 +88,20 @@ def with_kinds(facts: pd.DataFrame, seed: int) -> pd.DataFrame:
     return facts.assign(kind=[cohort.kind_of(exam, seed) for exam in facts["exam_id"]])
 
 
-def mask_sentence(facts: pd.DataFrame) -> str:
-    """What the Dice of the masks says, in words: the cohort, the worst exam, the kinds of case that are worse than clean lungs.
+def masks_by_kind(facts: pd.DataFrame) -> pd.DataFrame:
+    """Dice of the lung masks by kind of case and of all: exams, median, the lowest and whose it is, how many are below GOOD.
 
     >>> facts = pd.DataFrame({"exam_id": ["a", "b"], "kind": ["clean", "lobar"], "dice": [0.99, 0.93]})
-    >>> print(mask_sentence(facts))
-    Masks and truth agree with a median Dice of 0.960 over 2 exams; the lowest is 0.930 (b, lobar); 1 of 2 below 0.95.
-    Against clean lungs (median 0.990) the masks are worse for: lobar (0.930). What disease has made dense is told from
-    the chest wall by its place alone, and some of it goes missing.
+    >>> print(*masks_by_kind(facts).loc["all"])
+    2 0.96 0.93 b 1
     """
-    dice, worst = facts["dice"], facts.loc[facts["dice"].idxmin()]
-    text = (
-        f"Masks and truth agree with a median Dice of {dice.median():.3f} over {len(facts)} exams; the lowest is "
-        f"{worst['dice']:.3f} ({worst['exam_id']}, {worst['kind']}); {int((dice < GOOD).sum())} of {len(facts)} "
-        f"below {GOOD}."
-    )
-    median = facts.groupby("kind")["dice"].median().sort_values()
-    clean = median.get("clean", float("nan"))
-    worse = [f"{kind} ({value:.3f})" for kind, value in median.items() if value < clean - CLEARLY]
-    if worse:
-        text += (
-            f" Against clean lungs (median {clean:.3f}) the masks are worse for: {', '.join(worse)}. What disease has made "
-            "dense is told from the chest wall by its place alone, and some of it goes missing."
-        )
-    return text
-
-
-def headline(exams: pd.DataFrame, facts: pd.DataFrame) -> str:
-    """One sentence on the cohort and its masks, for the index."""
-    ready = exams[exams["exam_id"].isin(facts["exam_id"])]
-    text = f"{len(ready)} of {len(exams)} exams ({ready['patient_id'].nunique()} patients) are ready for the network"
-    if "dice" not in facts:
-        return f"{text}; their lung masks have no truth to be measured against: look at them."
-    dice = facts["dice"]
-    return f"{text}; lung masks reach a median Dice of {dice.median():.3f} against the truth, {dice.min():.3f} at worst."
-
-
-def classes_sentence(classes: Sequence[str], outside: pd.DataFrame) -> str:
-    """Which classes the classifiers tell apart, and which exams are no part of the study; of `cohorts.outside`.
-
-    >>> print(classes_sentence(["covid", "cap"], pd.DataFrame({"finding": ["non_pneumonia"] * 3})))
-    The classifiers tell 2 classes apart: COVID-19 and CAP. Not part of this study, because their finding is none of these:
-    3 exams (non-pneumonia).
-    >>> classes_sentence(["covid", "negative"], pd.DataFrame({"finding": []}))
-    'The classifiers tell 2 classes apart: COVID-19 and negative, which is every other finding. All exams take part.'
-    """
-    words = NAMES | {
-        "non_pneumonia": "non-pneumonia",
-        "other": "not COVID-19, no more is known",
-        "negative": "negative, which is every other finding",
-    }
-    names = [words[name] for name in classes]
-    listed = ", ".join(names[:-1]) + f" and {names[-1]}"
-    text = f"The classifiers tell {len(classes)} classes apart: {listed}."
-    if outside.empty:
-        return f"{text} All exams take part."
-    findings = ", ".join(words[name] for name in NAMES if (outside["finding"] == name).any())
-    exams = f"{len(outside)} exam{'s' * (len(outside) != 1)} ({findings})"
-    return f"{text} Not part of this study, because their finding is none of these: {exams}."
+    rows = {}
+    for kind, group in [("all", facts), *facts.groupby("kind")]:
+        worst = group.loc[group["dice"].idxmin()]
+        median, below = group["dice"].median(), int((group["dice"] < GOOD).sum())
+        rows[kind] = [len(group), median, worst["dice"], worst["exam_id"], below]
+    columns = ["exams", "median", "lowest", "of", f"below {GOOD}"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def spread(exams: pd.DataFrame, count: int = 6) -> list[str]:
@@ -159,7 +112,7 @@ def spread(exams: pd.DataFrame, count: int = 6) -> list[str]:
     """
     turn = exams.groupby("finding").cumcount()
     chosen = exams.loc[turn.sort_values(kind="stable").index[:count]]
-    order = chosen["finding"].map(list(NAMES).index)
+    order = chosen["finding"].map(list(FINDINGS).index)
     return chosen.assign(order=order).sort_values(["order", "exam_id"])["exam_id"].tolist()
 
 
@@ -196,5 +149,5 @@ def kind_shares(facts: pd.DataFrame | None = None) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if facts is not None:
         table["exams here"] = [int((facts["kind"] == kind).sum()) for kind in table["kind"]]
-    table["finding"] = table["finding"].map(NAMES)
+    table["finding"] = table["finding"].map(FINDINGS)
     return table.set_index(["finding", "kind"])

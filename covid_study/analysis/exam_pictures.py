@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from covid_study.analysis.cohort_overview import NAMES
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.exams import COLUMNS
 from covid_study.ct.lungs import lung_mask
@@ -18,6 +17,7 @@ from covid_study.errors import ExamError
 from covid_study.figures import pictures
 from covid_study.phantom import cohort, lesions as phantom_lesions
 from covid_study.phantom.background import RealBodied
+from covid_study.report.words import FINDINGS
 
 REAL_EXAMS = (
     "COVID_STUDY_TEST_DATA"  # environment variable: a folder with real exams to show beside the phantom
@@ -61,7 +61,7 @@ class Masked:
     @property
     def caption(self) -> str:
         """Its name and finding, and what the mask misses of the truth."""
-        text = f"{self.exam_id}\n{NAMES[self.finding]}"
+        text = f"{self.exam_id}\n{FINDINGS[self.finding]}"
         if self.truth is None:
             return text
         lungs, lesions = self.truth["lungs"], self.truth["lesions"]
@@ -178,7 +178,7 @@ def before_and_after(examples: list[tuple[str, str, RealBodied]]) -> tuple[dict,
 def montage(exams: list[Masked]) -> dict:
     """Exams for `pictures.exams`."""
     return {
-        "exams": [(f"{NAMES[e.finding]}\n{e.exam_id}", e.volume.hu, e.volume.spacing_mm) for e in exams],
+        "exams": [(f"{FINDINGS[e.finding]}\n{e.exam_id}", e.volume.hu, e.volume.spacing_mm) for e in exams],
         "slices": [e.slices() for e in exams],
         "findings": [e.finding for e in exams],
     }

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file
 from tiny_study import parameters
 
-from covid_study.analysis import cohort_overview
 from covid_study.cohort import exams
 from covid_study.cohort.findings import POSITIVE, belongs, numbers, outputs, studied
 from covid_study.errors import CohortError, ParameterError
@@ -76,10 +75,6 @@ def test_exams_of_a_finding_that_is_not_named_are_no_part_of_the_study(p, root):
     assert set(kept["exam_id"]) | set(outside["exam_id"]) == set(whole["exam_id"])
     assert len(outside) == (whole["finding"] == "non_pneumonia").sum() == 7
     assert cohorts.outside(p).empty
-    said = cohort_overview.classes_sentence(two.cohort.classes, outside)
-    assert said.endswith(
-        "Not part of this study, because their finding is none of these: 7 exams (non-pneumonia)."
-    )
 
 
 def test_the_users_exams_are_left_out_before_they_are_split(root, tmp_path):
