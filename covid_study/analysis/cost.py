@@ -21,6 +21,7 @@ COSTS = {  # what a cell can be said to cost -> in words
 }
 COLUMNS = ["table", "row", "label", "column", "f1", "f1_low", "f1_high", "auc", "hours", "before_hours", "compute_seconds",
            "load_seconds", "exams_seen", "flops", "exams_in_all", "flops_in_all", "seeds", "runs"]  # fmt: skip
+MEANS = COLUMNS[9:-2]  # of the seeds of a cell
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -62,24 +63,11 @@ def costs(
             | {"exams_in_all": took["exams_seen"] + run.before.exams, "flops_in_all": took["flops"] + run.before.flops}
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
-    means = [
-        "before_hours",
-        "compute_seconds",
-        "load_seconds",
-        "exams_seen",
-        "flops",
-        "exams_in_all",
-        "flops_in_all",
-    ]
-    found = grouped[means].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
+    found = grouped[MEANS].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
     found["hours"] = found["before_hours"] + found["compute_seconds"] / 3600
-    wanted = {
-        "f1": ("f1", "mean"),
-        "f1_low": ("f1", "low"),
-        "f1_high": ("f1", "high"),
-        "auc": ("auc", "mean"),
-    }
-    for name, (metric, value) in wanted.items():
+    ends = {"f1": "mean", "f1_low": "low", "f1_high": "high", "auc": "mean"}
+    for name, value in ends.items():
+        metric = name.partition("_")[0]
         scores = results[results["metric"] == metric].set_index(["row", "column"])[value]
         found[name] = scores.reindex(found.index).astype(float)
     found = found.reset_index().assign(table=table)

@@ -45,12 +45,7 @@ def table(p, v: Samples) -> Table:
 
 
 def decision_line(
-    strategy: str,
-    positives: int,
-    negatives: int,
-    alpha: float = 0.25,
-    ohem_share: float = 0.5,
-    classes: int = 2,
+    strategy: str, positives: int, negatives: int, alpha=0.25, ohem_share=0.5, classes: int = 2
 ) -> float:
     """How likely COVID-19 must be for a network that has learnt the probabilities to say more than 0.5.
 
@@ -97,21 +92,12 @@ def exposure(p, table: Table) -> pd.DataFrame:
             printed = known / known * (2 * max(known, rare) / (known + rare) if even else 1.0)
             of_strategy = p.online.focal_alpha, p.online.ohem_share, classes
             line = decision_line(strategy, positives, exams - positives, *of_strategy)
+            counts = {"negatives": exams - positives, "positives": positives, "exams": drawn}
+            times = {"longer": drawn / exams, "longer_published": printed}
             found.append(
-                (row, strategy, exams - positives, positives, drawn, drawn / exams, printed, share, line)
+                {"row": row, "column": strategy} | counts | times | {"positive": share, "line": line}
             )
-    names = [
-        "row",
-        "column",
-        "negatives",
-        "positives",
-        "exams",
-        "longer",
-        "longer_published",
-        "positive",
-        "line",
-    ]
-    return pd.DataFrame(found, columns=names)
+    return pd.DataFrame(found)
 
 
 def moves(table: Table, exposure: pd.DataFrame) -> pd.DataFrame:
