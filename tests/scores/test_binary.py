@@ -73,6 +73,10 @@ def test_the_best_threshold_beats_every_other():
 def test_equally_good_thresholds_take_the_nearest_to_a_half():
     assert binary.best_f1_threshold([0, 1], [0.4, 0.8]).threshold == pytest.approx(0.6)
     assert binary.best_f1_threshold([1, 1, 0], [0.5, 0.5, 0.5]).threshold == pytest.approx(0.5)
+    tied = binary.best_f1_threshold(
+        [1, 0, 0, 1], [0.8, 0.6, 0.4, 0.1]
+    )  # one found, none wrong; both found, two wrong
+    assert tied.f1 == pytest.approx(2 / 3) and tied.threshold == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("y", [[], [0, 0], [1]])
