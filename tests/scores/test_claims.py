@@ -141,6 +141,12 @@ def test_three_seeds(gain, spread, fewest, expected):
     assert (line["p"] < 0.05) == (line["low"] > 0 or line["high"] < 0)
 
 
+@pytest.mark.parametrize("low, high", [(-0.1, 0.01), (-0.01, 0.1), (-0.1, 0.1), (np.nan, np.nan)])
+def test_no_effect_takes_an_interval_that_is_narrow_on_both_sides(low, high):
+    assert claims.verdict(low, high, seeds=9, fewest=99) == OPEN
+    assert claims.verdict(-0.02, 0.02, seeds=9, fewest=99) == claims.verdict(0, 0, 9, 99) == NO_EFFECT
+
+
 def test_the_spread_over_seeds_is_in_the_interval():
     """The same patients, but trainings that disagree: t with two degrees of freedom keeps it open."""
     line = decided(runs([0.05] * 3, seeds=3, noise=0.3, spread=0.0))
