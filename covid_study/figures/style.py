@@ -139,6 +139,8 @@ def legend(fig: Figure, handles: Sequence, columns: int = 4) -> None:
     """One legend below all panels."""
     handles = list({h.get_label(): h for h in handles}.values())
     if handles:
+        each = 0.5 + 0.065 * max(len(h.get_label()) for h in handles)  # inches
+        columns = max(1, min(columns, int(fig.get_figwidth() / each)))
         fig.legend(handles=handles, loc="outside lower left", ncols=min(columns, len(handles)))
 
 
