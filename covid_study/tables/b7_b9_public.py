@@ -1,36 +1,38 @@
-"""The runs of Tables 7, 8 and 9 of paper B: which rows a public data set has, on which slices they are trained and tested."""
+"""Tables 7, 8 and 9 of paper B on public data sets: which rows, trained and tested on which slices (4.1.2 and 5.5)."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from covid_study.errors import CohortError
+from covid_study.report import show
+from covid_study.report.results import join_published
 from covid_study.rivals import feature_classifiers
 from covid_study.samples.samples import Samples
-from covid_study.scores import multiclass, published, slice_claims, slices
-from covid_study.scores.old_claims import MEAN
-from covid_study.scores.slice_claims import COLUMN, OURS, WHOLE
-from covid_study.tables import slice_ablation, slice_steps as pipeline
-from covid_study.tables.ablation import Cell
-from covid_study.training.run import Run, timing
-from covid_study.training.slice_classifier import SliceClassifier
+from covid_study.scores import multiclass, published, slices
+from covid_study.tables import slice_steps
+from covid_study.tables.scoring import SLICES
+from covid_study.tables.slice_rows import COLUMN, OURS, WHOLE, unequal, words
+from covid_study.tables.table import Cell, Table, once
+from covid_study.training.run import Run
 
 ABOUT = {
     "B.7": "Table 7 (COVIDx-CT)",
     "B.8": "Table 8 (COVID19-CT, called COVID-CT by its authors)",
     "B.9": "Table 9 (SARS-CoV-2 CT-scan)",
 }
+SHOWN = {
+    "B.7": ("acc", *(f"{m}_{c}" for m in ("sen", "pre") for c in ("non_pneumonia", "cap", "covid"))),
+    "B.8": ("acc", "f1", "auc"),
+    "B.9": ("acc", "f1", "auc", "pre", "sen"),
+}
+MAIN = {"B.8": "B21a", "B.9": "B22"}  # the claim that the headline is about
 LOSSES = ("class_balanced", "focal", "sce")  # rows of ours in Table 8, on the backbone of slice_network
 FEW = "5%"  # column of Table 7: `public.per_class` slices of each class
 FOLD = "fold "
-AHEAD, APART = (
-    "ahead",
-    "apart",
-)  # how the keys begin of the claim that DSN-SAAL is ahead, and of rows that it is not about
 
 
 def settings(p):
@@ -106,23 +108,47 @@ def few_of_each(s: Samples, count: int | None, seed: int) -> list[str]:
     return sorted(kept)
 
 
+@dataclass(frozen=True, eq=False)
+class Folded(Table):
+    """A table whose columns are folds: all slices are scored together, each told by a run that has not seen it (Table 9).
+
+    Choice: the answers of all folds are scored together, which one interval needs. Networks of different folds may be sure in
+    different degrees; that costs a row some AUC.
+    """
+
+    @once
+    def predictions(self) -> dict[Cell, pd.DataFrame]:
+        """The folds of a row and seed put together, all of them tested."""
+        parts: dict[Cell, list[pd.DataFrame]] = {}
+        for (row, _, seed), said in super().predictions().items():
+            parts.setdefault((row, COLUMN, seed), []).append(said.assign(split="test"))
+        return {cell: pd.concat(several, ignore_index=True) for cell, several in parts.items()}
+
+    def seconds(self, cell: Cell) -> float:
+        """What the trainings of all folds took."""
+        row, _, seed = cell
+        return sum(
+            super(Folded, self).seconds(fold) for fold in self.runs if (fold[0], fold[2]) == (row, seed)
+        )
+
+
 def divisions(p, s: Samples, table: str | None) -> dict[str, tuple[list[str], list[str]]]:
     """Column -> ids of the training slices and of the test slices (paper B, 4.1.2 and 5.5).
 
     Table 7: "100%", all slices of the training and validation lists, and "5%", `public.per_class` of each class, tested on
     the same slices. Table 9: a column a fold. Else one column, the split of the pictures.
     """
-    seed, test = p.cohort.split_seed, pipeline.ids(s, "test")
+    seed, test = p.cohort.split_seed, slice_steps.ids(s, "test")
     if table == "B.9":
         return folds(s, p.public.folds, seed)
     if table == "B.7":
         few = few_of_each(s, p.public.per_class, seed)
-        return {WHOLE: (pipeline.ids(s, "train"), test), FEW: (few, test)}
-    return {COLUMN: (pipeline.ids(s, "train"), test)}
+        return {WHOLE: (slice_steps.ids(s, "train"), test), FEW: (few, test)}
+    return {COLUMN: (slice_steps.ids(s, "train"), test)}
 
 
-def runs(p, s: Samples, table: str | None) -> dict[Cell, Run]:
-    """The runs of a data set, seed by seed, those that nothing trains first (paper B, 5.5).
+def table(p, s: Samples) -> Table:
+    """The table of the data set that s is of, seed by seed; where it is of none, the rows of Table 8.
 
     Rows: adaboost, decision_tree, xdnn; the backbone of `slice_network` and the other backbones; self_trans,
     transfer_chexnet and the losses of Table 8; dsn_saal, where pictures are given also with the seeds of `public.more_seeds`.
@@ -131,17 +157,32 @@ def runs(p, s: Samples, table: str | None) -> dict[Cell, Run]:
     each would take as long as all of Table 8.
 
     Args:
-        p: of `settings`. table: of `table_of`; None: the rows of Table 8.
+        p: of `settings`.
     """
-    found: dict[Cell, Run] = {}
-    columns = divisions(p, s, table)
+    runs: dict[Cell, Run] = {}
+    name = table_of(s.source)
+    columns = divisions(p, s, name)
     more = [] if p.slices.images is None else p.public.more_seeds
     for seed in dict.fromkeys([*p.slice_training.seeds, *more]):
         for column, (train, test) in columns.items():
-            rows = _rows(p, s, seed, table, train, test) if seed in p.slice_training.seeds else {}
-            rows[OURS] = pipeline.dsn_saal(p, s, seed, train)
-            found |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
-    return found
+            rows = _rows(p, s, seed, name, train, test) if seed in p.slice_training.seeds else {}
+            rows[OURS] = slice_steps.dsn_saal(p, s, seed, train)
+            runs |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
+    scores = _with_classes if name == "B.7" else SLICES.scores
+    scoring = replace(SLICES, scores=scores, shown=SHOWN.get(name, SHOWN["B.8"]))
+    given = {
+        "scoring": scoring,
+        "words": words(name),
+        "but_not": tuple(unequal(runs)),
+        "main": MAIN.get(name, ""),
+    }
+    return (Folded if name == "B.9" else Table)(name or "B.public", runs, s, p.study, **given)
+
+
+def printed(name: str, title: str) -> Styler:
+    """A table of the paper that is not run here, its numbers alone."""
+    nothing = pd.DataFrame(columns=["row", "column", "metric", "mean"])
+    return show.side_by_side(join_published(nothing, name), name, title=title, metrics=SHOWN[name])
 
 
 def plain(p, table: str | None) -> list[str]:
@@ -161,131 +202,26 @@ def plain(p, table: str | None) -> list[str]:
 def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: list[str]) -> dict[str, Run]:
     """All rows but DSN-SAAL's, of one seed and column."""
     rows: dict[str, Run] = {
-        method: pipeline.on_features(p, s, seed, method, train, test)
+        method: slice_steps.on_features(p, s, seed, method, train, test)
         for method in feature_classifiers.METHODS
     }
     for name in plain(p, table):
         row = "resnet" if (table, name) == ("B.9", "resnet50") else name  # Table 9 does not say which one
-        rows[row] = pipeline.run(p, s, seed, backbone=name, training_ids=train)
+        rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
     if p.comparison.contrastive_epochs:
-        rows["self_trans"] = pipeline.self_trans(p, s, seed)
-    if transferred := pipeline.transfer_chexnet(p, s, seed):
+        rows["self_trans"] = slice_steps.self_trans(p, s, seed)
+    if transferred := slice_steps.transfer_chexnet(p, s, seed):
         rows["transfer_chexnet"] = transferred
-    return rows | {loss: pipeline.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
+    return rows | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
 
 
-def predictions(s: Samples, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
-    """What every run said of its test slices; the folds of a row together, each slice told once by a run that has not seen it.
-
-    Choice: the answers of all folds are scored together, which one interval needs. Networks of different folds may be sure in
-    different degrees; that costs a row some AUC.
-    """
-    parts: dict[Cell, list[pd.DataFrame]] = {}
-    for (row, column, seed), table in slice_ablation.predictions_of(s, folders).items():
-        if column.startswith(FOLD):
-            column, table = COLUMN, table.assign(split="test")
-        parts.setdefault((row, column, seed), []).append(table)
-    return {cell: pd.concat(several, ignore_index=True) for cell, several in parts.items()}
-
-
-def results(
-    p,
-    said: Mapping[Cell, pd.DataFrame],
-    runs: Mapping[Cell, Run],
-    folders: Mapping[Cell, Path],
-    table: str | None,
-) -> pd.DataFrame:
-    """Scores of every cell per slice and per patient, mean and deviation over repeats, joined to the paper's.
-
-    Table 7 has sensitivity and precision of each class too. The training period is that of all folds.
-
-    Args:
-        said: of `predictions`. table: the paper's, None where it has none of this data set.
-
-    Returns:
-        What `show.join_published` returns.
-    """
-    hours = pd.Series(
-        {
-            cell: (timing(folders[cell])["train_seconds"] + run.before.seconds) / 3600
-            for cell, run in runs.items()
-        }
-    )
-    scored = {}
-    for (row, column, seed), told in said.items():
-        scores = [slices.run_scores(told, p.study.bootstrap)]
-        if table == "B.7":
-            scores.append(_of_classes(told, p.study.bootstrap))
-        own = [c for c in runs if c[0] == row and c[2] == seed and (c[1] == column or c[1].startswith(FOLD))]
-        period = {"metric": "hours", "value": hours[own].sum(), "low": np.nan, "high": np.nan, "note": ""}
-        scored[row, column, seed] = pd.concat([*scores, pd.DataFrame([period])], ignore_index=True)
-    return slice_ablation.joined(slices.over_repeats(scored), table)
-
-
-def _of_classes(told: pd.DataFrame, bootstrap: int) -> pd.DataFrame:
-    """Sensitivity and precision of each class against the rest: `sen_cap` and the like, as `slices.run_scores`."""
-    test = told[told["split"] == "test"]
-    called = slices.read(test)
+def _with_classes(told: pd.DataFrame, bootstrap: int) -> pd.DataFrame:
+    """`slices.run_scores`, and sensitivity and precision of each class against the rest: `sen_cap` and the like."""
+    called = slices.read(told[told["split"] == "test"])
     found = multiclass.intervals(*called, n=bootstrap)
     found = found[found["metric"].isin(["recall", "precision"])]
     short = found["metric"].map({"recall": "sen", "precision": "pre"})
-    return found.assign(metric=short + "_" + found["row"])[["metric", "value", "low", "high", "note"]]
-
-
-def on_equal_terms(runs: Mapping[Cell, Run]) -> set[str]:
-    """Rows that saw as many slices for as many epochs as DSN-SAAL, from weights of the same kind, or are not trained in epochs.
-
-    Choice: a small profile trains other backbones for less, and from random weights where no others are at hand. To be
-    ahead of those says nothing about the method, so that they are no part of its claim.
-    """
-    terms: dict[str, set] = {}
-    for (row, *_), run in runs.items():
-        own = isinstance(run.method, SliceClassifier) and (
-            run.method.weights is None,
-            run.method.training["epochs"],
-            len(run.training_ids),
-        )
-        terms.setdefault(row, set()).add(own)
-    return {row for row, found in terms.items() if found <= terms[OURS] | {False}}
-
-
-def ahead(
-    p,
-    said: Mapping[Cell, pd.DataFrame],
-    table: str | None,
-    equal: set[str],
-    patients: bool = False,
-) -> pd.DataFrame:
-    """DSN-SAAL less each other row, column by column, on the same resamples; what `slice_claims.check` returns.
-
-    Choice: trainings with the same seed are compared. Further seeds of DSN-SAAL have no partner and count only in its own
-    interval.
-
-    Args:
-        equal: of `on_equal_terms`; the other rows stand apart, under a heading of their own.
-    """
-    resampled = slice_claims.resample(said, p.study.bootstrap, patients=patients)
-    cells = list(dict.fromkeys(cell[:2] for cell in said))
-    metrics = ("acc", "f1", "auc") if table == "B.7" else ("auc", "acc", "f1")
-    lines = {}
-    for column in dict.fromkeys(column for _, column in cells):
-        where = {WHOLE: ", trained on all slices", FEW: ", trained on few of each class"}.get(column, "")
-        others = [row for row, other in cells if other == column and row != OURS]
-        parts = {
-            f"{AHEAD} {column}": (f"DSN-SAAL scores higher than each row on equal terms{where}", equal),
-            f"{APART} {column}": (
-                f"Rows from random weights, or trained for less: no measure of the method{where}",
-                set(others) - equal,
-            ),
-        }
-        for key, (text, rows) in parts.items():
-            if pairs := [
-                slice_claims.Comparison(row, (((OURS, column), (row, column)),))
-                for row in others
-                if row in rows
-            ]:
-                lines[slice_claims.Claim(key, text, "5.5", metrics)] = pairs
-    checked = slice_claims.judged(resampled, table or "", lines)
-    return checked[~(checked["claim"].str.startswith(APART) & (checked["column"] == MEAN))]
+    found = found.assign(metric=short + "_" + found["row"])[["metric", "value", "low", "high", "note"]]
+    return pd.concat([slices.run_scores(told, bootstrap), found], ignore_index=True)

@@ -4,7 +4,6 @@ Neither paper has it. Three sets of negative slices (all, a random part, and as 
 two losses (cross entropy and SAAL of paper B), at several shares of the COVID-19 slices.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,40 +11,15 @@ import pandas as pd
 
 from covid_study.ranking.sampling import select
 from covid_study.samples.samples import Samples
-from covid_study.scores import old_claims as claims, slice_claims
-from covid_study.scores.slice_claims import Claim, Comparison
+from covid_study.scores import claims
 from covid_study.tables import slice_ranking, slice_steps
-from covid_study.tables.ablation import Cell, column as share_name
+from covid_study.tables.scoring import SLICES
+from covid_study.tables.slice_rows import words
+from covid_study.tables.table import Table, column
 from covid_study.tables.volume_steps import selection_size
-from covid_study.training.run import Run, Spent
+from covid_study.training.run import Spent
 
-NEGATIVES, LOSSES = ("all", "random", "dual_track"), ("ce", "saal")
-ROWS = tuple(f"{negatives}_{loss}" for loss in LOSSES for negatives in NEGATIVES)
-SCORES = (
-    "gmean",
-    "auc",
-    "sen",
-    "spe",
-)  # the first is what is judged by; the AUC does not feel where the line lies
-CLAIMS = {  # key -> (what is said, [(higher, lower), ...]); two pairs: the difference of two differences
-    "choosing_saal": (
-        "With SAAL, chosen negatives score higher than as many random ones",
-        [("dual_track_saal", "random_saal")],
-    ),
-    "choosing_ce": (
-        "With CE, chosen negatives score higher than as many random ones",
-        [("dual_track_ce", "random_ce")],
-    ),
-    "interaction": (
-        "Choosing gains more with SAAL than with CE",
-        [("dual_track_saal", "random_saal"), ("random_ce", "dual_track_ce")],
-    ),
-    "whole_saal": (
-        "With SAAL, the chosen negatives score higher than all of them",
-        [("dual_track_saal", "all_saal")],
-    ),
-    "rebalancing": ("With all negatives, SAAL scores higher than CE", [("all_saal", "all_ce")]),
-}
+LOSSES = ("ce", "saal")
 
 
 def random_order(negatives: list[str], seed: int) -> list[str]:
@@ -87,8 +61,8 @@ def left(s: Samples, share: float, seed: int) -> tuple[list[str], list[str]]:
     return list(positive.index[positive]), list(positive.index[~positive])
 
 
-def sweep(p, s: Samples) -> dict[Cell, Run]:
-    """The runs: rows of ROWS, columns the shares of the COVID-19 slices, from all to the fewest.
+def table(p, s: Samples) -> Table:
+    """The six classifiers: rows all_ce, random_ce, dual_track_ce, all_saal, ...; columns shares of the COVID-19 slices.
 
     Choice: the selection is paper A's own, the long tail over the joint rank (IV-E), of `slice_selection.share` of the
     negatives. It is drawn from the training slices alone and anew for each seed, by slice as paper A draws exams.
@@ -119,49 +93,38 @@ def sweep(p, s: Samples) -> dict[Cell, Run]:
                     taken = sorted([*positives, *part])
                     run = slice_steps.run(p, s, seed, loss=loss, training_ids=taken)
                     before = Spent(seconds if name == "dual_track" else 0.0)
-                    runs[f"{name}_{loss}", share_name(share), seed] = replace(run, before=before)
-    return runs
+                    runs[f"{name}_{loss}", column(share), seed] = replace(run, before=before)
+    scoring = replace(SLICES, shown=("gmean", "auc", "sen", "spe"))
+    return Table("selection", runs, s, p.study, main="S3", scoring=scoring, words=words(None))
 
 
-def taken(runs: Mapping[Cell, Run], s: Samples) -> pd.DataFrame:
+def effects(table: Table) -> pd.DataFrame:
+    """What choosing gains at every share of the COVID-19 slices, and on average: key, column, difference, low, high."""
+    asked = claims.of_table(table.name)
+    lines = claims.lines(table.scored(), asked)
+    at = lines["line"].str.split().str[1]
+    found = pd.concat([lines.assign(column=at), table.claims().assign(column="mean")], ignore_index=True)
+    return found[["key", "column", "difference", "low", "high", "seeds"]]
+
+
+def taken(table: Table) -> pd.DataFrame:
     """What each set of negatives is made of, a row a set, share and seed.
 
     Returns:
-        negatives (of NEGATIVES), column (share), seed, positives, slices, patients (of the negatives), and
+        negatives (all, random, dual_track), column (share), seed, positives, slices, patients (of the negatives), and
         one column a finding other than COVID-19: its part of the negatives.
     """
     rows = []
-    for (row, column, seed), run in runs.items():
+    for (row, share, seed), run in table.runs.items():
         name, _, loss = row.rpartition("_")
         if loss != LOSSES[0]:  # the other loss is trained on the same slices
             continue
-        table = s.table.loc[list(run.training_ids)]
-        others = table[table["finding"] != "covid"]
+        trained = table.samples.table.loc[list(run.training_ids)]
+        others = trained[trained["finding"] != "covid"]
         parts = others["finding"].value_counts(normalize=True)
         parts = {finding: parts.get(finding, 0.0) for finding in run.classes[1:]}
         rows.append(
-            {"negatives": name, "column": column, "seed": seed, "positives": len(table) - len(others)}
+            {"negatives": name, "column": share, "seed": seed, "positives": len(trained) - len(others)}
             | {"slices": len(others), "patients": others["patient_id"].nunique(), **parts}
         )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def effects(resampled: claims.Resampled) -> pd.DataFrame:
-    """Each of CLAIMS at every share and on average over them, paired over test patients and seeds.
-
-    Args:
-        resampled: of `slice_claims.resample`, cells named as in `sweep`.
-
-    Returns:
-        What `slice_claims.check` returns.
-    """
-    ran = {cell[:2] for cell in resampled.values}
-    columns, lines = dict.fromkeys(cell[1] for cell in resampled.values), {}
-    for key, (text, pairs) in CLAIMS.items():
-        several = []
-        for column in columns:
-            cells = tuple(((one, column), (other, column)) for one, other in pairs)
-            if {cell for pair in cells for cell in pair} <= ran:
-                several.append(Comparison(column, cells, added=len(pairs)))
-        lines[Claim(key, text, "", SCORES)] = several
-    return slice_claims.judged(resampled, "selection", lines)

@@ -14,7 +14,7 @@ from covid_study import paths
 from covid_study.params.sections import Study
 from covid_study.report import decided, results as tidy, show
 from covid_study.samples.samples import Samples
-from covid_study.scores import claims, power, published
+from covid_study.scores import claims, power, published, slices
 from covid_study.scores.claims import Cell
 from covid_study.scores.resamples import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
@@ -138,10 +138,10 @@ class Table:
         parts = []
         for cell, said in self.predictions().items():
             found = self.scoring.scores(said, self.resamples)
-            if cell in self.runs:
+            if self.runs:
                 hours = {
                     "metric": "hours",
-                    "value": self._seconds(cell) / 3600,
+                    "value": self.seconds(cell) / 3600,
                     "low": np.nan,
                     "high": np.nan,
                     "note": "",
@@ -206,11 +206,15 @@ class Table:
             for label, frames in self.tested(cells).items()
         }
 
+    def called(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, slices.Called]:
+        """What some cells called the test slices, first seed. cells: as in `tested`."""
+        return {label: slices.read(frames[0]) for label, frames in self.tested(cells).items()}
+
     @once
     def scored(self, per_patient: bool = False) -> claims.Scored:
         """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
-        hours = {cell: self._seconds(cell) / 3600 for cell in self.runs}
+        hours = {cell: self.seconds(cell) / 3600 for cell in self.runs}
         for name, values in ({"hours": hours} | dict(self.known)).items():
             found = found.beside(name, values)
         return found
@@ -259,7 +263,7 @@ class Table:
         """Could paper A's own test tell its differences from chance? `power.published`."""
         return self._written("-told", power.published(self.scored(), claims.of_table(self.name)))
 
-    def _seconds(self, cell: Cell) -> float:
+    def seconds(self, cell: Cell) -> float:
         """What a run took, and what was needed before it."""
         return timing(self.train()[cell])["train_seconds"] + self.runs[cell].before.seconds
 

@@ -10,6 +10,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from covid_study.tables.public_pictures import prototypes
 from tiny_runs import with_method  # noqa: E402
 from tiny_study import parameters  # noqa: E402
 
@@ -18,7 +19,6 @@ from covid_study.rivals.feature_classifiers import METHODS, image_features  # no
 from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.scores import slices
 from covid_study.tables import slice_steps  # noqa: E402
-from covid_study.tables.public_pictures import prototypes
 from covid_study.training import sweep  # noqa: E402
 from covid_study.training.run import Spent  # noqa: E402
 

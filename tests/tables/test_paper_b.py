@@ -1,0 +1,211 @@
+"""Tables of paper B: their rows and columns, runs that they share, and what makes a row no measure of DSN-SAAL."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from covid_study import paths
+from covid_study.analysis import line_or_ranking
+from covid_study.errors import CohortError
+from covid_study.params import profiles
+from covid_study.samples.samples import Samples
+from covid_study.scores import published
+from covid_study.tables import (
+    b3_b4_networks,
+    b5_losses,
+    b6_fewer_positives,
+    b7_b9_public,
+    selection_and_supervision as choosing,
+    slice_rows,
+    slice_steps,
+)
+from covid_study.tables.scoring import SLICES
+from covid_study.tables.table import Table
+
+FINDINGS = ("covid", "cap", "non_pneumonia")
+
+
+@pytest.fixture(scope="module")
+def p():
+    values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
+    values["slice_network"] |= {"backbone": "mobilenet_v2", "weights": "none"}
+    values["slice_training"]["seeds"] = [0, 1]
+    values["comparison"] |= {"backbones": ["resnet50"], "contrastive_epochs": 0, "meta_share": 0, "epochs": 7}
+    values["imbalance"] = {"shares": [1.0, 0.5, 0.1], "losses": ["ce", "focal"], "loss_shares": [1.0, 0.1]}
+    return profiles.check(profiles.Profile, values, "test")
+
+
+@pytest.fixture(scope="module")
+def s():
+    rows = [
+        (f"{f}{n}_{k}", f"{f}{n}", f, "test" if n >= 10 else "train")
+        for f in FINDINGS
+        for n in range(12)
+        for k in range(4)
+    ]
+    table = pd.DataFrame(rows, columns=["slice_id", "patient_id", "finding", "split"]).set_index("slice_id")
+    table = table.assign(exam_id=table["patient_id"])
+    return Samples(table, torch.zeros(len(table), 32, 32), "store", Path())
+
+
+def said(seed: int, n: int = 36) -> pd.DataFrame:
+    """Planted predictions of n test slices, three of a patient."""
+    p = np.random.default_rng(seed).dirichlet(np.ones(3), n)
+    finding = np.repeat(np.resize(FINDINGS, n // 3), 3)
+    ids = {"slice_id": [f"s{i:02}" for i in range(n)], "patient_id": [f"p{i // 3}" for i in range(n)]}
+    table = pd.DataFrame(
+        ids | {"finding": finding, "split": "test", "label": (finding == "covid").astype(int)}
+    )
+    return table.assign(probability=p[:, 0], **{f"p_{name}": p[:, i] for i, name in enumerate(FINDINGS)})
+
+
+def cells(table: Table) -> set[tuple[str, str]]:
+    return {cell[:2] for cell in table.runs}
+
+
+def test_rows_and_columns(p, s):
+    third, fourth = b3_b4_networks.table_3(p, s), b3_b4_networks.table_4(p, s)
+    assert cells(third) == {(row, "slices") for row in ("mobilenet_v2", "resnet50", "dsn_saal")}
+    assert {column for _, column in cells(fourth)} == {"baseline", "dsn"}
+    fifth, printed = b5_losses.table(p, s), published.table("B.5")
+    assert set(printed["row"]) <= {row for row, _ in cells(fifth)}
+    sixth, methods = b6_fewer_positives.table(p, s), b6_fewer_positives.METHODS
+    assert cells(sixth) == {(row, m) for row in ("100%", "50%", "10%") for m in methods}
+    assert {row for row, _ in cells(b6_fewer_positives.losses(p, s))} == {"ce", "focal", "dsn_saal"}
+
+
+def test_tables_share_their_runs(p, s):
+    third, fourth = b3_b4_networks.table_3(p, s).runs, b3_b4_networks.table_4(p, s).runs
+    fifth, sixth = b5_losses.table(p, s).runs, b6_fewer_positives.table(p, s).runs
+    own = p.slice_network.backbone
+    assert (
+        third[own, "slices", 0]
+        == fourth[own, "baseline", 0]
+        == fifth["ce", "slices", 0]
+        == sixth["100%", "baseline", 0]
+    )
+    assert third["dsn_saal", "slices", 1] == fifth["dsn_saal", "slices", 1] == sixth["100%", "dsn_saal", 1]
+    assert fourth[own, "dsn", 0] == fifth["dsn", "slices", 0]
+    losses = b6_fewer_positives.losses(p, s).runs
+    assert losses["ce", "10%", 0] == sixth["10%", "baseline", 0]
+
+
+def test_a_row_that_was_trained_for_less_is_no_measure(p, s):
+    third = b3_b4_networks.table_3(p, s)
+    assert slice_rows.unequal(third.runs) == {"resnet50"} == set(third.but_not)
+    equal = {
+        cell: replace(run, method=third.runs["mobilenet_v2", "slices", 0].method)
+        for cell, run in third.runs.items()
+    }
+    assert not slice_rows.unequal(equal)
+
+
+def test_rows_that_are_not_run_have_their_reason(p):
+    why = b3_b4_networks.not_run(p).set_index("row")["reason"]
+    assert {"self_trans", "transfer_chexnet", "meta_weight_net", "densenet169"} <= set(why.index)
+    assert "contrastive_epochs" in why["self_trans"] and "resnet50" not in why
+
+
+def test_printed_parameters_and_ours_agree_where_the_text_allows():
+    counted = b3_b4_networks.parameters([]).set_index(["row", "column"])["mean"]
+    printed = published.table("B.4").query("metric == 'params'").set_index(["row", "column"])["value"]
+    off = {cell for cell in printed.index if abs(counted[cell] - printed[cell]) > 0.00501e6}
+    assert off == {("vgg16_bn", "dsn")}  # no reading of the text gives the printed 134.32 M
+
+
+def test_the_shares_are_counted(p, s):
+    kept = b6_fewer_positives.kept(b6_fewer_positives.table(p, s)).set_index(["row", "seed"])
+    assert kept["slices"].to_dict() == {
+        (row, k): n for row, n in (("100%", 40), ("50%", 20), ("10%", 4)) for k in (0, 1)
+    }
+    assert kept.loc[("10%", 0), ["patients", "others", "published"]].tolist() == [1, 80, 126]
+
+
+def test_a_moved_line_keeps_the_order_and_undoes_the_share():
+    told, share = said(0), 0.1
+    moved = line_or_ranking.moved_back(told, share)
+    odds = (moved["p_covid"] / (1 - moved["p_covid"])) / (told["p_covid"] / (1 - told["p_covid"]))
+    assert np.allclose(odds, 1 / share)
+    assert sk.roc_auc_score(told["label"], told["p_covid"]) == sk.roc_auc_score(
+        told["label"], moved["p_covid"]
+    )
+
+
+def test_changes_are_differences_to_the_run_with_all_slices():
+    cells = [("100%", "baseline", 0), ("10%", "baseline", 0)]
+    table = Table("B.6", scoring=SLICES, planted={cell: said(i) for i, cell in enumerate(cells)})
+    changed = line_or_ranking.changes(table).set_index("metric")["difference"]
+    auc = [sk.roc_auc_score(said(i)["label"], said(i)["p_covid"]) for i in (0, 1)]
+    assert changed["auc"] == pytest.approx(auc[1] - auc[0])
+    scores = table.results().dropna(subset="mean").set_index(["row", "metric"])["mean"]
+    assert changed["sen"] == pytest.approx(scores["10%", "sen"] - scores["100%", "sen"])
+
+
+def test_folds_test_every_slice_once_and_part_no_patient(s):
+    folds = b7_b9_public.folds(s, 4, 0)
+    tested = [name for _, test in folds.values() for name in test]
+    assert sorted(tested) == sorted(s.table.index)
+    for train, test in folds.values():
+        assert not set(train) & set(test)
+        assert not set(s.table.loc[train, "patient_id"]) & set(s.table.loc[test, "patient_id"])
+    with pytest.raises(CohortError, match="public.folds"):
+        b7_b9_public.folds(s, 13, 0)
+
+
+def test_few_of_each_class_are_drawn_from_the_training_slices(s):
+    few = s.table.loc[b7_b9_public.few_of_each(s, 5, 0)]
+    assert (few["split"] == "train").all() and (few["finding"].value_counts() == 5).all()
+
+
+def test_the_folds_of_a_row_are_one_answer():
+    half = said(0).query("finding != 'other'")
+    parts = {("ce", "fold 1", 0): half.iloc[:18], ("ce", "fold 2", 0): half.iloc[18:]}
+    table = b7_b9_public.Folded("B.9", scoring=SLICES, planted=parts)
+    ((cell, whole),) = table.predictions().items()
+    assert cell == ("ce", "slices", 0) and len(whole) == 36 and (whole["split"] == "test").all()
+
+
+def test_a_data_set_has_its_table_and_its_networks(p):
+    assert [b7_b9_public.table_of(name) for name in ("covid-ct", "sars-cov-2", "covidx-ct-2a", "")] == [
+        "B.8",
+        "B.9",
+        "B.7",
+        None,
+    ]
+    assert b7_b9_public.plain(p, "B.7") == ["mobilenet_v2"]
+    assert "resnet50" in b7_b9_public.plain(p, "B.9")
+
+
+def test_every_finding_is_in_a_selection_and_a_smaller_part_is_part_of_a_larger():
+    finding = pd.Series(["cap"] * 5 + ["normal"], index=list("abcdef"))
+    order = choosing.random_order(list("abcdef"), 1)
+    assert set(order[:2]) <= set(order[:4])
+    part = choosing.with_every(finding, ["a", "b"], list("abcdef"))
+    assert len(part) == 2 and set(finding[part]) == {"cap", "normal"}
+
+
+def test_what_choosing_gains_at_each_share_averages_to_the_claim():
+    cells = [
+        (f"{n}_{loss}", share, 0)
+        for n in ("all", "random", "dual_track")
+        for loss in ("ce", "saal")
+        for share in ("100%", "50%")
+    ]
+    table = Table("selection", scoring=SLICES, planted={cell: said(i) for i, cell in enumerate(cells)})
+    gains = choosing.effects(table).set_index(["key", "column"])["difference"]
+    scores = table.results().query("metric == 'gmean'").set_index(["row", "column"])["mean"]
+    assert gains["S1", "50%"] == pytest.approx(
+        scores["dual_track_saal", "50%"] - scores["random_saal", "50%"]
+    )
+    assert gains["S3", "mean"] == pytest.approx(gains[[("S3", "100%"), ("S3", "50%")]].mean())
+
+
+def test_no_test_slice_is_trained_on(p, s):
+    for table in (b3_b4_networks.table_3(p, s), b6_fewer_positives.table(p, s)):
+        assert all(set(run.test_ids) == set(slice_steps.ids(s, "test")) for run in table.runs.values())
+        assert not any(set(run.training_ids) & set(run.test_ids) for run in table.runs.values())
