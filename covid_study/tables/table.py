@@ -214,7 +214,7 @@ class Table:
     def scored(self, per_patient: bool = False) -> claims.Scored:
         """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
-        hours = {cell: self.seconds(cell) / 3600 for cell in self.runs}
+        hours = {cell: self.seconds(cell) / 3600 for cell in self.predictions()} if self.runs else {}
         for name, values in ({"hours": hours} | dict(self.known)).items():
             found = found.beside(name, values)
         return found
