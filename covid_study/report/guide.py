@@ -14,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study import paths
+from covid_study.params import profiles
+from covid_study.params.sections import Profile
 
 PACKAGE = paths.PACKAGE
 MAP = PACKAGE / "data" / "paper_map.csv"
@@ -22,6 +24,7 @@ MARK = re.compile(r"(?<![`\w-])(Choice|Deviation): ")
 END = re.compile(r"\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):\s*\n|\n\s*>>> ")
 SECTION = r"(?:section )?[IVX]+(?:-[A-Z]\d?)?|Tables? [IVX]+|Fig\. \d+|eq\. \d+|§? ?\d(?:\.\d)*|[A-Z]"
 CITED = re.compile(rf"\b[Pp]aper ([AB]),\s+((?:{SECTION})(?:(?:,| and| to|;)\s+(?:{SECTION}))*)(?![\w-])")
+ASIDE = ("study", "cohort", "explanations")  # sections of params that say what is run, not how a method works
 COLUMNS = ["module", "function", "kind", "text", "section"]
 
 
@@ -42,6 +45,30 @@ def gather(folder: Path = PACKAGE) -> pd.DataFrame:
         for line, row in sorted(_of_module(path.read_text(encoding="utf-8")), key=lambda found: found[0])
     ]
     return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
+
+
+def settings() -> pd.DataFrame:
+    """The values of `params/paper.yaml` that neither paper gives, as decisions: the same columns as `gather`.
+
+    >>> table = settings().set_index("function")
+    >>> table.loc["sampling.long_tail_exponent", ["module", "kind"]].tolist(), "pretext.permutations" in table.index
+    (['params', 'Choice'], False)
+    """
+    theirs = profiles.check(
+        Profile, profiles.load_profile(paths.root() / "params" / "paper.yaml"), "paper.yaml"
+    )
+    rows = [
+        {
+            "module": "params",
+            "function": row.parameter,
+            "kind": "Choice",
+            "text": f"{row.here}: {row.meaning}",
+            "section": "",
+        }
+        for row in profiles.table(theirs).itertuples()
+        if not row.paper and row.parameter.split(".")[0] not in ASIDE
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def section(text: str) -> str:

@@ -113,8 +113,8 @@ def from_scored(of: Scored) -> pd.DataFrame:
 
     >>> cell = ("a", "b", 0)
     >>> of = Scored({cell: {"sen": 0.5}}, {cell: {"sen": np.array([0.4, 0.6])}}, fewest=12)
-    >>> from_scored(of).iloc[0, :4].tolist()
-    ['a', 'b', 'sen', 0.5]
+    >>> print(*from_scored(of).iloc[0, :4])
+    a b sen 0.5
     """
     rows = []
     for (row, column, seed), values in of.values.items():

@@ -108,13 +108,21 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
 
 
 def amount_text(line: Mapping, of: str) -> str:
-    """A difference in points with its sign, a ratio or a count as it is; nothing where it is not known."""
+    """A difference in points with its sign, an AUC, a ratio or a count as it is; nothing where it is not known.
+
+    >>> kinds = {"difference": -0.042, "auc": 0.1, "ratio": 2.0}  # an AUC is compared with one half
+    >>> [amount_text({"score": "f1", "kind": kind, "x": x}, "x") for kind, x in kinds.items()]
+    ['-4.2', '0.60', '2.00 ×']
+    """
     value = line.get(of, np.nan)
     if pd.isna(value):
         return ""
-    if line["kind"] == "ratio":
-        return f"{value:.2f} ×"
-    return value_text(line["score"], value) if line["kind"] == "count" else f"{100 * value:+.1f}"
+    if line["kind"] == "count":
+        return value_text(line["score"], value)
+    if line["kind"] in ("auc", "ratio"):
+        return f"{0.5 + value:.2f}" if line["kind"] == "auc" else f"{value:.2f} ×"
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def side_by_side(

@@ -138,7 +138,7 @@ def percent(share: float) -> str:
 def with_interval(row: Mapping[str, float]) -> str:
     """A `value` and its 95 % interval, `low` to `high`.
 
-    >>> with_interval({"value": 0.5, "low": 0.43, "high": 0.57}), with_interval({"value": -0.001, "low": nan})
+    >>> with_interval({"value": 0.5, "low": 0.43, "high": 0.57}), with_interval({"value": -0.001, "low": float("nan")})
     ('0.50 (0.43 to 0.57)', '0.00')
     """
     value, low = (f"{row[key]:.2f}".replace("-0.00", "0.00") for key in ("value", "low"))
