@@ -73,7 +73,11 @@ def lines(
         for text, place in (places or {}).get(name, {}).items():
             style.reference(ax, place, text, upright=True)
         ax.set_title((panels or {}).get(name, style.head(panel, name)) if panel else "")
-        _axes(ax, axes, ticks, limits, log)
+        _axes(ax, axes, ticks, log)
+    for ax in (
+        found if limits else ()
+    ):  # once all are drawn: a limit that is set stops a shared axis from growing
+        ax.set_ylim(limits)
     if colour:
         keys = [
             style.key((labels or {}).get(k, style.head(colour, k)), v["color"], v["marker"], v["ls"])
@@ -100,9 +104,7 @@ def _line(ax, one: pd.DataFrame, x: str, y: str, look: Mapping) -> None:
         )
 
 
-def _axes(
-    ax, names: tuple[str, str], ticks: Mapping[str, float] | None, limits: tuple | None, log: str
-) -> None:
+def _axes(ax, names: tuple[str, str], ticks: Mapping[str, float] | None, log: str) -> None:
     ax.set_xlabel(names[0])
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel(names[1])
@@ -114,8 +116,6 @@ def _axes(
         ax.set_xticks(list(ticks.values()), list(ticks))
     elif names[0].startswith("epoch"):
         style.whole_numbers(ax)
-    if limits:
-        ax.set_ylim(limits)
 
 
 def melted(
@@ -227,7 +227,7 @@ def by_size(
                 fontsize=style.SMALL,
                 color="#B35C00",
             )
-        _axes(ax, ("share of the negatives", axis), {column_head(c): s for c, s in shares.items()}, None, "")
+        _axes(ax, ("share of the negatives", axis), {column_head(c): s for c, s in shares.items()}, "")
     named = next(iter(results.loc[results["row"] == reference, "label"]), reference)
     keys = [
         style.key("here, 95 % interval", style.OURS, "o"),

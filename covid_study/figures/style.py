@@ -113,7 +113,7 @@ def bare(ax) -> None:
 
 def whole_numbers(ax) -> None:
     """Ticks of the horizontal axis at whole numbers, such as epochs."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
 def reference(ax, at: float, text: str = "", upright: bool = False) -> None:

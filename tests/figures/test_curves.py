@@ -144,6 +144,14 @@ def test_choices_go_out_from_where_nothing_is_chosen(known):
     assert paper.get_xlim()[1] > 1
 
 
+def test_a_limit_leaves_every_panel_in_view():
+    frame = pd.DataFrame(
+        {"row": "a", "seed": 0, "epoch": 1, "column": ["all", "14%", "56%"], "loss": [3.0, 1.0, 2.0]}
+    )
+    tops = [ax.get_ylim()[1] for ax in curves.losses(frame).axes]
+    assert min(tops) > 3.0 and {ax.get_ylim()[0] for ax in curves.losses(frame).axes} == {0.0}
+
+
 def test_losses_stand_from_small_to_large_shares_and_periods_are_relative_to_all():
     frame = pd.DataFrame(
         {"row": "a", "column": ["all", "56%", "14%"], "seed": 0, "epoch": 0, "loss": [1.0, 2, 3]}
