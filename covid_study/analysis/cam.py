@@ -14,8 +14,9 @@ from covid_study.networks import backbones
 from covid_study.networks.deep_supervision import DeepSupervision
 from covid_study.samples.batch import to_input
 from covid_study.samples.samples import Samples
-from covid_study.tables.ablation import Cell
+from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_steps import dsn_saal, run
+from covid_study.tables.table import Cell, Table
 from covid_study.training.loop import in_batches
 from covid_study.training.run import Run
 from covid_study.training.slice_classifier import Final, load
@@ -31,9 +32,9 @@ SAME = 1e-6  # maxima that differ by less are equal
 FINDINGS = ("covid", "cap")  # those that have lesions
 
 
-def explained_runs(p, s: Samples) -> dict[Cell, Run]:
+def explained(p, s: Samples) -> Table:
     """The networks that are looked into: the backbone with CE, with deep supervision, and DSN-SAAL; runs of Tables 4 to 6."""
-    return {
+    runs = {
         (row, "slices", seed): made
         for seed in p.slice_training.seeds
         for row, made in {
@@ -42,6 +43,7 @@ def explained_runs(p, s: Samples) -> dict[Cell, Run]:
             "dsn_saal": dsn_saal(p, s, seed),
         }.items()
     }
+    return Table("B.explained", runs, s, p.study, scoring=SLICES)
 
 
 def layer_name(network: nn.Module, layer: str) -> str:

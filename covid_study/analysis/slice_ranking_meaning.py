@@ -9,8 +9,8 @@ from covid_study.pretext.probes import probe_scores
 from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Interval, auc_interval
 from covid_study.tables import slice_ranking
-from covid_study.tables.ablation import column as share_name
 from covid_study.tables.selection_and_supervision import left, shares
+from covid_study.tables.table import column as share_name
 
 QUESTIONS = {
     "cap": "CAP before non-pneumonia",

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from covid_study.report.framed import STYLE, framed  # noqa: F401 - until its callers are frames
 from covid_study.report.results import COLUMNS, KEY, join_published, read_results, write_results  # noqa: F401
 from covid_study.report.words import (
     COLUMN_HEADS,  # noqa: F401

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from math import ceil
-from pathlib import Path
 
 import pandas as pd
 
 from covid_study.report.words import COLUMN_HEADS, column_head
-from covid_study.samples.samples import Samples
 from covid_study.scores import published
 from covid_study.tables.table import Cell, Table
 from covid_study.training.run import Run
@@ -74,12 +72,3 @@ def weights_used(table: Table) -> list[str]:
     """Where the weights come from that some of the runs start from, each file once."""
     found = (getattr(run.method, "weights", None) for run in table.runs.values())
     return list(dict.fromkeys(weights.sentence for weights in found if weights))
-
-
-def predictions_of(s: Samples, folders: Mapping[Cell, Path]) -> dict[Cell, pd.DataFrame]:
-    """What every run said of its test slices, with today's patients, not those of when it was trained."""
-    found = {}
-    for cell, folder in folders.items():
-        table = pd.read_parquet(Path(folder) / "predictions.parquet")
-        found[cell] = table.assign(patient_id=s.table.loc[table["slice_id"], "patient_id"].to_numpy())
-    return found

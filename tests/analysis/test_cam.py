@@ -13,7 +13,6 @@ from covid_study.networks import backbones, deep_supervision
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims
-from covid_study.tables import ablation
 
 SQUARES = torch.zeros(2, 64, 64, dtype=torch.uint8)
 SQUARES[0, :16, :16] = SQUARES[1, 48:, 32:48] = 255
@@ -127,8 +126,8 @@ def q(root):
 @pytest.fixture(scope="module")
 def ran(q):
     s = slice_store.slices(q)
-    runs = cam.explained_runs(q, s)
-    return s, runs, ablation.train_all(q, s, runs)
+    table = cam.explained(q, s)
+    return s, table.runs, table.train()
 
 
 def test_evidence_is_of_all_slices_with_a_lesion(q, ran):
