@@ -5,7 +5,7 @@ from pathlib import Path
 
 from machine import described, digits, short, slug
 
-from covid_study.report.show import duration
+from covid_study.report.words import period
 from covid_study.scores import published
 
 PACKAGES = ("numpy", "torch", "monai")
@@ -93,11 +93,9 @@ def paper_sentence(rows: list[dict]) -> str:
     printed = {c: f"{v:g}" for c, v in printed_hours().items()}
     at_size = ""
     if at["extrapolated"]:
-        at_size = (
-            f" (at 256 x 192 x 56, by the number of operations, ~ {duration(at['paper_size_hours_all'])})"
-        )
+        at_size = f" (at 256 x 192 x 56, by the number of operations, ~ {period(at['paper_size_hours_all'])})"
     return (
-        f"- {how}: ALL would take {duration(at['hours_all'])}{at_size}, 56 % {duration(at['hours_56%'])}; "
+        f"- {how}: ALL would take {period(at['hours_all'])}{at_size}, 56 % {period(at['hours_56%'])}; "
         f"the paper's took {printed['all']} and {printed['56%']} hours on a V100, its number of epochs is not given."
     )
 
@@ -187,10 +185,10 @@ def paper_table(results: dict) -> list[str]:
             lines.append(f"{what} out of memory | – | – | – |")
             continue
         last = (
-            f"~ {duration(r['paper_size_hours_all'])}" if smaller else f"{r['peak_memory_bytes'] / 2**30:.1f}"
+            f"~ {period(r['paper_size_hours_all'])}" if smaller else f"{r['peak_memory_bytes'] / 2**30:.1f}"
         )
         lines.append(
-            f"{what} {_range(r, 'exams_a_second')} | {duration(r['hours_all'])} | {duration(r['hours_56%'])} | {last} |"
+            f"{what} {_range(r, 'exams_a_second')} | {period(r['hours_all'])} | {period(r['hours_56%'])} | {last} |"
         )
     return lines
 

@@ -103,6 +103,23 @@ def test_it_is_where_a_newcomer_looks(name):
     assert callable(getattr(importlib.import_module(f"covid_study.{module}"), what))
 
 
+def test_a_class_and_a_word_of_the_study_mean_one_thing():
+    words = {"SPLITS", "POSITIVE", "TRACKS", "duration", "Cell", "Rankings"}
+    where: dict[str, set[str]] = {}
+    for module in modules_inside():
+        for node in ast.parse(file_of(module).read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+                where.setdefault(node.name, set()).add(module)
+            names = [node.name] if isinstance(node, ast.FunctionDef) else []
+            names += [
+                n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            ]
+            for name in words & set(names):
+                where.setdefault(name, set()).add(module)
+    twice = {name: sorted(modules) for name, modules in where.items() if len(modules) > 1}
+    assert not twice, twice
+
+
 def test_the_drawing_is_that_of_the_imports():
     found = runpy.run_path(str(paths.PACKAGE.parent / "docs" / "draw_rooms.py"))
     assert found["drawn"]() == found["drawing"](), "the rooms have changed: python docs/draw_rooms.py"

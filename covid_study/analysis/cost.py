@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from covid_study.report import show
-from covid_study.report.words import column_head, duration
+from covid_study.report.words import column_head, period
 from covid_study.tables.table import Table
 from covid_study.training.run import Run, timing
 
@@ -122,10 +122,10 @@ def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler
             "row": frame["label"],
             "on": frame["column"].map(column_head),
             "F1, %": frame["f1"].map(lambda x: "–" if np.isnan(x) else f"{100 * x:.1f}"),
-            "period": frame["hours"].map(duration),
-            "pre-training and ranking": frame["before_hours"].map(lambda h: duration(h) if h else "none"),
-            "classifier": (frame["compute_seconds"] / 3600).map(duration),
-            "loading its exams": (frame["load_seconds"] / 3600).map(duration),
+            "period": frame["hours"].map(period),
+            "pre-training and ranking": frame["before_hours"].map(lambda h: period(h) if h else "none"),
+            "classifier": (frame["compute_seconds"] / 3600).map(period),
+            "loading its exams": (frame["load_seconds"] / 3600).map(period),
             "exams seen": frame["exams_seen"].map("{:,.0f}".format),
             "FLOPs": frame["flops"].map(amount),
             "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),

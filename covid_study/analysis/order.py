@@ -21,7 +21,11 @@ from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.progress import progress
 
-TRACKS = {"difficulty": "difficulty", "diversity": "diversity", "joint": "joint_rank"}  # column of a ranking
+RANKED_BY = {
+    "difficulty": "difficulty",
+    "diversity": "diversity",
+    "joint": "joint_rank",
+}  # column of a ranking
 SHUFFLED = ("channels", "positives", "both")
 CHECKED, CHECKS = (
     100,
@@ -242,7 +246,7 @@ def compared(listed: pd.DataFrame, other: pd.DataFrame, selected: int) -> pd.Dat
     [0.5, 1.0]
     """
     rows = []
-    for track, column in TRACKS.items():
+    for track, column in RANKED_BY.items():
         first, too = (set(r.index[r[f"{track}_rank"] <= selected]) for r in (listed, other))
         rho = _spearman(listed[column], other[column].loc[listed.index])
         rows.append({"track": track, "rho": rho, "kept": len(first & too) / len(first)})

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from covid_study.analysis.order import Ordering
+from covid_study.figures.ranking import TRACKS
 
-TRACKS = {"difficulty": "Difficulty", "diversity": "Diversity", "joint": "Joint rank"}
 SHUFFLED = {
     "channels": "channels shuffled",
     "positives": "positives shuffled",

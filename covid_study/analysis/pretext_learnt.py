@@ -8,7 +8,7 @@ from covid_study import paths
 from covid_study.pretext.probes import TARGETS, asked, probe_scores, untrained_encoder
 from covid_study.pretext.rubiks_cube import CUBES
 from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
-from covid_study.report.words import duration
+from covid_study.report.words import period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import auc_difference, auc_interval, over_seeds
@@ -201,8 +201,8 @@ def durations(p, folders: dict, exams: int) -> pd.DataFrame:
                 "seed": seed,
                 "exams": exams,
                 "epochs": epochs,
-                "training": duration(seconds / 3600),
-                "an epoch": duration(seconds / 3600 / epochs),
+                "training": period(seconds / 3600),
+                "an epoch": period(seconds / 3600 / epochs),
             }
         )
     return pd.DataFrame(rows)

@@ -42,7 +42,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Pair:
     """Two pre-trainings that differ in one thing; a positive difference speaks for `one`."""
 
     label: str
@@ -57,11 +57,11 @@ VARIANTS = {
     "masked_max_mean": Variant("masking, greedy set (mean)", "rubiks_cube_pro", "max_mean"),
 }
 CONTRASTS = (
-    Contrast("masking", "masked", "unmasked"),
-    Contrast("optimal set,\nnot greedy (smallest)", "masked", "masked_max_min"),
-    Contrast("optimal set,\nnot greedy (mean)", "masked", "masked_max_mean"),
+    Pair("masking", "masked", "unmasked"),
+    Pair("optimal set,\nnot greedy (smallest)", "masked", "masked_max_min"),
+    Pair("optimal set,\nnot greedy (mean)", "masked", "masked_max_mean"),
 )
-OF_WEIGHTS = (Contrast("masking", "rubiks_cube_pro", "rubiks_cube"),)
+OF_WEIGHTS = (Pair("masking", "rubiks_cube_pro", "rubiks_cube"),)
 LABELS = {**CUBES, **{name: variant.label for name, variant in VARIANTS.items()}}
 
 
@@ -96,7 +96,7 @@ def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
 
 
 def accuracy_changes(
-    history: pd.DataFrame, contrasts: Sequence[Contrast], exams: int, draws: int = VALIDATION_DRAWS
+    history: pd.DataFrame, contrasts: Sequence[Pair], exams: int, draws: int = VALIDATION_DRAWS
 ) -> pd.DataFrame:
     """What each contrast changes in the accuracy of the pretext task after its last epoch, on unseen exams.
 
@@ -126,7 +126,7 @@ def accuracy_changes(
     return _joined(rows)
 
 
-def probe_changes(scores: pd.DataFrame, contrasts: Sequence[Contrast], n: int = 1000) -> pd.DataFrame:
+def probe_changes(scores: pd.DataFrame, contrasts: Sequence[Pair], n: int = 1000) -> pd.DataFrame:
     """What each contrast changes in the AUC of a linear probe, paired: the same exams, the same resamples.
 
     Args:
@@ -158,9 +158,7 @@ def _auc(truth: pd.Series, score: pd.Series) -> float:
     return float(roc_auc_score(truth, score)) if known else np.nan
 
 
-def _row(
-    contrast: Contrast, measure: str, seed: int, one: float, other: float, found: Sequence[float]
-) -> dict:
+def _row(contrast: Pair, measure: str, seed: int, one: float, other: float, found: Sequence[float]) -> dict:
     value, low, high = found
     return {"row": contrast.label, "column": measure, "metric": "difference", "seed": seed, "one": one, "other": other,
             "value": value, "low": low, "high": high}  # fmt: skip

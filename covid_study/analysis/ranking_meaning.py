@@ -10,7 +10,7 @@ from covid_study import paths
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.pretext.probes import asked, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
-from covid_study.report.words import duration, percent
+from covid_study.report.words import percent, period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
@@ -23,7 +23,7 @@ SOURCES = {
     "hu_histogram": "lung HU histogram",
 }
 PANELS = {"auc": "CAP before non-pneumonia", "lead": "Lead of the pretext features"}
-Rankings = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_negatives returns
+RankingsBySeed = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_negatives returns
 
 
 def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
     return pd.read_parquet(folder / "ranking.parquet")
 
 
-def rankings(p, v: Samples) -> Rankings:
+def rankings(p, v: Samples) -> RankingsBySeed:
     """The archive ranked from every source of features; the HU histogram knows no seed."""
     seeds = p.study.seeds
     found = {("pretext", s): volume_steps.ranked(p, v, "pretext", s).ranking for s in seeds}
@@ -59,7 +59,7 @@ def rankings(p, v: Samples) -> Rankings:
     return found
 
 
-def scored(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> claims.Scored:
+def scored(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> claims.Scored:
     """How well difficulty puts CAP before non-pneumonia, on resamples of the patients: see `cap_first`.
 
     Returns:
@@ -83,7 +83,7 @@ def _auc(cap: np.ndarray, hard: np.ndarray, weights: np.ndarray) -> dict[str, np
     return {"auc": binary.weighted_scores(cap, hard, 0.5, weights)["auc"]}
 
 
-def cap_first(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
+def cap_first(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     """How well difficulty puts CAP before non-pneumonia: AUC, and how far the pretext features are ahead of the others.
 
     CAP is what a classifier takes for COVID-19; a difficulty that means something puts it first. A small difficulty
@@ -111,7 +111,7 @@ def cap_first(found: Rankings, exams: pd.DataFrame, n: int = 1000) -> pd.DataFra
     return tidy_over_seeds(rows).rename(columns={"row": "source"})
 
 
-def follows_load(found: Rankings, load: pd.Series, exams: pd.DataFrame) -> pd.DataFrame:
+def follows_load(found: RankingsBySeed, load: pd.Series, exams: pd.DataFrame) -> pd.DataFrame:
     """Does difficulty follow the share of the lungs that is ill? Spearman's correlation, larger is better.
 
     Among all negatives, and among CAP alone, where it cannot come from telling CAP from the rest.
@@ -152,13 +152,13 @@ def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
             "of them zero": percent((ranked.features.to_numpy() == 0).mean()),
             "distances": f"{negatives * positives:,}",
             "zero distances": percent((ranked.soft_labels.to_numpy() == 0).mean()),
-            "took": duration(ranked.seconds / 3600),
+            "took": period(ranked.seconds / 3600),
         },
         index=["the archive"],
     )
 
 
-def agreement(found: Rankings) -> pd.DataFrame:
+def agreement(found: RankingsBySeed) -> pd.DataFrame:
     """Spearman's correlation between the difficulties of every two rankings, a square table."""
     several = len({seed for _, seed in found}) > 1
     names = {

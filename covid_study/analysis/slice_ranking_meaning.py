@@ -16,7 +16,7 @@ QUESTIONS = {
     "cap": "CAP before non-pneumonia",
     "mistaken": "like COVID-19 to a probe before unlike",
 }
-Rankings = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> of `slice_ranking.ranked`
+RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> of `slice_ranking.ranked`
 
 
 def probed(s: Samples, features: pd.DataFrame) -> pd.Series:
@@ -41,7 +41,7 @@ def probe_auc(s: Samples, probe: pd.Series, n: int = 1000) -> Interval:
     return auc_interval((table["finding"] == "covid").astype(int), probe, table["patient_id"], n=n)
 
 
-def rankings(p, s: Samples) -> Rankings:
+def rankings(p, s: Samples) -> RankingsByShare:
     """The rankings to be asked: by `slice_selection.features` at every share, by the other source at the largest one.
 
     The shares are those of the COVID-19 slices, drawn with the first seed.
@@ -55,7 +55,7 @@ def rankings(p, s: Samples) -> Rankings:
     }
 
 
-def evidence(s: Samples, probe: pd.Series, rankings: Rankings, n: int = 1000) -> pd.DataFrame:
+def evidence(s: Samples, probe: pd.Series, rankings: RankingsByShare, n: int = 1000) -> pd.DataFrame:
     """Two questions to the difficulty of each ranking, as AUCs with 95 % intervals over patients; 0.5 is a coin.
 
     Does it put CAP before non-pneumonia (asked where there are both)? CAP is what is taken for COVID-19. And does it put

@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from covid_study.report.results import COLUMNS, KEY, join_published, read_results, write_results  # noqa: F401
+from covid_study.report.results import KEY, join_published
 from covid_study.report.words import (
-    COLUMN_HEADS,  # noqa: F401
     COUNTS,
     METRIC_HEADS,
     column_head,
     counted,
-    duration,  # noqa: F401
     metric_head,
     value_text,
 )

@@ -107,10 +107,10 @@ def metric_head(metric: str) -> str:
     return METRIC_HEADS.get(metric, metric.replace("_", " "))
 
 
-def duration(hours: float) -> str:
+def period(hours: float) -> str:
     """A training period in the unit that suits it.
 
-    >>> [duration(h) for h in (19.6, 0.75, 0.01, 0.0005)]
+    >>> [period(h) for h in (19.6, 0.75, 0.01, 0.0005)]
     ['19.6 h', '45 min', '36 s', '1.8 s']
     """
     seconds = 3600 * hours
@@ -174,7 +174,7 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
     if value is None or isnan(value):
         return ""
     if metric == "hours":
-        return duration(value)
+        return period(value)
     if metric == "params":
         return f"{value / 1e6:.2f} M"
     if metric in COUNTS:
