@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from covid_study.figures.charts import CYCLE, REFERENCE, styled
 from machine import described, digits, short, slug
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.pyplot import subplots
+
+from covid_study.figures.style import CYCLE, REFERENCE, styled
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "POT", "pandas")
 COLOURS = {

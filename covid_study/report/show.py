@@ -100,7 +100,7 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     )
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
-    classes["verdict"] = shown["verdict"].str.replace(" ", "-")
+    classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
     return table(shown, title, index=False).set_td_classes(classes)
 
 
