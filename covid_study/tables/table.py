@@ -186,6 +186,7 @@ class Table:
         parts = [
             pd.read_csv(folder / "history.csv").assign(row=row, column=where, seed=seed)
             for (row, where, seed), folder in self.train().items()
+            if (folder / "history.csv").is_file()  # what is fitted to features has none
         ]
         return pd.concat(parts, ignore_index=True)
 
