@@ -10,6 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from covid_study.report import words
+from covid_study.report.results import join_published
 from covid_study.scores import claims
 from covid_study.tables.b6_fewer_positives import METHODS, kept
 from covid_study.tables.slice_rows import WHOLE
@@ -68,6 +69,13 @@ def changes(moved: Table, metrics: Sequence[str] = ("sen", "spe", "auc")) -> pd.
             rows.append({"row": row, "column": method, "metric": metric, "value": value.mean()} | kept_of)
     names = ["row", "column", "metric", "value", "difference", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=names)
+
+
+def falls(changed: pd.DataFrame) -> pd.DataFrame:
+    """How much sensitivity is lost with fewer COVID-19 slices beside the numbers in brackets of Table 6: metric "sen_fall"."""
+    own = changed[(changed["metric"] == "sen") & changed["column"].isin(METHODS)]
+    own = own.drop(columns="value").rename(columns={"difference": "mean"})
+    return join_published(own.assign(metric="sen_fall"), "B.6", "B.6-falls")
 
 
 def shown(changed: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from tiny_study import parameters
 from covid_study import paths
 from covid_study.analysis import order, ranking_meaning
 from covid_study.analysis.order import (
+    RANKED_BY,
     SHUFFLED,
-    TRACKS,
     compared,
     largest_changes,
     order_free_variants,
@@ -44,7 +44,7 @@ def test_difficulty_does_not_depend_on_the_order_of_positives_and_the_rest_does(
     assert rho(shuffles, "positives", "difficulty").to_numpy() == pytest.approx(1, abs=1e-12)
     for track in ("diversity", "joint"):
         assert rho(shuffles, "positives", track).max() < 0.999
-    for track in TRACKS:
+    for track in RANKED_BY:
         assert rho(shuffles, "channels", track).max() < 0.999
     np.testing.assert_array_equal(
         rho(shuffles, "channels", "difficulty"), rho(shuffles, "both", "difficulty")

@@ -10,10 +10,10 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from covid_study.tables.public_pictures import prototypes
 from tiny_runs import with_method  # noqa: E402
 from tiny_study import parameters  # noqa: E402
 
+from covid_study.analysis.public_pictures import prototypes
 from covid_study.rivals import feature_classifiers
 from covid_study.rivals.feature_classifiers import METHODS, image_features  # noqa: E402
 from covid_study.samples.samples import Samples  # noqa: E402
