@@ -3,6 +3,7 @@
 import pandas as pd
 
 from covid_study.networks import chexnet, deep_supervision
+from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
 from covid_study.tables import slice_steps
@@ -65,7 +66,7 @@ def parameters(rows) -> pd.DataFrame:
 
 
 def not_run(p) -> pd.DataFrame:
-    """Rows of Table 3 that are left out, and why: row, reason."""
+    """Rows of Table 3 that are left out, and why: by key, row in words, reason."""
     _, reason = chexnet.find(p.comparison.chexnet)
     lacking = {
         "transfer_chexnet": reason if p.comparison.chexnet is None else "",
@@ -76,4 +77,5 @@ def not_run(p) -> pd.DataFrame:
     lacking |= {
         row: "not in comparison.backbones" for row in published.table("B.3")["row"] if row not in there
     }
-    return pd.DataFrame([(row, why) for row, why in lacking.items() if why], columns=["row", "reason"])
+    named = [(row, column_head(row), why) for row, why in lacking.items() if why]
+    return pd.DataFrame(named, columns=["key", "row", "reason"]).set_index("key")

@@ -106,7 +106,7 @@ def test_a_row_that_was_trained_for_less_is_no_measure(p, s):
 
 
 def test_rows_that_are_not_run_have_their_reason(p):
-    why = b3_b4_networks.not_run(p).set_index("row")["reason"]
+    why = b3_b4_networks.not_run(p)["reason"]
     assert {"self_trans", "transfer_chexnet", "meta_weight_net", "densenet169"} <= set(why.index)
     assert "contrastive_epochs" in why["self_trans"] and "resnet50" not in why
 
