@@ -273,7 +273,7 @@ def confusions(counts: Mapping[str, pd.DataFrame], most: int = 4, title: str = "
 
     counts: name -> exams, true classes in rows, what they are called in columns; means over seeds may be fractions.
     """
-    fig, axes = style.panels(len(counts), 3.3, 3.0, most=most)
+    fig, axes = style.panels(len(counts), 3.9, 3.0, most=most)
     for ax, (name, matrix) in zip(axes, counts.items(), strict=True):
         shares = matrix.div(matrix.sum(axis=1).replace(0, np.nan), axis=0)
         texts = [[f"{n:.3g}" + ("" if np.isnan(share) else f"\n{100 * share:.0f} %") for n, share in zip(*row, strict=True)]
