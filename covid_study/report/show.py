@@ -10,7 +10,6 @@ from pandas.io.formats.style import Styler
 from covid_study.report.results import KEY, join_published
 from covid_study.report.words import (
     COUNTS,
-    METRIC_HEADS,
     column_head,
     counted,
     metric_head,
@@ -18,7 +17,6 @@ from covid_study.report.words import (
 )
 from covid_study.scores import published as papers
 
-HEADS = METRIC_HEADS
 OURS, BETWEEN, PAPER = "here", "95 %", "paper"  # the lines of a row
 LOOK = {
     "": "border-collapse: collapse; font-size: 12.5px; line-height: 1.3; font-variant-numeric: tabular-nums; margin: 0 0 1em; "
