@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from covid_study.errors import StudyError
-from covid_study.losses.meta_weight_net import MetaWeighted, WeightNet, meta_set, meta_weighted_loss
+from covid_study.losses.meta_weight_net import MetaWeighted, meta_set, meta_weighted_loss
 from covid_study.samples.batch import to_input
 from covid_study.training import loop
 
@@ -43,15 +43,6 @@ def train(folder, model, *, epochs=4, wrong=0.0, n=24, step=1e-2, **settings) ->
     settings = {"batch_size": 8, "learning_rate": 1e-2, "seed": 3, "device": CPU} | settings
     loss_of = meta_weighted_loss(slices, labels, meta_slices, meta_labels, step=step)
     return loop.fit(model, n, loss_of, epochs=epochs, folder=folder, **settings)
-
-
-def test_the_weighing_network_is_shu_et_al_s():
-    net = WeightNet()
-    assert sum(p.numel() for p in net.parameters()) == 100 + 100 + 100 + 1
-    losses = torch.tensor([0.0, 0.5, 30.0])
-    w1, b1, w2, b2 = net.parameters()
-    expected = torch.sigmoid(torch.relu(losses[:, None] * w1[:, 0] + b1) @ w2[0] + b2)
-    torch.testing.assert_close(net(losses), expected)
 
 
 def test_the_meta_gradient_in_closed_form():

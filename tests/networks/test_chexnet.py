@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from covid_study.errors import ParameterError
@@ -65,14 +64,6 @@ def test_a_checkpoint_as_chexnet_s_with_old_names(tmp_path, original, best_loss)
     assert report == "604 of 604 tensors of DenseNet-121 come from model.pth.tar."
     check_same_answer(original, model)
     assert torch.equal(model.classifier.weight, head) and head.shape == (3, 1024)
-
-
-def test_safetensors_under_another_prefix(tmp_path, original):
-    state = {f"net.{name}": values.contiguous() for name, values in original.state_dict().items()}
-    save_file(state, tmp_path / "xray.safetensors")
-    model = build("densenet121", classes=2)
-    assert load(model, find(str(tmp_path / "xray.safetensors"))[0]).startswith("604 of 604")
-    check_same_answer(original, model)
 
 
 def test_one_channel_is_taken_as_it_is_and_what_is_missing_is_said(tmp_path):

@@ -1,7 +1,7 @@
 """The pretext task: permutations, the operations on cubes, and the loss."""
 
 import math
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -27,15 +27,13 @@ def smallest_distance(table: np.ndarray) -> int:
     return int(min((table != row).sum(1)[i + 1 :].min() for i, row in enumerate(table[:-1])))
 
 
-@pytest.mark.parametrize("k", [2, 50, 100, 200, 336])
+@pytest.mark.parametrize("k", [2, 100])
 def test_eight_cubes_lie_exactly_six_apart(k):
     table = rc.permutations(k)
     assert table.shape == (k, 8) and np.issubdtype(table.dtype, np.integer)
     assert (np.sort(table, 1) == np.arange(8)).all()
     assert table[0].tolist() == list(range(8))
-    if k >= 50:
-        assert smallest_distance(table) == 6
-    assert smallest_distance(table) >= 6
+    assert smallest_distance(table) == (6 if k > 2 else 8)
 
 
 @pytest.mark.parametrize("cubes, order, distance", [(4, 24, 2), (6, 120, 4), (8, 336, 6), (12, 1320, 10)])
@@ -45,19 +43,6 @@ def test_whole_groups(cubes, order, distance):
     assert smallest_distance(table) == distance
     with pytest.raises(ValueError, match=f"between 1 and {order}"):
         rc.permutations(order + 1, cubes)
-
-
-def test_the_group_is_closed():
-    """Only a group has this property: any two composed are a third, so distances repeat everywhere."""
-    table = rc.permutations(336)
-    members = {tuple(row) for row in table}
-    for a, b in np.random.default_rng(0).integers(336, size=(200, 2)):
-        assert tuple(table[a][table[b]]) in members
-
-
-def test_a_smaller_set_is_the_start_of_a_larger_one_and_the_same_each_time():
-    assert (rc.permutations(100)[:20] == rc.permutations(20)).all()
-    assert (rc.permutations(100) == rc.permutations(100)).all()
 
 
 @pytest.mark.parametrize("cubes", [0, 1, 2, 5, 7, 9, 10])
@@ -80,20 +65,6 @@ def test_cubes_are_the_eight_corners(volumes):
         a, b, c = number >> 2, number >> 1 & 1, number & 1
         expected = volumes[:, 0, a * z : (a + 1) * z, b * y : (b + 1) * y, c * x : (c + 1) * x]
         assert torch.equal(cubes[:, number], expected)
-
-
-@pytest.mark.parametrize("shape", [SHAPE, (9, 13, 17), (8, 13, 16)])
-def test_split_and_assemble_are_inverse(shape):
-    volumes = torch.rand(2, 1, *shape)
-    even = volumes[..., : shape[0] // 2 * 2, : shape[1] // 2 * 2, : shape[2] // 2 * 2]
-    assert torch.equal(rc.assemble(rc.split(volumes)), even)
-
-
-def test_no_operation_gives_the_volume_back(volumes):
-    cubes = rc.split(volumes)
-    still = torch.zeros(3, 8, dtype=torch.bool)
-    untouched = rc.rotate(rc.permute(cubes, torch.arange(8).repeat(3, 1)), still, still)
-    assert torch.equal(rc.assemble(rc.leave_gap(untouched, (0, 0, 0), generator())), volumes)
 
 
 def test_the_inverse_permutation_undoes(volumes):
@@ -143,19 +114,6 @@ def test_a_gap_has_its_width_and_moves_nothing(volumes, gap):
     assert len(starts) > 1  # jittered
 
 
-def test_masking_blanks_half_of_the_voxels_of_half_of_the_cubes():
-    cubes = torch.ones(60, 8, 6, 6, 6)
-    blank = (rc.mask(cubes, generator(0)) == 0).float().mean((2, 3, 4)).ravel()
-    masked = blank > 0
-    n, voxels = len(blank), 216
-    assert abs(masked.float().mean() - 0.5) < 4 * math.sqrt(0.25 / n)
-    assert (abs(blank[masked] - 0.5) < 5.5 * math.sqrt(0.25 / voxels)).all()
-    assert abs(blank.mean() - 0.25) < 4 * math.sqrt(0.0625 / n)
-    values = torch.rand(4, 8, 3, 3, 3) + 1
-    after = rc.mask(values, generator(1))
-    assert torch.equal(after[after != 0], values[after != 0])
-
-
 def test_masking_is_the_rule_of_the_paper_on_its_own_draws():
     after, again = rc.mask(torch.ones(3, 8, 2, 3, 4), generator(4)), generator(4)
     pos, r = (torch.rand(shape, generator=again) for shape in ((3, 8), after.shape))
@@ -170,16 +128,6 @@ def test_scrambling_rearranges_voxels_and_loses_none(volumes):
     undone = rc.rotate(batch.cubes, batch.horizontal.bool(), batch.vertical.bool())
     undone = rc.permute(undone, table[batch.permutation].argsort(1))
     assert torch.equal(rc.assemble(undone), volumes)
-
-
-def test_scrambling_follows_its_generator(volumes):
-    table = torch.from_numpy(rc.permutations(100))
-    one, same, other = (
-        rc.scramble(volumes, table, (1, 2, 2), generator=generator(seed)) for seed in (1, 1, 2)
-    )
-    for part in ("cubes", "permutation", "horizontal", "vertical"):
-        assert torch.equal(getattr(one, part), getattr(same, part))
-    assert not torch.equal(one.cubes, other.cubes)
 
 
 def test_scrambling_draws_all_classes_and_turns_about_evenly():
@@ -217,28 +165,6 @@ def test_loss_by_hand():
     assert float(rc.pretext_loss(outputs, truth_of(which, g_h, g_v))) == pytest.approx(expected / 2)
 
 
-def test_loss_at_its_ends():
-    ones, zeros = [[1.0] * 8], [[0.0] * 8]
-    truth = truth_of([1], ones, zeros)
-    certain = torch.tensor([[-50.0, 50.0]]), torch.full((1, 8), 50.0), torch.full((1, 8), -50.0)
-    assert float(rc.pretext_loss(certain, truth)) == pytest.approx(0, abs=1e-6)
-    unsure = torch.zeros(1, 2), torch.zeros(1, 8), torch.zeros(1, 8)
-    assert float(rc.pretext_loss(unsure, truth)) == pytest.approx(17 * math.log(2), rel=1e-6)
-    # eq. 2 as printed would reward this: "turned" everywhere
-    always = torch.tensor([[-50.0, 50.0]]), torch.full((1, 8), 50.0), torch.full((1, 8), 50.0)
-    assert float(rc.pretext_loss(always, truth)) > 100
-
-
-def test_gradient_of_the_loss():
-    torch.manual_seed(0)
-    truth = truth_of(
-        [0, 3], torch.randint(2, (2, 8)).double().tolist(), torch.randint(2, (2, 8)).double().tolist()
-    )
-    truth = rc.Scrambled(truth.cubes, truth.permutation, truth.horizontal.double(), truth.vertical.double())
-    outputs = [torch.randn(2, n, dtype=torch.double, requires_grad=True) for n in (4, 8, 8)]
-    assert torch.autograd.gradcheck(lambda *o: rc.pretext_loss(o, truth), outputs)
-
-
 def test_accuracy_counts():
     truth = truth_of([0, 1], [[1.0] * 8, [0.0] * 8], [[1.0] * 4 + [0.0] * 4] * 2)
     outputs = (
@@ -270,12 +196,6 @@ def test_siamese_heads_see_each_cube_in_its_place_and_whole_heads_all_together()
     )
 
 
-def test_distances_are_those_between_all_pairs():
-    """The helper of these tests, against the plain double loop."""
-    table = rc.permutations(12)
-    assert smallest_distance(table) == min(int((a != b).sum()) for a, b in combinations(table, 2))
-
-
 def distances(table: np.ndarray) -> np.ndarray:
     first, second = np.triu_indices(len(table), 1)
     return (table[first] != table[second]).sum(1)
@@ -305,12 +225,6 @@ def test_a_greedy_set_takes_the_farthest_at_every_step(kind):
             taken = 0 in gaps
             scores.append(-1 if taken else sum(gaps) / step if kind == "max_mean" else min(gaps))
         assert table[step].tolist() == pool[int(np.argmax(scores))].tolist()
-
-
-@pytest.mark.parametrize("kind", list(rc.GREEDY))
-def test_greedy_sets_are_the_same_each_time_and_begin_alike(kind):
-    assert (rc.permutations(40, kind=kind) == rc.permutations(60, kind=kind)[:40]).all()
-    assert sorted(map(tuple, rc.permutations(24, 4, kind))) == list(permutations(range(4)))
 
 
 @pytest.mark.parametrize("k, cubes, kind, message", [

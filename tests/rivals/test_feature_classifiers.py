@@ -19,7 +19,6 @@ from covid_study.rivals.feature_classifiers import METHODS, image_features  # no
 from covid_study.samples.samples import Samples  # noqa: E402
 from covid_study.scores import slices
 from covid_study.tables import slice_steps  # noqa: E402
-from covid_study.training import sweep  # noqa: E402
 from covid_study.training.run import Spent  # noqa: E402
 
 
@@ -59,14 +58,6 @@ def test_the_histogram_and_the_texture_are_those_of_the_picture():
     assert contrast == pytest.approx(crossing, rel=1e-5)
 
 
-def test_stripes_turned_round_differ_in_outline_and_not_in_grey():
-    stripes = np.zeros((64, 64), np.uint8)
-    stripes[::4] = 255
-    one, other = image_features(stripes), image_features(stripes.T.copy())
-    assert one[:32] == pytest.approx(other[:32])
-    assert np.abs(one[70:] - other[70:]).max() > 0.1
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_plain_to_see_is_told_and_found_again(q, s, runs, method):
     run = slice_steps.on_features(q, s, 0, method)
@@ -78,15 +69,6 @@ def test_what_is_plain_to_see_is_told_and_found_again(q, s, runs, method):
     before = (folder / "predictions.parquet").stat().st_mtime_ns
     assert run.train(s, runs) == folder and (folder / "predictions.parquet").stat().st_mtime_ns == before
     assert run.seen == 40
-
-
-def test_a_sweep_plans_runs_of_both_kinds(q, s, runs):
-    named = {method: slice_steps.on_features(q, s, 0, method) for method in METHODS}
-    named["again"] = slice_steps.on_features(q, s, 7, "adaboost")
-    sweep.sweep({"adaboost": named["adaboost"]}, s, runs)
-    plan = sweep.planned(named, runs)
-    assert plan.loc["adaboost", "state"] == "there" and plan.loc["again", "state"] == "to compute"
-    assert plan.loc["again", "seconds"] == pytest.approx(plan.loc["adaboost", "seconds"])  # as many slices
 
 
 def test_the_key_holds_what_changes_the_result(q, s):

@@ -85,14 +85,6 @@ def test_slices_of_images(folder, monkeypatch):
     assert "12 of 12 images are not known" in s.notes[0]
 
 
-def test_an_image_that_changed_is_read_again(folder):
-    put_images(folder / "img")
-    before = slice_store.slices(images(folder))
-    Image.fromarray(np.eye(50, dtype=np.uint8) * 200).save(folder / "img" / "COVID" / "3 %.png")
-    after = slice_store.slices(images(folder))
-    assert after.key != before.key and not after.of(["COVID/3 %.png"]).equal(before.of(["COVID/3 %.png"]))
-
-
 def test_a_bad_image_stops_the_run_where_it_is_told_to(folder):
     put_images(folder / "img")
     (folder / "img" / "COVID" / "0 %.png").write_text("no picture")

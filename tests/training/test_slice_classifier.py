@@ -136,12 +136,6 @@ def test_augmented_slices_are_changed_and_the_plain_ones_are_not(s):
     assert not torch.equal(first, plain) and not torch.equal(first, second)
 
 
-def test_a_run_that_augments_is_another_run(runs, tmp_path):
-    run = runs["ce"]
-    other = with_method(run, training=run.method.training | {"augment": True})
-    assert run.folder(tmp_path) != other.folder(tmp_path)
-
-
 def test_a_network_that_learnt_from_mirrored_slices_is_asked_about_both(runs, folders, s):
     run, network = runs["ce"], load(runs["ce"], folders["ce"])
     both = with_method(run, training=run.method.training | {"augment": True})

@@ -83,19 +83,12 @@ def test_the_plan_says_what_is_there_and_estimates_the_rest(tmp_path, run, volum
     assert timing(result)["exams_seen"] == plan.loc["oversampled", "exams_seen"]
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, FloatingPointError, ValueError, OSError, StudyError])
-def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(
-    tmp_path,
-    run,
-    volumes,
-    monkeypatch,
-    kind,
-):
+def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(tmp_path, run, volumes, monkeypatch):
     original = volume_classifier.fit
 
     def fit(*args, seed, **kwargs):
         if seed == 1:
-            raise kind("it broke")
+            raise FloatingPointError("it broke")
         return original(*args, seed=seed, **kwargs)
 
     runs = seeds(run, 0, 1, 2)
@@ -124,15 +117,6 @@ def test_processes_reach_the_training(tmp_path, run, volumes, monkeypatch):
     sweep({"a": run}, volumes, tmp_path, processes=3)
     needed = {*run.training_ids, *run.asked_ids}  # and no other exam of the cohort
     assert seen == [(3, "cpu", len(needed), "a")] and len(needed) < len(volumes.data)
-
-
-def test_a_person_who_interrupts_is_obeyed(tmp_path, run, volumes, monkeypatch):
-    def fit(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(volume_classifier, "fit", fit)
-    with pytest.raises(KeyboardInterrupt):
-        sweep({"a": run}, volumes, tmp_path)
 
 
 def test_a_cluster_trains_the_same_and_tells_what_fails(tmp_path, run, volumes):
