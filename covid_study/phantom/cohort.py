@@ -3,8 +3,6 @@
 An exam depends on (seed, exam id) only: its patient's anatomy on (seed, patient), everything else on (seed, exam id).
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from covid_study.cohort.exams import COLUMNS, SPLITS
+from covid_study.cohort.exams import COLUMNS, PHANTOM
+from covid_study.cohort.splits import SPLITS
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, StudyError
 from covid_study.phantom import lesions as phantom_lesions, patient as phantom_anatomy, scanner
@@ -104,16 +103,8 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
                 chance = generator(seed, "visits", patient).random()
                 visits = 3 if chance < third else 2 if chance < second + third else 1
                 for visit in "abc"[: min(visits, count - made)]:
-                    rows.append(
-                        (
-                            f"{patient}-{visit}",
-                            patient,
-                            "phantom",
-                            finding,
-                            _centre(seed, patient).name,
-                            split,
-                        )
-                    )
+                    centre = _centre(seed, patient).name
+                    rows.append((f"{patient}-{visit}", patient, PHANTOM, finding, centre, split))
                     made += 1
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

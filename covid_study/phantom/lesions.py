@@ -3,8 +3,6 @@
 Paper A, section III: COVID-19, community acquired pneumonia (CAP), and non-pneumonia (no lung disease, or nodules).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from covid_study.phantom.patient import Anatomy
@@ -17,7 +15,6 @@ KINDS = {  # finding -> kind of case -> share
     "cap": {"lobar": 0.72, "mimic": 0.28},
     "non_pneumonia": {"clean": 0.45, "nodules": 0.37, "emphysema": 0.18},
 }
-COLUMNS = 14  # see phantom_raster.paint_lesions
 
 
 def kind_of(finding: str, place: float) -> str:
@@ -49,7 +46,7 @@ def _row(anatomy, point, size, opacity, hu, edge, rough, pattern, lobe=-1):
 def _pick(rng, anatomy, weight):
     """One sampled lung point, drawn by weight, moved a little."""
     n = min(int(np.searchsorted(np.cumsum(weight), rng.random() * weight.sum())), len(weight) - 1)
-    return anatomy.points[n] + rng.uniform(-3, 3, 3), n
+    return anatomy.points[n] + rng.uniform(-3, 3, 3)
 
 
 def _glass(rng, contrast, low=200.0, high=425.0):
@@ -71,10 +68,8 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
     grow = contrast ** (1 / 3) * (1.0 + 0.35 * load)
     rows = []
     for n in range(int(round(5 + 35 * min(1.0, load * rng.uniform(0.75, 1.25))))):
-        if n < 2:  # one on each side, whatever else is drawn
-            point, _ = _pick(rng, anatomy, weight * (left == bool(n)))
-        else:
-            point, _ = _pick(rng, anatomy, weight)
+        # one on each side, whatever else is drawn
+        point = _pick(rng, anatomy, weight * (left == bool(n)) if n < 2 else weight)
         shape = rng.random()
         big = 0.22 + 0.30 * load
         if shape < big:
@@ -83,23 +78,82 @@ def ground_glass(anatomy, rng, load, peripheral, basal, contrast):
             size = np.array([rng.uniform(9, 14), rng.uniform(20, 36), rng.uniform(13, 24)])
         else:
             size = rng.uniform(10, 17) * rng.uniform(0.85, 1.2, 3)
-        hu, pattern = _glass(rng, contrast), GROUND_GLASS
-        if rng.random() < 0.22:
-            pattern = PAVING
-        rows.append(
-            _row(
-                anatomy, point, size * grow, 0.9, hu, rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7), pattern
-            )
-        )
+        hu = _glass(rng, contrast)
+        pattern = PAVING if rng.random() < 0.22 else GROUND_GLASS
+        edge, rough = rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7)
+        rows.append(_row(anatomy, point, size * grow, 0.9, hu, edge, rough, pattern))
         if rng.random() < 0.12 + 0.22 * load:  # part of it has consolidated
             core = point + rng.uniform(-4, 4, 3)
             dense = min(hu + contrast * rng.uniform(250, 520), 20.0)
-            rows.append(
-                _row(
-                    anatomy, core, size * grow * rng.uniform(0.35, 0.6), 0.95, dense, 0.45, 0.6, GROUND_GLASS
-                )
-            )
+            inner = size * grow * rng.uniform(0.35, 0.6)
+            rows.append(_row(anatomy, core, inner, 0.95, dense, 0.45, 0.6, GROUND_GLASS))
     return rows
+
+
+def _typical(anatomy, rng, contrast):
+    load = 0.2 + 0.8 * rng.beta(1.5, 1.9)
+    return ground_glass(anatomy, rng, load, rng.uniform(0.9, 2.4), rng.uniform(0.5, 1.5), contrast)
+
+
+def _early(anatomy, rng, contrast):
+    weight, rows = np.exp(-anatomy.depth / 14.0 - 2.0 * anatomy.points[:, 2] / anatomy.height), []
+    for _ in range(rng.integers(2, 6)):
+        point = _pick(rng, anatomy, weight)
+        size = rng.uniform(8, 13) * rng.uniform(0.85, 1.2, 3) * contrast ** (1 / 3)
+        rows.append(_row(anatomy, point, size, 0.85, _glass(rng, contrast, 120, 240), 0.6, 0.5, GROUND_GLASS))
+    return rows
+
+
+def _mimic(anatomy, rng, contrast):
+    load = rng.beta(1.4, 2.4)
+    return ground_glass(anatomy, rng, load, rng.uniform(-0.4, 0.9), rng.uniform(-0.5, 0.7), contrast)
+
+
+def _lobar(anatomy, rng, contrast):
+    sizes, rows = np.bincount(anatomy.lobe, minlength=5) * np.array([1.5, 1.0, 1.0, 1.4, 0.8]), []
+    for lobe in rng.choice(5, 1 + (rng.random() < 0.28), replace=False, p=sizes / sizes.sum()):
+        point = _pick(rng, anatomy, (anatomy.lobe == lobe) * np.exp(-anatomy.depth / 60.0))
+        size = rng.uniform(16, 58) * rng.uniform(0.8, 1.25, 3)
+        wide, halo = size * rng.uniform(1.15, 1.4), PARENCHYMA + rng.uniform(150, 330)
+        rows.append(_row(anatomy, point, wide, 0.85, halo, 0.5, 0.5, LOBAR, lobe))
+        hu, edge = rng.uniform(-40, 45), rng.uniform(0.12, 0.3)
+        rows.append(_row(anatomy, point, size, 1.0, hu, edge, 0.45, LOBAR, lobe))
+        for _ in range(rng.integers(0, 7)):  # patches around it
+            near = np.exp(-np.sum((anatomy.points - point) ** 2, 1) / (2 * 38.0**2))
+            spot = _pick(rng, anatomy, (anatomy.lobe == lobe) * near)
+            small = rng.uniform(4, 11) * rng.uniform(0.85, 1.2, 3)
+            rows.append(_row(anatomy, spot, small, 0.9, rng.uniform(-500, -100), 0.4, 0.4, GROUND_GLASS))
+    return rows
+
+
+def _nodules(anatomy, rng, contrast):
+    rows = []
+    for _ in range(1 + min(rng.poisson(1.6), 9)):
+        point = _pick(rng, anatomy, (anatomy.depth > 3) * 1.0)
+        radius = np.clip(rng.lognormal(np.log(4.5), 0.45), 2, 10)
+        size = radius * rng.uniform(0.9, 1.1, 3)
+        rows.append(_row(anatomy, point, size, 1.0, rng.uniform(-20, 60), 0.18, 0.15, SOLID))
+    return rows
+
+
+def _emphysema(anatomy, rng, contrast):
+    severity, rows = rng.uniform(0.2, 1), []
+    weight = np.exp(3.0 * anatomy.points[:, 2] / anatomy.height)
+    for _ in range(int(40 + 160 * severity)):
+        point = _pick(rng, anatomy, weight)
+        radius = rng.uniform(3, 6 + 7 * severity)
+        rows.append(_row(anatomy, point, radius * rng.uniform(0.8, 1.2, 3), 0.9, -985.0, 0.35, 0.35, HOLE))
+    return rows
+
+
+DRAWN = {
+    "typical": _typical,
+    "early": _early,
+    "mimic": _mimic,
+    "lobar": _lobar,
+    "nodules": _nodules,
+    "emphysema": _emphysema,
+}
 
 
 def draw_lesions(
@@ -116,75 +170,5 @@ def draw_lesions(
     (0, 14)
     """
     contrast = LESION_CONTRAST if contrast is None else contrast
-    points, depth = anatomy.points, anatomy.depth
-    rows: list = []
-    if kind == "typical":
-        load = 0.2 + 0.8 * rng.beta(1.5, 1.9)
-        rows = ground_glass(anatomy, rng, load, rng.uniform(0.9, 2.4), rng.uniform(0.5, 1.5), contrast)
-    elif kind == "early":
-        weight = np.exp(-depth / 14.0 - 2.0 * points[:, 2] / anatomy.height)
-        for _ in range(rng.integers(2, 6)):
-            point, _ = _pick(rng, anatomy, weight)
-            size = rng.uniform(8, 13) * rng.uniform(0.85, 1.2, 3) * contrast ** (1 / 3)
-            rows.append(
-                _row(anatomy, point, size, 0.85, _glass(rng, contrast, 120, 240), 0.6, 0.5, GROUND_GLASS)
-            )
-    elif kind == "mimic":
-        rows = ground_glass(
-            anatomy, rng, rng.beta(1.4, 2.4), rng.uniform(-0.4, 0.9), rng.uniform(-0.5, 0.7), contrast
-        )
-    elif kind == "lobar":
-        sizes = np.bincount(anatomy.lobe, minlength=5) * np.array([1.5, 1.0, 1.0, 1.4, 0.8])
-        for lobe in rng.choice(5, 1 + (rng.random() < 0.28), replace=False, p=sizes / sizes.sum()):
-            weight = (anatomy.lobe == lobe) * np.exp(-depth / 60.0)
-            point, _ = _pick(rng, anatomy, weight)
-            size = rng.uniform(16, 58) * rng.uniform(0.8, 1.25, 3)
-            rows.append(
-                _row(
-                    anatomy,
-                    point,
-                    size * rng.uniform(1.15, 1.4),
-                    0.85,
-                    PARENCHYMA + rng.uniform(150, 330),
-                    0.5,
-                    0.5,
-                    LOBAR,
-                    lobe,
-                )
-            )
-            rows.append(
-                _row(
-                    anatomy, point, size, 1.0, rng.uniform(-40, 45), rng.uniform(0.12, 0.3), 0.45, LOBAR, lobe
-                )
-            )
-            for _ in range(rng.integers(0, 7)):  # patches around it
-                near = (anatomy.lobe == lobe) * np.exp(-np.sum((points - point) ** 2, 1) / (2 * 38.0**2))
-                spot, _ = _pick(rng, anatomy, near)
-                small = rng.uniform(4, 11) * rng.uniform(0.85, 1.2, 3)
-                rows.append(_row(anatomy, spot, small, 0.9, rng.uniform(-500, -100), 0.4, 0.4, GROUND_GLASS))
-    elif kind == "nodules":
-        for _ in range(1 + min(rng.poisson(1.6), 9)):
-            point, _ = _pick(rng, anatomy, (depth > 3) * 1.0)
-            radius = np.clip(rng.lognormal(np.log(4.5), 0.45), 2, 10)
-            rows.append(
-                _row(
-                    anatomy,
-                    point,
-                    radius * rng.uniform(0.9, 1.1, 3),
-                    1.0,
-                    rng.uniform(-20, 60),
-                    0.18,
-                    0.15,
-                    SOLID,
-                )
-            )
-    elif kind == "emphysema":
-        severity = rng.uniform(0.2, 1)
-        weight = np.exp(3.0 * points[:, 2] / anatomy.height)
-        for _ in range(int(40 + 160 * severity)):
-            point, _ = _pick(rng, anatomy, weight)
-            radius = rng.uniform(3, 6 + 7 * severity)
-            rows.append(
-                _row(anatomy, point, radius * rng.uniform(0.8, 1.2, 3), 0.9, -985.0, 0.35, 0.35, HOLE)
-            )
-    return np.array(rows, dtype=np.float64).reshape(-1, COLUMNS)
+    rows = DRAWN[kind](anatomy, rng, contrast) if kind in DRAWN else []
+    return np.array(rows, dtype=np.float64).reshape(-1, 14)

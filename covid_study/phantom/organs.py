@@ -4,8 +4,6 @@ Tubes are rows of x0, y0, z0, r0, x1, y1, z1, r1, HU; ellipsoids are rows of cx,
 follow textbook anatomy of the adult chest in full inspiration.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numba
@@ -88,43 +86,19 @@ def great_vessels(f: Frame, rng, heart, forks) -> np.ndarray:
     tubes = [  # points, radii, HU
         ([(-8, hy + 4, arch), (-20, back(h) - 38, h * 0.98), (-26, back(h) - 40, h + 60)], [7, 6, 5], blood),
         ([(5, hy + 14, arch), (16, back(h) - 34, h), (24, back(h) - 34, h + 60)], [5, 4.5, 4], blood),
-        (
-            [(16, back(arch) - 32, arch), (27, back(h) - 24, h * 0.97), (60, back(h) - 40, h + 12)],
-            [6, 5.5, 5],
-            blood,
-        ),
+        ([(16, back(arch) - 32, arch), (27, back(h) - 24, h * 0.97), (60, back(h) - 40, h + 12)], [6, 5.5, 5], blood),
         ([(-25, hy, arch + 12), (12, hy - 4, arch + 18), (28, back(h) - 48, h + 10)], [8, 7.5, 6], blood - 2),
         ([(-26, hy + 2, arch + 24), (-32, back(h) - 46, h + 20)], [8, 7], blood - 2),
-        (
-            [
-                (4, back(h) - 20, h + 50),
-                (5, deep + 13, carina + 5),
-                (9, back(hz) - 24, hz + 10),
-                (14, back(hz) - 34, hz - 30),
-            ],
-            [7, 7, 8, 8],
-            36.0,
-        ),
+        ([(4, back(h) - 20, h + 50), (5, deep + 13, carina + 5), (9, back(hz) - 24, hz + 10), (14, back(hz) - 34, hz - 30)],
+         [7, 7, 8, 8], 36.0),
         ([(-32, hy + 6, hz + 55), (-30, hy + 4, carina + 10), (-26, hy + 2, arch + 25)], 9.0, blood - 2),
         (aorta, np.array([1.12, 1.12, 1.0, 0.95, 0.9, 0.86, 0.8, 0.74, 0.7]) * r, blood),
-        (
-            [
-                (hx + 6, hy - 10, hz + 55),
-                (20, hy + 6, carina - 14),
-                (36, deep + 4, carina - 10),
-                left + (6, -6, 8),
-            ],
-            [14, 13.5, 11, 8.5],
-            blood,
-        ),
-        (
-            [(18, hy + 10, carina - 18), (-12, deep - 14, carina - 24), right + (-6, -10, -2)],
-            [11.5, 10.5, 9],
-            blood,
-        ),
+        ([(hx + 6, hy - 10, hz + 55), (20, hy + 6, carina - 14), (36, deep + 4, carina - 10), left + (6, -6, 8)],
+         [14, 13.5, 11, 8.5], blood),
+        ([(18, hy + 10, carina - 18), (-12, deep - 14, carina - 24), right + (-6, -10, -2)], [11.5, 10.5, 9], blood),
         ([(-x, y, z) for x, y, z in veins], [9, 6.5, 5.5], blood),
         (veins, [9, 6.5, 5.5], blood),
-    ]
+    ]  # fmt: skip
     return np.concatenate([line(*tube) for tube in tubes])
 
 

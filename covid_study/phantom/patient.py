@@ -4,8 +4,6 @@ Axes: x to the patient's left, y to the back, z to the head; the origin lies on 
 back of the ribcage, at the deepest point of the lungs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,34 +178,12 @@ def build(rng: np.random.Generator) -> Anatomy:
     points, depth = _sample_lungs(rng, frame, right, left, y[0])
     vessels, bronchi = vessels_and_bronchi(rng, points, depth, forks[1:], heart[2] + 64)
     return Anatomy(
-        half_width=a,
-        half_depth=b,
-        height=height,
-        z0=float(z[0]),
-        cage=cage,
-        muscle=muscle,
-        body=body,
-        right_edge=right,
-        left_edge=left,
-        edge_y0=float(y[0]),
-        spine=spine,
-        sternum=sternum,
-        drop=drop,
-        rib_kind=rib_kind,
-        rib_gap=gap,
-        domes=domes,
-        vessels=vessels,
-        bronchi=bronchi,
-        central=central,
-        organs=chambers,
-        belly=belly,
-        bones=bones,
-        points=points,
-        depth=depth,
-        lobe=lobes(points, b, height),
-        fat_hu=rng.uniform(-112, -94),
+        half_width=a, half_depth=b, height=height, z0=float(z[0]), cage=cage, muscle=muscle, body=body, right_edge=right,
+        left_edge=left, edge_y0=float(y[0]), spine=spine, sternum=sternum, drop=drop, rib_kind=rib_kind, rib_gap=gap,
+        domes=domes, vessels=vessels, bronchi=bronchi, central=central, organs=chambers, belly=belly, bones=bones,
+        points=points, depth=depth, lobe=lobes(points, b, height), fat_hu=rng.uniform(-112, -94),
         liver_hu=rng.uniform(48, 66),
-    )
+    )  # fmt: skip
 
 
 def _sample_lungs(rng, f, right, left, y0):

@@ -5,8 +5,6 @@ volume is built in, so that the same patient can be sampled at 0.6 mm or at 3 mm
 One file, longer than others: Numba's cache does not notice when a function in another file changes.
 """
 
-from __future__ import annotations
-
 import numba
 import numpy as np
 
@@ -21,6 +19,12 @@ _jit = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def soft(distance, width):
     """Share of a pixel of `width` mm that lies inside an edge `distance` mm away (positive inside)."""
     return min(1.0, max(0.0, 0.5 + distance / width))
+
+
+@_jit
+def within(low, high, corner, step, n):
+    """First and last of n voxels, `step` mm apart from the centre `corner`, between two places in mm."""
+    return max(0, int(np.ceil((low - corner) / step))), min(n - 1, int((high - corner) / step))
 
 
 @_jit
@@ -145,22 +149,8 @@ def between_lungs(field, x, y, z, above, below, side, wall, behind, fat, liver):
 
 @_jit
 def render_body(
-    hu,
-    lung,
-    label,
-    background,
-    pixels,
-    planes,
-    contours,
-    edges,
-    edge_y,
-    spine_y,
-    drop,
-    rib_kind,
-    field,
-    sizes,
-    tone,
-):
+    hu, lung, label, background, pixels, planes, contours, edges, edge_y, spine_y, drop, rib_kind, field, sizes, tone
+):  # fmt: skip
     """Fill one block of slices with everything that is not a separate organ.
 
     hu, lung: float32 (z, y, x) outputs, HU and the share of lung; label: uint8. background: HU of air and table (y, x).
@@ -210,13 +200,13 @@ def render_body(
                         side = max(right - x, x - left)
                         above, below = z - pixels[4, j, i], pixels[5, j, i] - z
                         steep = max(pixel, 2.0)
-                        within = soft(rc - r, pixel)
-                        air = within * soft(above, steep) * soft(below, steep) * soft(side, pixel)
+                        inner_share = soft(rc - r, pixel)
+                        air = inner_share * soft(above, steep) * soft(below, steep) * soft(side, pixel)
                         if air < 1:
                             inner, tissue = between_lungs(
                                 field, x, y, z, above, below, side, rc - r, y - spine_y[row], fat, liver
                             )
-                            value += within * (inner - value)
+                            value += inner_share * (inner - value)
                         if air > 0:
                             lobe, fissure = lobe_of(x, y, z, half_depth, height)
                             inner = parenchyma(
@@ -243,12 +233,9 @@ def paint_tubes(hu, lung, label, tubes, corner, spacing, spread, allowed):
     for n in range(tubes.shape[0]):
         x0, y0, z0, r0, x1, y1, z1, r1, value = tubes[n]
         big = max(r0, r1) + dx
-        k0 = max(0, int(np.ceil((min(z0, z1) - big - half - corner[0]) / dz)))
-        k1 = min(nz - 1, int((max(z0, z1) + big + half - corner[0]) / dz))
-        j0 = max(0, int(np.ceil((min(y0, y1) - big - corner[1]) / dy)))
-        j1 = min(ny - 1, int((max(y0, y1) + big - corner[1]) / dy))
-        i0 = max(0, int(np.ceil((min(x0, x1) - big - corner[2]) / dx)))
-        i1 = min(nx - 1, int((max(x0, x1) + big - corner[2]) / dx))
+        k0, k1 = within(min(z0, z1) - big - half, max(z0, z1) + big + half, corner[0], dz, nz)
+        j0, j1 = within(min(y0, y1) - big, max(y0, y1) + big, corner[1], dy, ny)
+        i0, i1 = within(min(x0, x1) - big, max(x0, x1) + big, corner[2], dx, nx)
         ux, uy, uz = x1 - x0, y1 - y0, z1 - z0
         length = max(ux * ux + uy * uy + uz * uz, 1e-6)
         for k in range(k0, k1 + 1):
@@ -280,12 +267,9 @@ def paint_ellipsoids(hu, lung, label, blobs, corner, spacing, spread, allowed):
     for n in range(blobs.shape[0]):
         cx, cy, cz, rx, ry, rz, co, si, value = blobs[n]
         wide, small = max(rx, ry), min(rx, min(ry, rz))
-        k0 = max(0, int(np.ceil((cz - rz - half - corner[0]) / dz)))
-        k1 = min(nz - 1, int((cz + rz + half - corner[0]) / dz))
-        j0 = max(0, int(np.ceil((cy - wide - dx - corner[1]) / dy)))
-        j1 = min(ny - 1, int((cy + wide + dx - corner[1]) / dy))
-        i0 = max(0, int(np.ceil((cx - wide - dx - corner[2]) / dx)))
-        i1 = min(nx - 1, int((cx + wide + dx - corner[2]) / dx))
+        k0, k1 = within(cz - rz - half, cz + rz + half, corner[0], dz, nz)
+        j0, j1 = within(cy - wide - dx, cy + wide + dx, corner[1], dy, ny)
+        i0, i1 = within(cx - wide - dx, cx + wide + dx, corner[2], dx, nx)
         for k in range(k0, k1 + 1):
             for j in range(j0, j1 + 1):
                 for i in range(i0, i1 + 1):
@@ -318,12 +302,10 @@ def paint_lesions(hu, lung, burden, lesions, field, corner, spacing, spread, tur
         grow = 1.0 + 1.3 * rough
         wide = max(ra, rt) * grow
         sx, sy, sz = tc * cx - ts * cy + tx, ts * cx + tc * cy + ty, cz * stretch + tz
-        k0 = max(0, int(np.ceil((sz - rz * grow * stretch - half - corner[0]) / dz)))
-        k1 = min(nz - 1, int((sz + rz * grow * stretch + half - corner[0]) / dz))
-        j0 = max(0, int(np.ceil((sy - wide - dx - corner[1]) / dy)))
-        j1 = min(ny - 1, int((sy + wide + dx - corner[1]) / dy))
-        i0 = max(0, int(np.ceil((sx - wide - dx - corner[2]) / dx)))
-        i1 = min(nx - 1, int((sx + wide + dx - corner[2]) / dx))
+        tall = rz * grow * stretch
+        k0, k1 = within(sz - tall - half, sz + tall + half, corner[0], dz, nz)
+        j0, j1 = within(sy - wide - dx, sy + wide + dx, corner[1], dy, ny)
+        i0, i1 = within(sx - wide - dx, sx + wide + dx, corner[2], dx, nx)
         grain = max(5.0, 0.55 * min(ra, min(rt, rz)))
         blur = max(edge, 0.7 * dx / min(ra, min(rt, rz)))
         for k in range(k0, k1 + 1):

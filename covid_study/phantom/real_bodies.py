@@ -67,23 +67,21 @@ class Bodies:
     def sentence(self) -> str:
         """What the reader of a page must know of them."""
         patients = self.table.groupby("split")["patient_id"].nunique()
-        sides = ", ".join(f"{patients[s]} for {s}" for s in SPLITS if s in patients)
-        names = ", ".join(self.table["exam_id"].head(8)) + (" ..." if len(self.table) > 8 else "")
+        sides = ", ".join(f"{split} {patients[split]}" for split in SPLITS if split in patients)
+        names = ", ".join(self.table["exam_id"].head(8)) + " ..." * (len(self.table) > 8)
         text = (
-            f"The lesions are synthetic, the bodies are real: {len(self.table)} exams without pneumonia of "
-            f"{self.table['patient_id'].nunique()} patients ({sides}): {names}. All exams made from one patient lie on one "
-            "side of the split. Intervals resample the synthetic patients, as if each had a body of its own: where the real "
-            "ones are few, take them for too narrow."
+            f"The lesions are synthetic, the bodies are real: exams without pneumonia: {len(self.table)}, of patients: "
+            f"{self.table['patient_id'].nunique()} ({sides}): {names}. All exams made from one patient lie on one side "
+            "of the split. Intervals resample the synthetic patients, as if each had a body of its own: where the "
+            "real ones are few, take them for too narrow."
         )
         if self.shared:
             text += (
-                " **Fewer than five patients: validation has none of its own and takes those of train**, so that a "
-                "threshold chosen there has seen the bodies that were trained on."
+                " **Fewer than five patients: validation has none of its own and takes those of train**, so that a threshold "
+                "chosen there has seen the bodies that were trained on."
             )
-        if len(self.left_out):
-            reasons = "; ".join(f"{row.exam_id}: {row.problem}" for row in self.left_out.itertuples())
-            text += f" Left out as bodies: {reasons}."
-        return text
+        reasons = [f"{row.exam_id}: {row.problem}" for row in self.left_out.itertuples()]
+        return f"{text} Left out as bodies: {'; '.join(reasons)}." if reasons else text
 
 
 def find_bodies(path: Path, wanted: int) -> pd.DataFrame:
@@ -147,14 +145,9 @@ def prepare(
         StudyError: the disk is full, or a process died.
     """
     workers = workers or len(os.sched_getaffinity(0))
+    how = {"matrix": matrix, "least_mm": float(thickness_mm[0])}
     wanted = [
-        {
-            "exam_id": row.exam_id,
-            "path": row.path,
-            "files": key,
-            "matrix": matrix,
-            "least_mm": float(thickness_mm[0]),
-        }
+        {"exam_id": row.exam_id, "path": row.path, "files": key} | how
         for row, key in zip(found.itertuples(), keys, strict=True)
     ]
     made = {config["exam_id"]: artefact_path(folder, _label(config), config, MODULES) for config in wanted}
@@ -167,14 +160,8 @@ def prepare(
     folders = [made[exam] for exam in found["exam_id"]]
     problems = [json.loads((place / "facts.json").read_text()).get("problem") for place in folders]
     bad = [problem is not None for problem in problems]
-    left_out = pd.DataFrame(
-        [
-            {"exam_id": row.exam_id, "path": row.path, "problem": problem[0], "remedy": problem[1]}
-            for row, problem in zip(found.itertuples(), problems, strict=True)
-            if problem
-        ],
-        columns=["exam_id", "path", "problem", "remedy"],
-    )
+    left_out = found.loc[bad, ["exam_id", "path"]].reset_index(drop=True)
+    left_out[["problem", "remedy"]] = [problem for problem in problems if problem] or None
     if on_bad_exam == "stop" and len(left_out):
         raise ExamError(*left_out[["exam_id", "problem", "remedy"]].iloc[0])
     table = found.assign(folder=[str(place) for place in folders])[~np.array(bad)].reset_index(drop=True)

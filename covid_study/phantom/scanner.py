@@ -3,8 +3,6 @@
 Paper A, Table I gives the ranges: thickness 0.5 to 10 mm, pixels 0.482 to 0.977 mm at 512 x 512, 100 to 140 kV.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,12 +106,9 @@ def place(
     return grid, protocol
 
 
-def _background(
-    anatomy: Anatomy, centre: Centre, grid: Grid, xs: np.ndarray, ys: np.ndarray, height: float
-) -> np.ndarray:
+def _background(centre: Centre, pixel: float, xs: np.ndarray, ys: np.ndarray, height: float) -> np.ndarray:
     """HU of air and table, the same in every slice: (y, x)."""
     out = np.full(xs.shape, -1000.0, np.float32)
-    pixel = grid.spacing[1]
 
     def shell(distance, half, hu):
         share = np.clip(0.5 + (half - np.abs(distance)) / pixel, 0, 1) * min(1.0, 2 * half / pixel)
@@ -173,14 +168,7 @@ def scan(
     floor, roof = diaphragm(xs, ys, *size, anatomy.domes), apex(xs, ys, *size, anatomy.height)
     pixels = np.stack([xs, ys, np.hypot(xs, ys), angle, floor, roof]).astype(np.float32)
     lying = float(anatomy.body[:, N_ANGLES // 2].max()) + 3
-    background = _background(
-        anatomy,
-        centre,
-        grid,
-        (gx[None] + 0 * gy[:, None]).astype(np.float32),
-        (gy[:, None] + 0 * gx[None]).astype(np.float32),
-        lying,
-    )
+    background = _background(centre, pixel, *np.meshgrid(gx.astype(np.float32), gy.astype(np.float32)), lying)
     n_planes = max(1, int(np.ceil(dz / 2.6)))
     spread = (np.arange(n_planes) + 0.5) / n_planes * dz - 0.5 * dz
     sizes = np.array([anatomy.half_depth, anatomy.height, anatomy.rib_gap, pixel])
@@ -203,16 +191,8 @@ def scan(
 
     hu_out = np.empty(grid.shape, np.int16)
     lungs, ill = np.empty(grid.shape, bool), np.zeros(grid.shape, bool)
-    outside = (
-        (
-            np.hypot(
-                grid.corner[2] + np.arange(nx)[None] * pixel, grid.corner[1] + np.arange(ny)[:, None] * pixel
-            )
-            > 0.5 * nx * pixel
-        )
-        if centre.padding is not None
-        else None
-    )
+    along = (start + np.arange(n) * pixel for start, n in zip(grid.corner[:0:-1], (nx, ny), strict=True))
+    from_axis = np.hypot(*np.meshgrid(*along))
     step = max(1, CHUNK // (ny * nx))
     bit = [1 << n for n in range(5)]
     for k in range(0, nz, step):
@@ -227,22 +207,9 @@ def scan(
         hu, lung = np.zeros((n, ny, nx), np.float32), np.zeros((n, ny, nx), np.float32)
         label = np.zeros((n, ny, nx), np.uint8)
         raster.render_body(
-            hu,
-            lung,
-            label,
-            background,
-            pixels,
-            planes,
-            contours,
-            edges,
-            edge_y,
-            spine_y,
-            anatomy.drop,
-            anatomy.rib_kind,
-            field,
-            sizes,
-            tone,
-        )
+            hu, lung, label, background, pixels, planes, contours, edges, edge_y, spine_y, anatomy.drop, anatomy.rib_kind,
+            field, sizes, tone
+        )  # fmt: skip
         lungs[k : k + n] = lung >= 0.5
         where = (corner, grid.spacing, spread)
         raster.paint_ellipsoids(hu, lung, label, blobs["belly"], *where, bit[raster.ABDOMEN])
@@ -271,8 +238,8 @@ def scan(
         noise *= loud.astype(np.float32)[:, None, None]
         hu += noise
         np.clip(hu, -1024, 3071, out=hu)
-        if outside is not None:
-            hu[:, outside] = centre.padding
+        if centre.padding is not None:
+            hu[:, from_axis > 0.5 * nx * pixel] = centre.padding
         hu_out[k : k + n] = np.rint(hu)
     return hu_out, lungs, ill
 

@@ -4,8 +4,6 @@ A tree spans points sampled in the lung, each joined where the way back to the h
 Computational Biology 2010, "One rule to grow them all"); its radii follow Murray's law.
 """
 
-from __future__ import annotations
-
 import numba
 import numpy as np
 
