@@ -168,3 +168,24 @@ def test_an_edit_of_any_module_changes_every_key_above_it_and_an_edit_of_a_docst
         holding = {other for other, code in before.items() if name in code}
         assert above | {name} <= holding, (name, above - holding)
     parsed.cache_clear()
+
+
+def test_no_code_between_a_file_and_a_score_is_left_out_of_a_key():
+    rooms = (
+        "cohort",
+        "ct",
+        "phantom",
+        "samples",
+        "networks",
+        "losses",
+        "training",
+        "pretext",
+        "ranking",
+        "scores",
+    )
+    for module in (name for room in rooms for name in modules_inside(room)):
+        found = closure.closure([module], closure.WITHOUT_INFLUENCE + closure.ONLY_LOOKS)
+        assert (module in found) == (module != "training.processes"), module
+    assert {"ct.dicom", "ct.files", "ct.lungs", "ct.to_volume"} <= set(
+        closure.closure(["samples.volume_store"])
+    )
