@@ -2,8 +2,8 @@
 
 A notebook's kernel is one process, so a training that is to run in several is handed to `torchrun`: the function and its
 arguments lie in a file of the folder that it fills, and every process reads them from there (`python -m
-covid_study.processes FILE`), with the exams mapped into memory. The processes train as one would with the whole batch
-(see `whole_batch`), the first writes the results. The number of processes is therefore no part of a result's cache key.
+covid_study.training.processes FOLDER`), with the exams mapped into memory. The processes train as one would with the whole
+batch (see `whole_batch`), the first writes the results: their number is no part of a result's cache key.
 
 Starting the processes takes some seconds for each training, so it pays for long ones. To start them on several machines
 with a folder in common, say in COVID_STUDY_LAUNCHER how torchrun is started there, for instance on a cluster with Slurm:

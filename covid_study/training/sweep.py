@@ -58,10 +58,7 @@ def sweep(
     ending = completed(
         attempt, {"samples": given}, [(name, ("samples",)) for name in todo], executor, workers
     )
-    failed = {}
-    for name, trouble in progress(ending, "classifiers", len(todo)):
-        if trouble:
-            failed[name] = trouble
+    failed = {name: trouble for name, trouble in progress(ending, "classifiers", len(todo)) if trouble}
     if failed:
         told = "\n\n".join(f"{name}:\n{trouble}" for name, trouble in failed.items())
         raise StudyError(f"{len(failed)} of {len(todo)} runs failed, the others are kept.\n\n{told}")
@@ -97,23 +94,18 @@ def plan_sentence(plan: pd.DataFrame) -> str:
     >>> plan_sentence(pd.DataFrame({"state": ["there", "to compute"], "seconds": [9.0, 61.0]}))
     '2 runs: 1 there, 1 to compute, about 1:01 one after the other'
     """
-    todo = plan[plan["state"] == "to compute"]
+    todo = plan.loc[plan["state"] == "to compute", "seconds"]
     text = f"{len(plan)} run{'s' * (len(plan) != 1)}: {(plan['state'] == 'there').sum()} there, {len(todo)} to compute"
     if todo.empty:
         return text
-    seconds = todo["seconds"].sum(skipna=False)
-    known = seconds == seconds
-    return (
-        f"{text}, about {duration(seconds)} one after the other" if known else f"{text}, time not known yet"
-    )
+    return f"{text}, {'time not known yet' if todo.isna().any() else f'about {duration(todo.sum())} one after the other'}"
 
 
 def plan_table(plan: pd.DataFrame) -> HTML:
     """The plan for a reader: one sentence, the runs folded behind it."""
+    about = {True: "", False: "about "}
     times = [
-        "not known yet"
-        if pd.isna(row.seconds)
-        else ("" if row.state == "there" else "about ") + duration(row.seconds)
+        "not known yet" if pd.isna(row.seconds) else about[row.state == "there"] + duration(row.seconds)
         for row in plan.itertuples()
     ]
     shown = plan.assign(seconds=times).rename(columns={"exams_seen": "exams seen", "seconds": "time"})

@@ -14,7 +14,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+    """The sum of a tensor over all processes; its gradient is the sum of theirs.
+
+    Fabric's `all_reduce` has no gradient, and torch's function that has one is deprecated.
+    """
 
     @staticmethod
     def forward(ctx, values: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_runs import CPU, Killed
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,12 +13,7 @@ from covid_study.losses.meta_weight_net import MetaWeighted, meta_set, meta_weig
 from covid_study.samples.batch import to_input
 from covid_study.training import loop
 
-CPU = torch.device("cpu")
 SIDE = 4
-
-
-class Killed(Exception):
-    pass
 
 
 def small_network(seed: int = 0, classes: int = 2) -> nn.Module:

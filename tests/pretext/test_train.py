@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_runs import CPU, NETWORK, SHAPE, Killed
 
 from covid_study.networks.resnet3d import encoder
 from covid_study.pretext import train as module
 from covid_study.pretext.train import Probe, features, load_encoder, probe_auc, train_pretext
 from covid_study.training import loop
 
-CPU = torch.device("cpu")
-NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
 PRETEXT = {
     "permutations": 4,
     "batch_size": 4,
@@ -33,14 +32,8 @@ class CountingProbe:
         return {"probe_covid": 0.5 + self.calls / 100, "probe_cap": 0.5}
 
 
-class Killed(Exception):
-    pass
-
-
 def volumes(n: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, 256, (n, 16, 24, 32), generator=torch.Generator().manual_seed(seed)).to(
-        torch.uint8
-    )
+    return torch.randint(0, 256, (n, *SHAPE), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
 
 
 def run(folder, *, epochs=3, masking=True, validation=2, probe=None, **settings) -> pd.DataFrame:
@@ -68,17 +61,13 @@ def test_files_and_history(tmp_path):
     cost = {"seconds", "exams_seen", "flops"}
     assert set(history) == {"epoch", "loss", *cost, *ACCURACIES, *validation, "probe_covid", "probe_cap"}
     assert history["exams_seen"].tolist() == [0, 6, 6, 6]
-    assert (
-        history.loc[0, "flops"] == 0
-        and history.loc[1:, "flops"].nunique() == 1
-        and history.loc[1, "flops"] > 1e6
-    )
+    flops = history["flops"]
+    assert flops[0] == 0 and flops[1:].nunique() == 1 and flops[1] > 1e6
     # epoch 0 is the untrained network: measured, not trained
     assert history.loc[0, ["loss", *ACCURACIES, "seconds"]].isna().all()
     assert history.loc[0, [*validation, "probe_covid"]].notna().all()
     assert history.loc[1:, ["loss", *ACCURACIES, *validation]].notna().all().all()
-    assert history[[*ACCURACIES, *validation]].dropna().ge(0).all().all()
-    assert history[[*ACCURACIES, *validation]].dropna().le(1).all().all()
+    assert history[[*ACCURACIES, *validation]].stack().between(0, 1).all()
     # probed before the first epoch, every second one, and after the last
     assert history["probe_covid"].notna().tolist() == [True, False, True, True] and probe.calls == 3
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a" / "history.csv"), history)

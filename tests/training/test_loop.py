@@ -27,6 +27,12 @@ def train(folder, model, *, after_epoch=None, epochs=4, n=10, **settings) -> pd.
     return fit(model, n, loss, epochs=epochs, folder=folder, after_epoch=after_epoch, **settings)
 
 
+def fit_toy(loss_of, folder, n, model=None, **settings) -> pd.DataFrame:
+    """`fit` of one linear layer, or of another model."""
+    given = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3, "seed": 0, "device": CPU}
+    return fit(model or nn.Linear(1, 1), n, loss_of, folder=folder, **given | settings)
+
+
 def measures(epoch, model):
     """What a caller may report: also a number from numpy, and evaluation mode left on."""
     model.eval()
@@ -103,17 +109,7 @@ def test_every_exam_is_seen_once_an_epoch_in_a_new_order(tmp_path):
         orders.append(index.tolist())
         return model(torch.ones(len(index), 1)).sum(), {}
 
-    fit(
-        nn.Linear(1, 1),
-        7,
-        loss_of,
-        epochs=3,
-        batch_size=3,
-        learning_rate=1e-3,
-        seed=0,
-        device=CPU,
-        folder=tmp_path,
-    )
+    fit_toy(loss_of, tmp_path, 7, epochs=3, batch_size=3)
     assert [len(batch) for batch in orders] == [3, 4] * 3  # the lone seventh joins the batch before it
     epochs = [orders[i] + orders[i + 1] for i in (0, 2, 4)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
@@ -126,17 +122,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_exams(tmp_path):
     def loss_of(model, index, generator):
         return values[index].mean() + 0 * model.weight.sum(), {"value": float(values[index].mean())}
 
-    history = fit(
-        nn.Linear(1, 1),
-        10,
-        loss_of,
-        epochs=1,
-        batch_size=4,
-        learning_rate=1e-3,
-        seed=0,
-        device=CPU,
-        folder=tmp_path,
-    )
+    history = fit_toy(loss_of, tmp_path, 10)
     assert history.loc[0, ["loss", "value"]].tolist() == pytest.approx([4.5, 4.5])
 
 
@@ -148,9 +134,7 @@ def test_adam_follows_the_cosine_to_zero(tmp_path):
     def loss_of(model, index, generator):
         return model.weight.sum(), {}
 
-    fit(
-        model, 6, loss_of, epochs=epochs, batch_size=2, learning_rate=0.1, seed=0, device=CPU, folder=tmp_path
-    )
+    fit_toy(loss_of, tmp_path, 6, model, epochs=epochs, batch_size=2, learning_rate=0.1)
     rates = 0.05 * (1 + np.cos(np.pi * np.arange(epochs * steps) / (epochs * steps)))
     assert start - float(model.weight.detach()) == pytest.approx(rates.sum(), rel=1e-4)
 
@@ -159,9 +143,7 @@ def test_it_learns_what_can_be_learnt(tmp_path):
     volumes, labels = problem(16)
     model = small_model()
     loss = classifier_loss(volumes, labels, (0.9, 1.1), flips=True)
-    history = fit(
-        model, 16, loss, epochs=12, batch_size=8, learning_rate=1e-2, seed=0, device=CPU, folder=tmp_path
-    )
+    history = fit_toy(loss, tmp_path, 16, model, epochs=12, batch_size=8, learning_rate=1e-2)
     unseen, truth = problem(16, seed=99)
     assert history["loss"].iloc[-1] < 0.2 * history["loss"].iloc[0]
     assert (in_batches(model, unseen).argmax(1) == truth.numpy()).all()
@@ -175,13 +157,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path, va
         return model(torch.ones(len(index), 1)).sum() + poison, {}
 
     calls = []
-    with pytest.raises(
-        FloatingPointError, match=r"toy: the loss is (nan|inf) in epoch 3; lower the learning rate"
-    ):
-        fit(
-            nn.Linear(1, 1), 4, loss_of, epochs=5, batch_size=4, learning_rate=1e-3, seed=0, device=CPU,
-            folder=tmp_path, title="toy",
-        )  # fmt: skip
+    with pytest.raises(FloatingPointError, match=r"toy: the loss is (nan|inf) in epoch 3"):
+        fit_toy(loss_of, tmp_path, 4, epochs=5, title="toy")
     assert len(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["history"]) == 2
 
 
@@ -228,8 +205,8 @@ def test_an_epoch_may_draw_exams_again(tmp_path):
         seen.extend(index.tolist())
         return model.head.weight.sum(), {}
 
-    fit(small_model(), 3, loss_of, epochs=2, batch_size=2, learning_rate=1e-3, seed=0, device=CPU, folder=tmp_path,
-        order_of=lambda generator: torch.tensor([7, 7, 1]))  # fmt: skip
+    order = {"order_of": lambda generator: torch.tensor([7, 7, 1])}
+    fit_toy(loss_of, tmp_path, 3, small_model(), epochs=2, batch_size=2, **order)
     assert seen == [7, 7, 1, 7, 7, 1]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import TRAINING, a_run, noise, problem, small_model
+from tiny_runs import CPU, NETWORK, TRAINING, a_run, noise, problem, small_model
 from torch import nn
 
 from covid_study.errors import ParameterError, StudyError
@@ -20,9 +20,8 @@ from covid_study.training.processes import spread
 from covid_study.training.run import predictions, timing
 from covid_study.training.volume_classifier import classifier_loss
 from covid_study.training.whole_batch import part
-from tests.pretext.test_train import NETWORK, PRETEXT, CountingProbe
+from tests.pretext.test_train import PRETEXT, CountingProbe
 
-CPU = torch.device("cpu")
 OHEM = {"strategy": "ohem", "ohem_share": 0.5}
 CASES = {"none": None, "ohem": OHEM}
 EXAMS, BATCH = 11, 4  # the last batch has three exams, one and two of them for each process
