@@ -137,12 +137,16 @@ lab: $(ENV) check-env
 	@$(call quoted,$(PY)) -m jupyterlab --ServerApp.root_dir=. $(if $(KERNEL),--MultiKernelManager.default_kernel_name=$(KERNEL)) \
 		$$([ "$$(id -u)" = 0 ] && echo --allow-root) $(LAB)
 
+# One thread a process: tests are small, and threads that wait for each other cost more than they give. Two notebooks at a
+# time, handed out in order; what both need is computed by one while the other waits for it (runtime/artefacts.py).
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(call quoted,$(PY)) -m pytest -q
 test: $(ENV) check-env
 	@$(call quoted,$(PY)) -m ruff check .
 	@$(call quoted,$(PY)) -m ruff format --check .
-	@$(call quoted,$(PY)) -m pytest -q
+	@$(SIDE_BY_SIDE) -n logical --maxprocesses 4 --dist loadscope
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
-		$(call quoted,$(PY)) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks/*.ipynb; \
+		$(SIDE_BY_SIDE) -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+			notebooks/*.ipynb; \
 	else echo "notebooks/ is empty: nothing to run there"; fi
 
 faults: $(ENV) check-env
