@@ -1,6 +1,6 @@
 """From a file to Hounsfield units, to lungs, to what a network sees.
 
-Read `volume`, then `files` and `dicom` (exams) and `pictures` (slices that lie on disk as images), `lungs` with
+Read `volume`, then `files`, `announced` and `dicom` (exams) and `pictures` (slices that lie on disk as images), `lungs` with
 `consolidation`, then `to_volume` (paper A, IV-F2) and `to_slice` (paper B, 3.1).
 """
 

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 
 from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
 from covid_study.ct import dicom
+from covid_study.ct.announced import check_announced
 from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line
 from covid_study.errors import ExamError
 
@@ -101,6 +102,8 @@ def _read_file(file: Path) -> tuple[sitk.Image, dict]:
     try:
         if ".nii" in file.name.lower():
             _check_nifti(file)
+        else:
+            check_announced(file)
         image = sitk.ReadImage(str(file))
     except (RuntimeError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
         reason = last_line(error).replace(str(file), file.name)

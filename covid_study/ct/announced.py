@@ -1,0 +1,120 @@
+"""What the header of an NRRD or MetaImage file announces, checked before ITK parses it.
+
+There a damaged header ends the whole process, and one that lies about its size takes all memory. NIfTI and DICOM headers have a
+fixed form: `files` and `dicom` check them.
+"""
+
+import math
+import re
+from pathlib import Path
+
+from covid_study.ct.volume import Fault
+
+LONGEST_HEADER, LONGEST_LINE = 2**20, 400  # bytes; a field of a CT's header is shorter
+MOST_DIMENSIONS = 6
+# bytes of voxels from a byte of file: deflate gives at most 1032, a number as text ("0 ") at most 4
+INFLATED = {"raw": 1, "gzip": 1032, "gz": 1032, "ascii": 4, "text": 4, "txt": 4, "hex": 1}
+WIDTHS = {r"char|int8": 1, r"short|int16": 2, r"long_?long|int64|double": 8, r"int|long|float": 4}
+COPY = "copy it again from its source, or leave the exam out"
+
+
+def check_announced(file: Path) -> None:
+    """Refuse a .nrrd, .nhdr, .mha or .mhd file whose header is damaged, whose voxels are elsewhere, or fewer than announced.
+
+    Raises: Fault (names the file, the field, the file with the voxels that is missing), OSError.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(LONGEST_HEADER)
+    fields, length = _meta(head) if file.suffix.lower() in (".mha", ".mhd") else _nrrd(head)
+    if not length:
+        raise Fault(f"{file} is damaged or cut short (its header has no end)", COPY)
+    lines = [line for line in head[:length].split(b"\n") if b":=" not in line and not line.startswith(b"#")]
+    if len(longest := max(lines, key=len)) > LONGEST_LINE:
+        raise Fault(
+            f"{file} is damaged (a line of its header, {longest[:40]!r} ..., has {len(longest)} bytes)", COPY
+        )
+    dimensions = _whole(fields, "dimensions", file)
+    sizes = _whole(fields, "sizes", file)
+    if (
+        len(dimensions) != 1
+        or len(sizes) != dimensions[0]
+        or not 0 < dimensions[0] <= MOST_DIMENSIONS
+        or 0 in sizes
+    ):
+        raise Fault(
+            f"{file} is damaged (its header announces {sizes[:9]} voxels in {dimensions[:1]} dimensions)",
+            COPY,
+        )
+    kind, encoding = fields.get("type", "").lower(), fields.get("encoding", "").lower()
+    width = next((n for names, n in WIDTHS.items() if re.search(names, kind.replace(" ", "_"))), 0)
+    if not width or encoding not in INFLATED:
+        raise Fault(
+            f"{file} is damaged (its header has the type {kind[:40]!r} and the encoding {encoding[:40]!r})",
+            COPY,
+        )
+    channels = math.prod(_whole(fields, "channels", file))
+    wanted, there = math.prod(sizes) * width * channels, _bytes(file, fields.get("data", ""), length)
+    if wanted > there * INFLATED[encoding]:
+        raise Fault(
+            f"{file} is cut short: {there:,} bytes of voxels ({encoding}) where its header announces {wanted:,}",
+            COPY,
+        )
+
+
+def _nrrd(head: bytes) -> tuple[dict[str, str], int]:
+    """The fields that matter, in our words, and the length of the header: 0 where it does not end."""
+    end = re.search(rb"\r?\n\r?\n", head)
+    text = head[: end.start() if end else len(head)].decode("latin-1")
+    lines = [line for line in text.splitlines()[1:] if not line.startswith("#") and ":=" not in line]
+    fields = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    data = fields.pop("data file", fields.pop("datafile", ""))
+    found = {"dimensions": fields.pop("dimension", ""), "data": data, "channels": "1", **fields}
+    whole = bool(head.startswith(b"NRRD") and (end or data))
+    return found, (end.end() if end else len(head)) if whole else 0
+
+
+def _meta(head: bytes) -> tuple[dict[str, str], int]:
+    """As `_nrrd`: its last field says where the voxels are."""
+    end = re.search(rb"^\s*ElementDataFile\s*[=:][^\n]*(\n|$)", head, re.M)
+    text = head[: end.end() if end else len(head)].decode("latin-1")
+    pairs = (re.split(r"\s*[=:]\s*", line.strip(), maxsplit=1) for line in text.splitlines() if line.strip())
+    fields = {pair[0].lower(): pair[1] if len(pair) == 2 else "" for pair in pairs}
+    data, compressed = (
+        fields.pop("elementdatafile", ""),
+        fields.get("compresseddata", "").lower() in ("true", "1"),
+    )
+    found = {
+        "dimensions": fields.pop("ndims", ""), "sizes": fields.pop("dimsize", ""), "type": fields.pop("elementtype", ""),
+        "encoding": "gzip" if compressed else "raw", "channels": fields.pop("elementnumberofchannels", "1"),
+        "data": "" if data.upper() == "LOCAL" else data,
+    }  # fmt: skip
+    return {**fields, **found}, end.end() if end else 0
+
+
+def _whole(fields: dict[str, str], name: str, file: Path) -> list[int]:
+    words = fields.get(name, "").split()
+    if not words or not all(re.fullmatch(r"\d{1,9}", word) for word in words):
+        raise Fault(f"{file} is damaged (its header's {name} are {fields.get(name, '')[:40]!r})", COPY)
+    return [int(word) for word in words]
+
+
+def _bytes(file: Path, data: str, length: int) -> int:
+    """Bytes of voxels, in this file or in the one beside it that its header names."""
+    if not data:
+        return file.stat().st_size - length
+    beside = file.parent / data
+    if re.match(r"LIST\b|.*%", data):
+        raise Fault(
+            f"{file} takes its voxels from several files ({data})", "convert it to one .nii.gz or .mha file"
+        )
+    if not beside.resolve().is_relative_to(file.parent.resolve()):
+        raise Fault(
+            f"{file} takes its voxels from {data}, outside its folder", "put both files into one folder"
+        )
+    if not beside.is_file():
+        raise Fault(
+            f"{beside}, which holds the voxels of {file.name}, is missing", "put it beside its header"
+        )
+    return beside.stat().st_size

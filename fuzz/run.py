@@ -1,0 +1,165 @@
+"""`make fuzz`: feed a reader damaged inputs; nothing may come out of it but its values or a StudyError.
+
+    python fuzz/run.py [--target NAME ...] [--runs N] [--seconds S]
+
+What found something is kept in build/fuzz/<target>/, one input a place in the code; exits with 1 where there was any. With
+atheris (`pip install atheris`) the code that was reached leads the search, without it chance does. Inputs in
+fuzz/corpus/<target>/ are tried first.
+"""
+
+import argparse
+import contextlib
+import faulthandler
+import hashlib
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+try:
+    import atheris
+except ImportError:
+    atheris = None
+with atheris.instrument_imports(include=["covid_study", "pydicom"]) if atheris else contextlib.nullcontext():
+    from covid_study.errors import StudyError
+    from fuzz.targets import KINDS, TARGETS, edited
+
+LONGEST, LARGEST = 10, 2**20  # seconds; KiB more than before
+MESSAGE = 600  # characters of an error for people
+
+
+def corpus(name: str) -> list[bytes]:
+    """Inputs that once found something."""
+    folder = ROOT / "fuzz" / "corpus" / name
+    return [file.read_bytes() for file in sorted(folder.iterdir())] if folder.is_dir() else []
+
+
+class Fuzzed:
+    """One target in a folder of its own."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.target, self.found = name, TARGETS[name], {}
+        self.file = folder / self.target.file
+        self.target.make(folder)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.usual = 0
+
+    def wrong(self, data: bytes) -> str:
+        """What is wrong with how an input is read; empty where nothing is."""
+        self.file.write_bytes(data)
+        self.usual = self.usual or _peak()
+        try:
+            self.target.read(self.file)
+        except StudyError as error:
+            if len(str(error)) > MESSAGE:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                return f"{place.name}: a message of more than {MESSAGE} characters"
+        except Exception as error:
+            ours = [f for f in traceback.extract_tb(error.__traceback__) if "covid_study" in f.filename]
+            return f"{ours[-1].name}: {type(error).__name__}" if ours else type(error).__name__
+        more, self.usual = _peak() - self.usual, max(self.usual, _peak())
+        return f"{more / 2**10:.0f} MiB" if more > LARGEST else ""
+
+    def keep(self, data: bytes) -> None:
+        """Try an input, and keep it where it is the first that shows a fault."""
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        wrong = self.wrong(data)
+        faulthandler.cancel_dump_traceback_later()
+        if wrong and wrong not in self.found:
+            place = ROOT / "build" / "fuzz" / self.name
+            place.mkdir(parents=True, exist_ok=True)
+            file = place / hashlib.sha256(data).hexdigest()[:12]
+            file.write_bytes(data)
+            self.found[wrong] = file
+            print(f"{self.name}: {wrong}: {file.relative_to(ROOT)}", flush=True)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def run(name: str, runs: int, seconds: float, folder: Path) -> None:
+    """Fuzz one target; ends the process."""
+    warnings.simplefilter("ignore")
+    fuzzed, started, done = Fuzzed(name, folder), time.monotonic(), 0
+    inputs = [*corpus(name), *fuzzed.target.seeds()]
+    for data in inputs:
+        fuzzed.keep(data)
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        chance = random.Random(seed)
+        if atheris and chance.random() < 0.3:
+            return atheris.Mutate(data, most)
+        edits = [(chance.choice(KINDS), chance.randrange(2**32)) for _ in range(chance.randint(1, 4))]
+        return edited(chance.choice((data, *inputs)), edits)[:most]
+
+    def one(data: bytes) -> None:
+        nonlocal done
+        fuzzed.keep(data)
+        done += 1
+        if done >= runs or time.monotonic() - started > seconds:
+            took = time.monotonic() - started
+            print(f"{name}: {done:,} inputs in {took:.0f} s, {len(fuzzed.found)} faults", flush=True)
+            os._exit(bool(fuzzed.found))  # libFuzzer does not return
+
+    if atheris:
+        kept = folder / "kept by libFuzzer"
+        kept.mkdir()
+        for data in inputs:
+            (kept / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
+        options = ["-verbosity=0", "-max_len=200000", f"-artifact_prefix={folder}/", f"-timeout={LONGEST}"]
+        atheris.Setup([sys.argv[0], *options, "-rss_limit_mb=0", str(kept)], one, custom_mutator=mutated)
+        atheris.Fuzz()
+    for number in range(runs):
+        one(mutated(b"", 200_000, number))
+
+
+def main() -> int:
+    """Each target in a process of its own, so that one that hangs or dies ends no other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--target", nargs="*", choices=TARGETS, default=list(TARGETS), help="readers (all of them)"
+    )
+    parser.add_argument("--runs", type=int, default=200_000, help="inputs a target (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="at most, a target (no limit)")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # we are the process of one target
+    given = parser.parse_args()
+    if given.folder:
+        run(given.target[0], given.runs, given.seconds, given.folder)
+    worst = 0
+    for name in given.target:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+            command = [
+                sys.executable,
+                __file__,
+                "--folder",
+                folder,
+                "--target",
+                name,
+                "--runs",
+                str(given.runs),
+            ]
+            ended = subprocess.run([*command, "--seconds", str(given.seconds)], check=False).returncode
+            if ended not in (0, 1):
+                print(f"{name}: the process ended with {ended}; its last input:", flush=True)
+            if ended:
+                worst = 1
+                last = Path(folder, TARGETS[name].file)
+                place = ROOT / "build" / "fuzz" / name
+                place.mkdir(parents=True, exist_ok=True)
+                (place / "last").write_bytes(last.read_bytes())
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

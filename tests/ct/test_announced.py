@@ -1,0 +1,64 @@
+"""Headers of NRRD and MetaImage files that would end the process, take all memory or lead out of the folder."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_factory import chest
+from refusals import refused
+
+from covid_study.ct.files import read_volume
+from covid_study.errors import ExamError
+
+
+def written(folder, name, compress=False):
+    sitk.WriteImage(sitk.GetImageFromArray(chest()), str(folder / name), useCompression=compress)
+    return folder / name
+
+
+def change(file, old, new):
+    data = file.read_bytes()
+    assert data.count(old) == 1
+    file.write_bytes(data.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "name, old, new, words",
+    [
+        ("a.mha", b"NDims = 3", b"NDims = -1", ["dimensions", "-1"]),
+        ("a.mha", b"NDims = 3", b"NDims = 2", ["dimensions", "[48, 40, 16]"]),
+        ("a.mha", b"DimSize = 48", b"DimSize = 48000000", ["61,440 bytes", "announces"]),
+        ("a.mha", b"MET_SHORT", b"MET_SHIRT", ["type", "met_shirt"]),
+        ("a.mha", b"ElementDataFile", b"ElementFile", ["no end"]),
+        ("a.nrrd", b"sizes: 48", b"sizes: 48000000", ["announces"]),
+        ("a.nrrd", b"sizes: 48", b"sizes: 0", ["[0, 40, 16]"]),
+        ("a.nrrd", b"type: short", b"type: " + b"f " * 999, ["a line of its header"]),
+        ("a.nrrd", b"encoding: raw", b"encoding: riw", ["encoding", "riw"]),
+        ("a.nrrd", b"type: short", b"type: block", ["type", "block"]),
+    ],
+)
+def test_a_header_is_not_believed(tmp_path, name, old, new, words):
+    change(written(tmp_path, name), old, new)
+    message = refused(ExamError, lambda: read_volume(tmp_path / name), name, *words)
+    assert len(message) <= 600
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_compressed_voxels_may_be_many_times_what_lies_on_disk_but_no_more_than_deflate_can(tmp_path, name):
+    file = written(tmp_path, name, compress=True)
+    np.testing.assert_array_equal(read_volume(file).hu, chest())
+    change(file, b" 40 16\n", b" 40 1600000\n")
+    refused(ExamError, lambda: read_volume(file), "cut short", "announces 6,144,000,000")
+
+
+@pytest.mark.parametrize("name, key", [("a.mhd", b"ElementDataFile = "), ("a.nhdr", b"data file: ")])
+def test_voxels_beside_the_header(tmp_path, name, key):
+    folder = tmp_path / "exam"
+    folder.mkdir()
+    file = written(folder, name)
+    np.testing.assert_array_equal(read_volume(file).hu, chest())
+    (folder / "a.raw").rename(tmp_path / "a.raw")
+    refused(ExamError, lambda: read_volume(file), folder / "a.raw", "missing")
+    change(file, key + b"a.raw", key + b"../a.raw")
+    refused(ExamError, lambda: read_volume(file), "../a.raw, outside its folder")
+    change(file, key + b"../a.raw", key + b"LIST")
+    refused(ExamError, lambda: read_volume(file), "several files")
