@@ -85,6 +85,24 @@ def test_it_names_no_place_of_one_machine(notebook):
         assert not (found := ABSOLUTE.search(cell.source)), f"{path.name}: {found and found[0]}"
 
 
+def test_a_name_means_one_thing_in_all_notebooks():
+    """A module has one import name everywhere, and no notebook gives that name to something else."""
+    names, given = {}, {}
+    for path in NOTEBOOKS:
+        for cell in code(nbformat.read(path, as_version=4)):
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    for alias in node.names:
+                        whole = f"{getattr(node, 'module', '')}.{alias.name}"
+                        names.setdefault(alias.asname or alias.name, set()).add(whole)
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    given.setdefault(node.id, path.stem)
+    modules = [module for found in names.values() for module in found]
+    assert not {name: found for name, found in names.items() if len(found) > 1}
+    assert len(modules) == len(set(modules)), [m for m in modules if modules.count(m) > 1]
+    assert not {name: given[name] for name in names if name in given}
+
+
 def test_it_has_one_headline_for_the_index(notebook):
     path, content = notebook
     assert sum("say.headline(" in cell.source for cell in code(content)) == 1, path.name

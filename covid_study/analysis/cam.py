@@ -10,6 +10,7 @@ from torch import nn
 
 from covid_study.analysis.slice_pictures import examples, step_by_step
 from covid_study.cohort.findings import POSITIVE, numbers
+from covid_study.figures.pictures import some
 from covid_study.networks import backbones
 from covid_study.networks.deep_supervision import DeepSupervision
 from covid_study.samples.batch import to_input
@@ -222,11 +223,7 @@ def shown(s: Samples, each: int) -> list[str]:
     """COVID-19 test slices for Fig. 7, each of another patient; where lesions are known with one, from small to large."""
     ids = examples(s, len(s.table), "test")["covid"]
     ill = [name for name in ids if s.table.loc[name, "lesion_share"] != 0]
-    return (
-        [ill[n] for n in np.unique(np.linspace(0, len(ill) - 1, each).round().astype(int))]
-        if ill
-        else ids[:each]
-    )
+    return some(ill, each) if ill else ids[:each]
 
 
 def pictures(

@@ -28,7 +28,7 @@ SHOWS = {  # kind of case -> what a reader sees in it
 
 
 def split_counts(exams: pd.DataFrame) -> pd.DataFrame:
-    """Positive and negative exams of each split, as `show.side_by_side` wants them (paper A, Table II).
+    """Positive and negative exams of each split, as `beside_paper.side_by_side` wants them (paper A, Table II).
 
     >>> exams = pd.DataFrame({"finding": ["covid", "cap", "cap"], "split": ["train", "train", "test"]})
     >>> split_counts(exams)[["row", "column", "mean"]].values.tolist()[:2]

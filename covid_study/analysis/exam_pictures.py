@@ -15,6 +15,7 @@ from covid_study.ct.to_volume import FIELD_OF_VIEW_MM, crop_to, resample
 from covid_study.ct.volume import Volume
 from covid_study.errors import ExamError
 from covid_study.figures import pictures
+from covid_study.figures.tile import plane
 from covid_study.phantom import cohort, lesions as phantom_lesions
 from covid_study.phantom.background import RealBodied
 from covid_study.report.words import FINDINGS
@@ -169,7 +170,7 @@ def before_and_after(examples: list[tuple[str, str, RealBodied]]) -> tuple[dict,
             ("the truth", hu, "", {pictures.TRUTH: ill}),
         ]
         for row, volume, text, outlines in told:
-            tile = pictures.plane(volume, exam.volume.spacing_mm, 0, place, outlines, caption=text)
+            tile = plane(volume, exam.volume.spacing_mm, 0, place, outlines, caption=text)
             rows[row].append(tile)
         densities[caption] = {"before": before[lungs], "after": hu[lungs]}
     return rows, densities

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from covid_study import paths
+from covid_study.figures.ranking import TRACKS
 from covid_study.ranking.blocks import Blocks
-from covid_study.ranking.emd import Mass
 from covid_study.ranking.order_free import VARIANTS, OrderFree, evenly, pairs, programmes, thinned
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.runtime.artefacts import artefact, write_atomically
@@ -26,7 +26,14 @@ RANKED_BY = {
     "diversity": "diversity",
     "joint": "joint_rank",
 }  # column of a ranking
-SHUFFLED = ("channels", "positives", "both")
+SHUFFLED = {"channels": "channels shuffled", "positives": "positives shuffled", "both": "both shuffled"}
+ORDER_FREE = {  # variant -> in words
+    "channels": "channels by correlation",
+    "positives": "positives by likeness",
+    "both": "both: no order left",
+}
+KINDS = {f"shuffled {key}": text for key, text in SHUFFLED.items()}
+KINDS |= {f"variant {key}": text for key, text in ORDER_FREE.items()}
 CHECKED, CHECKS = (
     100,
     3,
@@ -73,12 +80,8 @@ def measured(p, ranked, selected: int, seed: int = 0) -> Ordering:
         "features": hashlib.sha256(values.tobytes()).hexdigest(),
         "positives": positives,
         "negatives": negatives,
-        **rule,
-        "orders": orders,
-        "ground_pairs": most,
-        "selected": selected,
-        "seed": seed,
     }
+    config |= {**rule, "orders": orders, "ground_pairs": most, "selected": selected, "seed": seed}
 
     def compute(folder: Path) -> None:
         work = folder / "work"
@@ -102,31 +105,30 @@ def random_orders(
     selected: int,
     seed: int = 0,
     *,
-    mass: Mass = "partial",
-    alpha: float = 0.5,
-    beta: float = 0.5,
     folder: Path | None = None,
+    **rule,
 ) -> pd.DataFrame:
     """The ranking under random orders of the channels, of the positives, and of both (paper A, eq. 3, 5, 6 and 7).
 
     Args:
         positives: (N, D) features as listed. negatives: (M, D).
         orders: how many.
-        selected, seed: as in `measured`. mass, alpha, beta: of `rank.rank_negatives`.
+        selected, seed: as in `measured`. rule: mass, alpha and beta of `rank.rank_negatives`.
         folder: keeps what each order gave, so that a killed run goes on.
 
     Returns:
         `Ordering.shuffles`.
     """
+    mass = rule.get("mass", "partial")
     labels = soft_labels(positives, negatives, mass)
-    listed = rank_negatives(labels, alpha, beta, mass)
+    listed = rank_negatives(labels, **rule)
 
     def one(order: int) -> pd.DataFrame:
         channels, places = _orders(positives.shape, seed, order)
         moved = soft_labels(positives.iloc[:, channels], negatives.iloc[:, channels], mass)
         found = {"channels": moved, "positives": labels.iloc[:, places], "both": moved.iloc[:, places]}
         parts = [
-            compared(listed, rank_negatives(found[what], alpha, beta, mass), selected).assign(shuffled=what)
+            compared(listed, rank_negatives(found[what], **rule), selected).assign(shuffled=what)
             for what in SHUFFLED
         ]
         return pd.concat(parts).assign(order=order, positives=len(positives))
@@ -150,23 +152,20 @@ def order_free_variants(
     selected: int,
     seed: int = 0,
     *,
-    mass: Mass = "partial",
-    alpha: float = 0.5,
-    beta: float = 0.5,
     blocks: Blocks | None = None,
+    **rule,
 ) -> pd.DataFrame:
     """The rankings without an order beside the one as listed, on the same exams, and what they cost.
 
     Args:
         positives: (N, D) features. negatives: (M, D).
         most: linear programmes of an equation.
-        selected, seed: as in `measured`. mass, alpha, beta: of `rank.rank_negatives`.
+        selected, seed: as in `measured`. rule: as in `random_orders`.
         blocks: where finished linear programmes are kept, so that a killed run goes on; its seconds are then unknown.
 
     Returns:
         `Ordering.variants`.
     """
-    rule = {"mass": mass, "alpha": alpha, "beta": beta}
     features = pd.concat([positives, negatives])
     archive = len(positives), len(negatives)
     changes = largest_changes(positives, negatives, features, min(most, CHECKED), seed, **rule)
@@ -263,3 +262,45 @@ def _orders(shape: tuple[int, int], seed: int, order: int) -> tuple[np.ndarray, 
     """A random order of the channels and one of the positives, of a table (N, D)."""
     rng = np.random.default_rng([seed, order])
     return rng.permutation(shape[1]), rng.permutation(shape[0])
+
+
+def points(found: Ordering) -> pd.DataFrame:
+    """A line an order or a variant, and a track, for `ranking.orders`: kind (of KINDS), track, rho, kept."""
+    parts = [
+        frame.assign(kind=f"{column} " + frame[column])
+        for frame, column in ((found.shuffles, "shuffled"), (found.variants, "variant"))
+    ]
+    points = pd.concat(parts, ignore_index=True)[["kind", "track", "rho", "kept", "selected", "negatives"]]
+    return points[points["kind"].isin(KINDS)]
+
+
+def table(found: Ordering) -> pd.DataFrame:
+    """The numbers of the chart, and what stays selected by the joint rank, as text: a row an order or a variant.
+
+    Of random orders: median [smallest, largest].
+    """
+    lines = points(found)
+    shown = lines.groupby(["kind", "track"])["rho"].agg(_range).unstack()[list(TRACKS)].rename(columns=TRACKS)
+    joint = lines[lines["track"] == "joint"].groupby("kind")
+    shown["stay selected (%)"] = joint["kept"].agg(lambda kept: _range(100 * kept, ".0f"))
+    first = joint[["selected", "negatives"]].first()
+    shown["selected"] = [f"{some:,} of {all_:,}" for some, all_ in first.itertuples(index=False)]
+    return shown.loc[list(KINDS)].rename(KINDS).rename_axis(index=None, columns=None)
+
+
+def _range(values: pd.Series, form: str = ".2f") -> str:
+    known = values.dropna()
+    if known.empty:
+        return "–"
+    middle, low, high = (format(x, form) for x in (known.median(), known.min(), known.max()))
+    return middle if len(values) == 1 else f"{middle} [{low}, {high}]"
+
+
+def costs(found: Ordering) -> pd.DataFrame:
+    """What a ranking with and without an order takes, and how much it changes in another order: a row a variant."""
+    of = found.variants.groupby("variant")
+    heads = {"negatives": "negatives", "positives": "positives", "programmes": "linear programmes", "seconds": "seconds",
+             "seconds_whole": "seconds, whole archive", "change": "largest change"}  # fmt: skip
+    shown = of.first().assign(change=of["change"].max())[list(heads)].rename(columns=heads)
+    names = {"listed": "as listed", **ORDER_FREE}
+    return shown.loc[list(names)].rename(names).rename_axis(index=None)

@@ -1,5 +1,10 @@
-"""Does a ranking mean anything? The numbers behind notebook 03, found before any classifier is trained."""
+"""Does a ranking of exams or of slices mean anything? Asked before any classifier is trained on what it chose.
 
+CAP is what is taken for COVID-19: a difficulty that means something puts it before non-pneumonia. A small difficulty is hard
+(eq. 5), so the score is its negative. Patients are resampled with all their exams or slices.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,14 +13,17 @@ import pandas as pd
 
 from covid_study import paths
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
-from covid_study.pretext.probes import asked, untrained_encoder
+from covid_study.figures.pictures import some
+from covid_study.pretext.probes import asked, probe_scores, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
 from covid_study.report.words import percent, period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
-from covid_study.scores.resamples import Resamples, auc_difference, auc_interval, spearman_interval
-from covid_study.tables import volume_steps
+from covid_study.scores.resamples import Interval, Resamples, auc_difference, auc_interval, spearman_interval
+from covid_study.tables import slice_ranking, volume_steps
+from covid_study.tables.selection_and_supervision import left, shares
+from covid_study.tables.table import column as share_name
 
 SOURCES = {
     "pretext": "pretext features",
@@ -23,7 +31,12 @@ SOURCES = {
     "hu_histogram": "lung HU histogram",
 }
 PANELS = {"auc": "CAP before non-pneumonia", "lead": "Lead of the pretext features"}
+QUESTIONS = {
+    "cap": "CAP before non-pneumonia",
+    "mistaken": "like COVID-19 to a probe before unlike",
+}  # of slices
 RankingsBySeed = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_negatives returns
+RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> the same of slices
 
 
 def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
@@ -59,6 +72,27 @@ def rankings(p, v: Samples) -> RankingsBySeed:
     return found
 
 
+def _cap(ranking: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """Which of the ranked exams or slices is CAP, of those that are asked: bool, by id."""
+    finding = table.loc[ranking.index, "finding"]
+    return (finding == "cap")[asked(finding, "cap")]
+
+
+def hard_first(ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series, n: int = 1000) -> Interval:
+    """How well difficulty puts what is asked for before the rest: an AUC; 0.5 is a coin.
+
+    Args:
+        ranking: of `rank.rank_negatives`. table: of the exams or slices, with patient_id. target: bool, of those asked, by id.
+
+    >>> table = pd.DataFrame({"patient_id": list("abcd")}, index=list("abcd"))
+    >>> ranking = pd.DataFrame({"difficulty": [1.0, 2.0, 3.0, 4.0]}, index=list("abcd"))
+    >>> hard_first(ranking, table, pd.Series([True, True, False, False], index=list("abcd")), n=9).value
+    1.0
+    """
+    hard = -ranking.loc[target.index, "difficulty"]
+    return auc_interval(target.astype(int), hard, table.loc[target.index, "patient_id"], n=n)
+
+
 def scored(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> claims.Scored:
     """How well difficulty puts CAP before non-pneumonia, on resamples of the patients: see `cap_first`.
 
@@ -67,10 +101,9 @@ def scored(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> claims.
     """
     values, draws, fewest = {}, {}, 0
     for (source, seed), ranking in found.items():
-        ranking = ranking[asked(exams.loc[ranking.index, "finding"], "cap")]
-        here = exams.loc[ranking.index]
-        cap, hard = (here["finding"] == "cap").to_numpy(int), -ranking["difficulty"].to_numpy()
-        drawn = Resamples(cap, here["patient_id"], n)
+        target = _cap(ranking, exams)
+        cap, hard = target.to_numpy(int), -ranking.loc[target.index, "difficulty"].to_numpy()
+        drawn = Resamples(cap, exams.loc[target.index, "patient_id"], n)
         fewest = drawn.fewest
         if fewest:
             cell = (source, "cap", seed)
@@ -86,9 +119,6 @@ def _auc(cap: np.ndarray, hard: np.ndarray, weights: np.ndarray) -> dict[str, np
 def cap_first(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     """How well difficulty puts CAP before non-pneumonia: AUC, and how far the pretext features are ahead of the others.
 
-    CAP is what a classifier takes for COVID-19; a difficulty that means something puts it first. A small difficulty
-    value is hard (eq. 5), so the score is its negative. Patients are resampled with all their exams.
-
     Args:
         found: of `rankings`. exams: indexed by exam id, with finding and patient_id. n: resamples.
 
@@ -98,15 +128,12 @@ def cap_first(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> pd.D
     """
     rows = []
     for (source, seed), ranking in found.items():
-        ranking = ranking[asked(exams.loc[ranking.index, "finding"], "cap")]
-        here = exams.loc[ranking.index]
-        cap, patients = (here["finding"] == "cap").astype(int), here["patient_id"]
-        key = {"row": source, "seed": seed}
-        auc = auc_interval(cap, -ranking["difficulty"], patients, n=n)
-        rows.append({**key, "metric": "auc", **auc._asdict()})
+        target, key = _cap(ranking, exams), {"row": source, "seed": seed}
+        rows.append({**key, "metric": "auc", **hard_first(ranking, exams, target, n)._asdict()})
         if source != "pretext":
-            first = -found["pretext", seed].loc[ranking.index, "difficulty"]
-            lead = auc_difference(cap, first, -ranking["difficulty"], patients, n=n)
+            both = (-of.loc[target.index, "difficulty"] for of in (found["pretext", seed], ranking))
+            patients = exams.loc[target.index, "patient_id"]
+            lead = auc_difference(target.astype(int), *both, patients, n=n)
             rows.append({**key, "metric": "lead", **lead._asdict()})
     return tidy_over_seeds(rows).rename(columns={"row": "source"})
 
@@ -175,9 +202,7 @@ def spread(values: pd.Series, n: int = 5) -> list[str]:
     >>> spread(pd.Series([1.0, 5.0, 3.0, 2.0, 4.0], index=list("abcde")), 3)
     ['b', 'c', 'a']
     """
-    ordered = values.sort_values(ascending=False, kind="stable").index
-    places = np.unique(np.linspace(0, len(ordered) - 1, min(n, len(ordered))).round().astype(int))
-    return [str(ordered[i]) for i in places]
+    return some(values.sort_values(ascending=False, kind="stable").index, n)
 
 
 def drawn(ranking: pd.DataFrame, chosen: dict[str, list[str]], finding: pd.Series) -> pd.DataFrame:
@@ -193,3 +218,86 @@ def drawn(ranking: pd.DataFrame, chosen: dict[str, list[str]], finding: pd.Serie
             "mean diversity rank": part["diversity_rank"].mean(),
         }
     return pd.DataFrame(rows).T.astype({"exams": int}).round(1)
+
+
+def probed(s: Samples, features: pd.DataFrame) -> pd.Series:
+    """How much each training slice looks like COVID-19 to a linear probe that has not seen its patient.
+
+    See `probes.probe_scores`; larger is more alike, NaN where there are too few patients.
+
+    Args:
+        features: (n, D), by slice id, e.g. those of the backbone.
+    """
+    table = s.table.loc[features.index]
+    target = (table["finding"] == "covid").to_numpy()
+    scores = probe_scores(features.to_numpy(), target, table["patient_id"].to_numpy())
+    return pd.Series(scores, index=features.index)
+
+
+def probe_auc(s: Samples, probe: pd.Series, n: int = 1000) -> Interval:
+    """How well the probe itself tells COVID-19 slices from the others: what its word is worth. probe: of `probed`."""
+    if probe.isna().any():
+        return Interval(np.nan, np.nan, np.nan, "too few patients for a probe")
+    table = s.table.loc[probe.index]
+    return auc_interval((table["finding"] == "covid").astype(int), probe, table["patient_id"], n=n)
+
+
+def rankings_of_slices(p, s: Samples) -> RankingsByShare:
+    """The rankings to be asked: by `slice_selection.features` at every share, by the other source at the largest one.
+
+    The shares are those of the COVID-19 slices, drawn with the first seed.
+    """
+    seed, source = p.slice_training.seeds[0], p.slice_selection.features
+    wanted = [(source, share) for share in shares(p)]
+    wanted += [(other, shares(p)[0]) for other in slice_ranking.SOURCES if other != source]
+    return {
+        (by, share_name(share)): slice_ranking.ranked(p, s, left(s, share, seed)[0], by)[0]
+        for by, share in wanted
+    }
+
+
+def evidence(s: Samples, probe: pd.Series, rankings: RankingsByShare, n: int = 1000) -> pd.DataFrame:
+    """Two questions to the difficulty of each ranking, as AUCs with 95 % intervals over patients; 0.5 is a coin.
+
+    Does it put CAP before non-pneumonia (asked where there are both)? And does it put patients first who look like COVID-19 to
+    a linear probe? The probe knows labels, which the ranking does not, but never those of the slice's own patient.
+
+    Choice: alike are the negative patients whose slices score more on average than the median of these patients.
+
+    Args:
+        probe: of `probed`. rankings: of `rankings_of_slices`. n: resamples.
+
+    Returns:
+        source, share, question (a key of QUESTIONS), value, low, high; NaN without an interval.
+    """
+    rows = []
+    for (source, share), ranking in rankings.items():
+        cap, alike = _cap(ranking, s.table), _of_patients(probe[ranking.index], s.table["patient_id"])
+        questions = {"cap": cap if cap.nunique() == 2 else None, "mistaken": alike}
+        for question, target in questions.items():
+            if target is not None:
+                found = hard_first(ranking, s.table, target, n)
+                key = {"source": source, "share": share, "question": question}
+                rows.append(key | {"value": found.value, "low": found.low, "high": found.high})
+    return pd.DataFrame(rows, columns=["source", "share", "question", "value", "low", "high"])
+
+
+def _of_patients(scores: pd.Series, patients: pd.Series) -> pd.Series | None:
+    """Whether the patient of each slice looks like COVID-19; None where the probe says nothing."""
+    if scores.isna().any():
+        return None
+    patients = patients[scores.index]
+    means = scores.groupby(patients).mean()
+    return patients.map(means > means.median())
+
+
+def extremes(s: Samples, ranking: pd.DataFrame, positives: Sequence[str], each: int = 6) -> dict:
+    """Slices to show: some positives, then the hardest, the easiest and the most diverse negatives, a patient once a row.
+
+    Returns:
+        Name of a row -> at most `each` slice ids, the most extreme first.
+    """
+    hardest, diverse = (ranking.sort_values(f"{by}_rank").index for by in ("difficulty", "diversity"))
+    patients, covid = s.table["patient_id"], pd.Index(some(sorted(positives), each))
+    rows = {"covid": covid, "hardest": hardest, "easiest": hardest[::-1], "most diverse": diverse}
+    return {name: list(ids[~patients.loc[ids].duplicated().to_numpy()][:each]) for name, ids in rows.items()}

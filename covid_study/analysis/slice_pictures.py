@@ -1,10 +1,9 @@
 """Slices chosen for the pictures of paper B's notebooks."""
 
-import numpy as np
-
 from covid_study.cohort.findings import classes_of
 from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import preprocess_slice, resize
+from covid_study.figures.pictures import some
 from covid_study.samples.cohorts import loader
 from covid_study.samples.samples import Samples
 
@@ -24,7 +23,7 @@ def examples(s: Samples, each: int = 6, split: str = "train") -> dict[str, list[
         grouped = of.groupby("patient_id")
         one = of[grouped.cumcount() == grouped.ngroup() % grouped["split"].transform("size")]
         one = one.sort_values("lesion_share", kind="stable")
-        found[finding] = list(one.index[np.unique(np.linspace(0, len(one) - 1, each).round().astype(int))])
+        found[finding] = some(one.index, each)
     return found
 
 

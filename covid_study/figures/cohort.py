@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from covid_study.figures import style
 from covid_study.figures.style import COLOURS
@@ -111,6 +112,8 @@ def by_bin(histograms: np.ndarray, hu_range: tuple[float, float]) -> tuple[np.nd
 
 def _densities(ax, hu_range: tuple[float, float]) -> None:
     ax.set(xlim=hu_range, yscale="log", ylim=(FLOOR, None), xlabel="HU")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(LogFormatter())
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel("% of the lung's voxels\nper 10 HU")
 

@@ -1,130 +1,28 @@
-"""Grids of slices and volumes with outlines, maps, frames and captions.
-
-Volumes are (z, y, x) as everywhere: axial slices show the patient's right on the left, coronal slices the head up.
-"""
+"""Grids of slices and volumes: exams, steps, montages, maps, cubes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from covid_study.figures import style
+from covid_study.figures.tile import Tile, plane, show
 from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
 
-LEVEL, WIDTH = -600, 1500  # HU, paper A, IV-F2
-HEAT = "inferno"
 MASK, TRUTH = style.OUTLINE, style.SKY
 Exam = tuple[str, np.ndarray, tuple[float, float, float]]  # caption, volume (z, y, x), spacing_mm (z, y, x)
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A picture and what is drawn on it.
+def some(names: Sequence[str], most: int) -> list[str]:
+    """At most so many of a list to show, at even places from its first to its last.
 
-    image: (y, x) of HU, uint8, bool or float 0 to 1, or uint8 (y, x, 3). aspect: height of a pixel over its width.
-    outlines: colour -> bool (y, x). boxes: colour -> (top, bottom, left, right) in pixels. heat: float 0 to 1, laid over.
-    frame: colour of a frame round all. upward: the first line of the image is the lowest.
+    >>> some("abcdefg", 3), some("ab", 5)
+    (['a', 'd', 'g'], ['a', 'b'])
     """
-
-    image: np.ndarray
-    caption: str = ""
-    colour: str = "black"
-    aspect: float = 1.0
-    outlines: Mapping[str, np.ndarray] = field(default_factory=dict)
-    boxes: Mapping[str, Sequence] = field(default_factory=dict)
-    heat: np.ndarray | None = None
-    frame: str = ""
-    upward: bool = False
-
-    @property
-    def tall(self) -> float:
-        """Height over width as it is drawn."""
-        return self.image.shape[0] * self.aspect / self.image.shape[1]
-
-
-def to_grey(image: np.ndarray) -> np.ndarray:
-    """Grey values 0 to 1 of any picture of the study: HU through the lung window, uint8 and masks as they are.
-
-    >>> to_grey(np.array([-1350, -600, 150, 900], np.int16)).tolist()
-    [0.0, 0.5, 1.0, 1.0]
-    """
-    image = np.asarray(image)
-    if image.dtype == np.uint8:
-        return image / 255
-    if image.dtype == bool or (
-        image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1
-    ):
-        return image.astype(float)
-    return np.clip((image.astype(float) - (LEVEL - WIDTH / 2)) / WIDTH, 0, 1)
-
-
-def fullest(volume: np.ndarray, axis: int) -> int:
-    """The slice along an axis with the most lung: of a masked volume the most that is not zero, else the middle.
-
-    >>> v = np.zeros((5, 2, 2), np.uint8); v[3] = 9
-    >>> fullest(v, 0)
-    3
-    """
-    filled = (volume != 0).sum(axis=tuple(a for a in range(3) if a != axis))
-    if volume.min() < 0 or filled.max() == 0 or filled.min() == filled.max():
-        return volume.shape[axis] // 2
-    return int(np.argmax(filled))
-
-
-def plane(
-    volume: np.ndarray,
-    spacing_mm=(1.0, 1.0, 1.0),
-    axis: int = 0,
-    index: int | None = None,
-    outlines=(),
-    **more,
-) -> Tile:
-    """A slice of a volume in true proportions: axis 0 axial (anterior up), axis 1 coronal (head up).
-
-    index: the fullest where not given. outlines: colour -> bool volume. more: of the tile.
-
-    >>> tile = plane(np.zeros((4, 3, 5), np.uint8), (5, 1, 1), axis=1)
-    >>> tile.image.shape, tile.aspect, tile.upward
-    ((4, 5), 5.0, True)
-    """
-    index = fullest(volume, axis) if index is None else index
-    z, y, x = spacing_mm
-    lines = {colour: mask.take(index, axis) for colour, mask in dict(outlines).items()}
-    return Tile(
-        volume.take(index, axis), aspect=(z if axis else y) / x, outlines=lines, upward=axis == 1, **more
-    )
-
-
-def show(ax, tile: Tile, tall: float | None = None) -> None:
-    """Draw one tile in a box whose height over width is `tall`; what it does not fill is black."""
-    picture = tile.image if tile.image.ndim == 3 else to_grey(tile.image)
-    (height, width), tall = picture.shape[:2], tall or tile.tall
-    ax.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    if tile.heat is not None:
-        ax.imshow(tile.heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.75 * tile.heat, aspect="auto")
-    lines = max(0, (tall * width / tile.aspect - height) / 2)
-    columns = max(0, (height * tile.aspect / tall - width) / 2)
-    ends = -0.5 - lines, height - 0.5 + lines
-    ax.set(
-        xlim=(-0.5 - columns, width - 0.5 + columns),
-        ylim=ends if tile.upward else ends[::-1],
-        box_aspect=tall,
-    )
-    ax.set_facecolor("black")
-    for colour, mask in tile.outlines.items():
-        if mask.any():
-            ax.contour(mask, [0.5], colors=colour, linewidths=1.0)
-    room = 0.012 * max(picture.shape)
-    for colour, boxes in tile.boxes.items():
-        for top, bottom, left, right in boxes:
-            corner, size = (left - room, top - room), (right - left + 2 * room, bottom - top + 2 * room)
-            ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, lw=1.2))
-    if tile.frame:
-        ax.spines[:].set(visible=True, color=tile.frame, linewidth=1.6)
+    places = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
+    return [names[place] for place in places]
 
 
 @style.styled

@@ -9,8 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from covid_study.figures import style
-from covid_study.figures.intervals import bars
 from covid_study.figures.style import COLOURS, MARKERS
+from covid_study.figures.tallies import bars
 from covid_study.report.words import FINDINGS, column_head
 
 HARDER = "difficulty: mean distance to the positives  (right: harder)"

@@ -48,6 +48,7 @@ RC = {
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in the name of an exam or a file is a $
 }
 
 

@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HEADLINE = "application/vnd.covid-study.headline+json"
 COHORT = "application/vnd.covid-study.cohort+json"
 LEFT_OUT = "application/vnd.covid-study.left-out+json"
+NOTE = "application/vnd.covid-study.note+json"
 CAUTION = "application/vnd.covid-study.caution+json"
 FEW_TRAINING, FEW_POSITIVES = 30, 10  # fewer exams for training, or fewer positives to test on, prove nothing
 THUMBNAIL_WIDTH = 640  # pixels, twice what the index shows
@@ -78,6 +79,16 @@ def left_out(exams: pd.DataFrame) -> None:
         _show(LEFT_OUT, rows, "<p>No exam was left out.</p>", "No exam was left out.")
         return
     _show(LEFT_OUT, rows, *_table(["exam", "why", "what to do"], [list(row.values()) for row in rows]))
+
+
+def notes(texts: Iterable[str]) -> None:
+    """Show what a reader of the scores must know of a cohort or of pictures, a paragraph a note, as plain text.
+
+    >>> notes(["Of 9 pictures 2 are not there: <a>.png, b.png."])
+    Of 9 pictures 2 are not there: <a>.png, b.png.
+    """
+    for text in texts:
+        _show(NOTE, {"text": text}, f'<p class="note">{html.escape(text)}</p>', text)
 
 
 def caution(exams: pd.DataFrame) -> None:
@@ -140,7 +151,7 @@ def cpu() -> str:
         name = found.group(1).strip() if found else name
     except OSError:  # not Linux
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpucounted()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name}, {counted(cores or 1, 'core')}"
 
 

@@ -1,4 +1,4 @@
-"""Every table of a page in one look (pandas Styler): any frame, a table beside the paper's, and the verdicts."""
+"""Every table of a page in one look (pandas Styler), and the table of the verdicts."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -7,17 +7,14 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from covid_study.report.results import KEY, join_published
-from covid_study.report.words import (
-    COUNTS,
-    column_head,
-    counted,
-    metric_head,
-    value_text,
-)
-from covid_study.scores import published as papers
+from covid_study.report.words import metric_head, value_text
+from covid_study.scores import claims
 
-OURS, BETWEEN, PAPER = "here", "95 %", "paper"  # the lines of a row
+RULE = (
+    "holds: the 95 % interval over patients and seeds lies above zero (an AUC's above one half, a ratio's above 1). fails: it "
+    f"lies below. no effect: it holds zero and lies within {100 * claims.MARGIN:.0f} points of it. open: all else, and what "
+    f"rests on fewer than {claims.SEEDS} seeds or {claims.PATIENTS} patients of a class. Counts are decided by counting."
+)
 LOOK = {
     "": "border-collapse: collapse; font-size: 12.5px; line-height: 1.3; font-variant-numeric: tabular-nums; margin: 0 0 1em; "
     "border-bottom: 1.5px solid",
@@ -52,29 +49,34 @@ def table(
     Args:
         frame: as it is to be read; its index and columns may have levels. Numbers have the digits that `form` says.
         title: the first line of the caption. notes: the lines after it.
-        index: whether to show it. form: of `Styler.format`, e.g. formatter or precision.
+        index: whether to show it. form: of `Styler.format`, e.g. formatter, or precision (3 unless given).
 
     >>> shown = table(pd.DataFrame({"AUC": [0.613, None]}, index=["a", "<b>"]), "Probes", precision=2)
     >>> [text in shown.to_html() for text in (">0.61<", ">–<", "&lt;b&gt;", ">Probes<")]
     [True, True, True, True]
     """
-    look = [{"selector": where, "props": props} for where, props in LOOK.items()]
-    styler = frame.style.format(**{"na_rep": "–", "escape": "html", "thousands": ",", **form}).format_index(
-        escape="html"
-    )
-    styler = styler.format_index(escape="html", axis="columns").set_table_styles(look)
+    styler = frame.rename_axis(index=_escaped(frame.index), columns=_escaped(frame.columns)).style
+    styler = styler.format(**{"na_rep": "–", "escape": "html", "thousands": ",", "precision": 3, **form})
+    styler = styler.format_index(escape="html").format_index(escape="html", axis="columns")
+    styler = styler.set_table_styles([{"selector": where, "props": props} for where, props in LOOK.items()])
+    styler = styler.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # in Jupyter a $ stays a $
     if title or notes:
         styler = styler.set_caption(escape("\n".join(filter(None, [title, *notes])), quote=False))
-    long = [
-        max((len(x) for x in column if isinstance(x, str)), default=0) > 24 for _, column in frame.items()
-    ]
-    words = [["words" if wide else "" for wide in long]] * len(frame)
+    longest = [max((len(x) for x in column if isinstance(x, str)), default=0) for _, column in frame.items()]
+    words = [["words" if long > 24 else "" for long in longest]] * len(frame)
     styler = styler.set_td_classes(pd.DataFrame(words, index=frame.index, columns=frame.columns))
     return styler if index else styler.hide(axis="index")
 
 
+def _escaped(axis: pd.Index) -> list[str | None]:
+    """The names of an axis, which `Styler.format_index` leaves as they are."""
+    return [None if name is None else escape(str(name)) for name in axis.names]
+
+
 def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
+
+    The rule of the four verdicts stands above them.
 
     decided: of `scores.claims.decide`. Differences are in percentage points, ratios and counts as they are.
     """
@@ -99,7 +101,7 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
-    return table(shown, title, index=False).set_td_classes(classes)
+    return table(shown, title, [RULE], index=False).set_td_classes(classes)
 
 
 def amount_text(line: Mapping, of: str) -> str:
@@ -118,173 +120,3 @@ def amount_text(line: Mapping, of: str) -> str:
         return f"{0.5 + value:.2f}" if line["kind"] == "auc" else f"{value:.2f} ×"
     text = f"{100 * value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
-
-
-def side_by_side(
-    results: pd.DataFrame,
-    published: str | None,
-    *,
-    metrics: Sequence[str] | None = None,
-    sizes: Mapping[str, int] | None = None,
-    title: str | None = None,
-    notes: Sequence[str] = (),
-    decimals: int | None = None,
-    over: str = "test exams",
-    not_run: str = "",
-) -> Styler:
-    """A table of the paper with ours above each value: a line ours (± deviation over seeds), its interval, the paper's.
-
-    Rows and columns are the paper's; rows that it lacks follow and are marked. What was not run has a dash.
-
-    Args:
-        results: as for `join_published`, or what it returned.
-        published: e.g. "A.III", or None where the paper has no such table.
-        metrics: which scores to show; the paper's unless given.
-        sizes: number of negatives of ours in each column, shown in the head beside the paper's.
-        title, notes: lines of the caption.
-        decimals: of scores as fractions; as the paper prints them unless given, per cent where it prints per cent. The
-            paper's own keep the decimals that it prints.
-        over: what the interval is over.
-        not_run: what a row is marked with that only the paper has; it then has no line of ours.
-
-    >>> ours = pd.DataFrame({"row": ["random"], "column": ["14%"], "metric": ["f1"], "mean": [0.701]})
-    >>> side_by_side(ours, "A.III").data.xs("Random").iloc[:, 2].tolist()  # here and in the paper
-    ['70.1', '73.9']
-    """
-    frame = results if "published" in results else join_published(results, published)
-    if frame.empty:
-        return table(pd.DataFrame(), title or "", ["There is nothing to show.", *notes])
-    known = set(frame.loc[frame["in_paper"], "row"]) | set(
-        papers.table(published)["row"] if published else ()
-    )
-    frame = frame[frame["row"] != "negatives"]
-    if ranges := bool({"low", "high"} & set(frame["metric"])):
-        metrics = ["range"]
-    elif metrics is None:
-        basis = frame[frame["in_paper"]] if frame["in_paper"].any() else frame
-        metrics = list(dict.fromkeys(basis.loc[basis["row"] != "training_period", "metric"]))
-    wanted = frame["metric"].isin(["low", "high"] if ranges else metrics)
-    if frame.loc[wanted, "in_paper"].any():  # beside scores of ours alone stands no time
-        wanted |= frame["row"] == "training_period"
-    frame = frame[wanted].sort_values("row", key=lambda row: row == "training_period", kind="stable")
-    printed = papers.decimals(published) if published else None
-    decimals = printed if decimals is None else decimals
-    cells = _cells(frame, metrics, decimals, decimals if printed is None else printed)
-    lines = _lines(cells, not_run)
-    columns = list(dict.fromkeys(cells["column"]))
-    lines = lines.reindex(columns=pd.MultiIndex.from_product([columns, metrics]), fill_value="")
-    labels = cells.drop_duplicates("row").set_index("row")["label"].to_dict()
-    ran = set(cells.loc[cells[OURS] != "–", "row"])
-    marks = {row: "not in the paper" for row in labels if known and row not in known} | {
-        row: not_run for row in labels if row not in ran
-    }
-    labels = {row: f"{label} ({marks[row]})" if marks.get(row) else label for row, label in labels.items()}
-    classes = {OURS: "ours", BETWEEN: "between", PAPER: "paper"}
-    look = pd.DataFrame([[classes[line] + " top" * bool(first)] * lines.shape[1] for (_, line), first in zip(
-        lines.index, ~lines.index.get_level_values(0).duplicated(), strict=True)])  # fmt: skip
-    lines.index = lines.index.set_levels([labels[row] for row in lines.index.levels[0]], level=0)
-    heads = [_head(column, published, sizes or {}, ranges) for column in columns]
-    if ranges or metrics == ["count"]:
-        lines.columns = pd.Index(heads)
-    else:
-        lines.columns = pd.MultiIndex.from_product([heads, map(metric_head, metrics)])
-    look.index, look.columns = lines.index, lines.columns
-    return table(lines, title or "", [_legend(frame, over, decimals), *notes]).set_td_classes(look)
-
-
-def _cells(frame: pd.DataFrame, metrics: Sequence[str], decimals, printed) -> pd.DataFrame:
-    """The three lines of each cell as text."""
-
-    def text(value: str, sd: str, digits) -> list[str]:
-        parts = frame[["metric", value, sd]].itertuples(index=False)
-        return [
-            (value_text(m, x, decimals=digits) or "–")
-            + (
-                f" ±{value_text(m, s, decimals=digits)}"
-                if pd.notna(s) and pd.notna(x) and m != "hours"
-                else ""
-            )
-            for m, x, s in parts
-        ]
-
-    two = None if decimals is None else 2
-    ends = [
-        [value_text(m, x, 0, two) for x in ends]
-        for m, *ends in frame[["metric", "low", "high"]].itertuples(index=False)
-    ]
-    between = [
-        f"{low}{' to ' if '-' in low else '–'}{high}"
-        if low and high and m != "hours"
-        else ""  # times: a machine's moods
-        for (low, high), m in zip(ends, frame["metric"], strict=True)
-    ]
-    cells = frame.assign(
-        **{
-            OURS: text("mean", "sd", decimals),
-            BETWEEN: between,
-            PAPER: text("published", "published_sd", printed),
-        }
-    )
-    cells.loc[~cells["in_paper"], PAPER] = ""
-    if metrics == ["range"]:  # both ends in one cell, once where they are equal
-        join = {
-            line: lambda ends: "–".join(e for e in dict.fromkeys(ends) if e != "–") or "–"
-            for line in (OURS, PAPER)
-        }
-        cells.loc[~cells["row"].isin(cells.loc[cells["in_paper"], "row"]), PAPER] = "–"
-        cells = (
-            cells.groupby(["row", "label", "column"], sort=False)
-            .agg({**join, BETWEEN: "first", "in_paper": "any"})
-            .reset_index()
-        )
-        return cells.assign(metric="range")
-    period = cells["row"] == "training_period"  # one value a column, under its first score
-    return cells.assign(metric=cells["metric"].mask(period, metrics[0]))
-
-
-def _lines(cells: pd.DataFrame, not_run: str) -> pd.DataFrame:
-    """A line of text a row and kind of line, those left out that say nothing."""
-    long = cells.melt(id_vars=KEY, value_vars=[OURS, BETWEEN, PAPER], var_name="line")
-    lines = long.pivot(index=["row", "line"], columns=["column", "metric"], values="value")
-    order = [(row, line) for row in dict.fromkeys(cells["row"]) for line in (OURS, BETWEEN, PAPER)]
-    lines = lines.reindex(pd.MultiIndex.from_tuples(order)).fillna("")
-    said = (lines != "").any(axis=1) & (
-        (lines.index.get_level_values(1) != OURS) | ~lines.isin(["", "–"]).all(axis=1) | (not not_run)
-    )
-    return lines[said]
-
-
-def _head(column: str, published: str | None, sizes: Mapping[str, int], ranges: bool) -> str:
-    paper = papers.sizes(published).to_dict() if published else {}
-    if ranges and published:
-        under = papers.table(published).drop_duplicates("column").set_index("column")["unit"].get(column, "")
-    else:
-        counts = (("paper", paper), ("here", sizes))
-        under = ", ".join(f"{name} {of[column]:,}" for name, of in counts if column in of)
-    return f"{column_head(column)} ({under})" if under else column_head(column)
-
-
-def _legend(frame: pd.DataFrame, over: str, decimals) -> str:
-    """What the lines of a cell are, said of those that there are."""
-    ran = frame[frame["mean"].notna()]
-    if ran.empty:
-        return "Nothing of this table has been run yet; the numbers are the paper's."
-    scored = ran[~ran["metric"].isin(COUNTS)]
-    least, most = (0, 0) if scored.empty else (int(scored["seeds"].min()), int(scored["seeds"].max()))
-    many = f" ({f'{least} to ' * (least < most)}{counted(most, 'seed')})" if most else ""
-    unit = (
-        ""
-        if set(ran["metric"]) <= {*COUNTS, "hours"}
-        else f"Scores {'in per cent' if decimals is None else 'as fractions'}. "
-    )
-    between = (
-        f"; 95 %: interval over {over}{' and seeds' * (most > 1)}"
-        if scored.loc[scored["metric"] != "hours", "low"].notna().any()
-        else ""
-    )
-    star = (
-        " * at the threshold chosen on the validation split."
-        if ran["metric"].str.contains("validation").any()
-        else ""
-    )
-    return f"{unit}Here: this run{many}{between}.{star}"

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from covid_study.errors import CohortError
-from covid_study.report import show
+from covid_study.report import beside_paper
 from covid_study.report.results import join_published
 from covid_study.rivals import feature_classifiers
 from covid_study.samples.samples import Samples
@@ -182,7 +182,7 @@ def table(p, s: Samples) -> Table:
 def printed(name: str, title: str) -> Styler:
     """A table of the paper that is not run here, its numbers alone."""
     nothing = pd.DataFrame(columns=["row", "column", "metric", "mean"])
-    return show.side_by_side(join_published(nothing, name), name, title=title, metrics=SHOWN[name])
+    return beside_paper.side_by_side(join_published(nothing, name), name, title=title, metrics=SHOWN[name])
 
 
 def plain(p, table: str | None) -> list[str]:

@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 
 from covid_study import paths
 from covid_study.params.sections import Study
-from covid_study.report import decided, results as tidy, show
+from covid_study.report import beside_paper, decided, results as tidy
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, power, published, slices
 from covid_study.scores.claims import Cell
@@ -173,11 +173,11 @@ class Table:
         """The table with the paper's value below each of ours.
 
         Args:
-            metrics: the paper's unless given. title: said after the number of the table. more: for `show.side_by_side`.
+            metrics: the paper's unless given. title: said after the number of the table. more: for `beside_paper.side_by_side`.
         """
         title = ", ".join(filter(None, [f"Table {self.name.partition('.')[2]}", title]))
         given = {"sizes": self.sizes, "over": self.scoring.over} | more
-        return show.side_by_side(
+        return beside_paper.side_by_side(
             self.results(), self.published, metrics=metrics or self.scoring.shown, title=title, **given
         )
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from covid_study.analysis import cohort_overview
 from covid_study.phantom import lesions
-from covid_study.report import show
+from covid_study.report import beside_paper
 from covid_study.scores import published
 
 EXAMS = pd.DataFrame(
@@ -21,7 +21,7 @@ def test_split_counts_stand_beside_table_two():
         ("positive", "train"): 1, ("positive", "validation"): 0, ("positive", "test"): 1,
         ("negative", "train"): 2, ("negative", "validation"): 1, ("negative", "test"): 0,
     }  # fmt: skip
-    shown = show.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").data
+    shown = beside_paper.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").data
     assert "1,785" in shown.to_numpy() and not any("paper)" in row for row in shown.index.get_level_values(0))
 
 
@@ -35,7 +35,7 @@ def test_protocol_ranges_know_only_what_the_exams_say():
         ("covid", "slices_of_exam", "high"): 40, ("cap", "tube_voltage", "low"): 120, ("cap", "tube_voltage", "high"): 120,
     }  # fmt: skip
     assert {column for _, column, _ in ranges} <= set(published.table("A.I")["column"])
-    show.side_by_side(cohort_overview.protocol_ranges(facts), "A.I")
+    beside_paper.side_by_side(cohort_overview.protocol_ranges(facts), "A.I")
 
 
 def test_every_item_of_table_one_can_be_shown():

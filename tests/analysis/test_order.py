@@ -232,3 +232,48 @@ def test_other_orders_do_not_rank_anew(p, v, root):
         before = set(folder.iterdir())
         rank(other, v)
         assert set(folder.iterdir()) == before
+
+
+def planted(rhos=(0.5, 0.7, 0.6), variant_rho=0.4):
+    """A measurement whose numbers are known: three random orders, and the variants."""
+    tracks = ("difficulty", "diversity", "joint")
+    shuffles = pd.DataFrame(
+        {"shuffled": s, "track": t, "order": k, "rho": 1.0 if (s, t) == ("positives", "difficulty") else r, "kept": r}
+        for s in SHUFFLED for t in tracks for k, r in enumerate(rhos)
+    ).assign(selected=90, negatives=160, positives=60)  # fmt: skip
+    variants = pd.DataFrame(
+        {"variant": v, "track": t, "rho": 1.0 if v == "listed" else variant_rho, "kept": 0.75,
+         "change": 0.3 if v == "listed" else np.nan if t == "joint" else 2e-16}
+        for v in ("listed", *order.ORDER_FREE) for t in tracks
+    ).assign(selected=37, negatives=66, positives=60, programmes=7875, seconds=12.34, seconds_whole=3210.0)  # fmt: skip
+    return order.Ordering(shuffles, variants)
+
+
+def test_every_random_order_is_a_point_and_every_variant_one():
+    found = order.points(planted())
+    assert found.groupby("kind").size().to_dict() == {
+        k: 9 if k.startswith("shuffled") else 3 for k in order.KINDS
+    }
+    joint = found[found["track"] == "joint"].set_index("kind")["rho"]
+    assert joint["shuffled both"].tolist() == [0.5, 0.7, 0.6] and joint["variant both"] == 0.4
+
+
+def test_the_table_holds_medians_and_ranges():
+    shown = order.table(planted())
+    assert shown.index.tolist() == list(order.KINDS.values())
+    assert shown.loc["both shuffled"].tolist() == [*["0.60 [0.50, 0.70]"] * 3, "60 [50, 70]", "90 of 160"]
+    assert shown.loc["positives shuffled", "Difficulty"] == "1.00 [1.00, 1.00]"
+    assert shown.loc["both: no order left"].tolist() == [*["0.40"] * 3, "75", "37 of 66"]
+    assert order.table(planted((np.nan,) * 3, np.nan)).loc["both shuffled", "Joint rank"] == "–"
+
+
+def test_costs_stand_by_variant_and_may_be_unknown():
+    shown = order.costs(planted())
+    assert shown.index[0] == "as listed" and shown["largest change"].tolist() == [0.3, 2e-16, 2e-16, 2e-16]
+    assert shown.loc["both: no order left"].tolist()[:5] == [66, 60, 7875, 12.34, 3210]
+    near, far = exams(0, n_positives=1, n_negatives=2)
+    few = order.Ordering(random_orders(near, far, 2, 1), order_free_variants(near, far, 400, 1))
+    few.variants["seconds"] = np.nan
+    assert order.table(few).loc["both shuffled", "Diversity"] == "–"
+    assert order.costs(few).loc["both: no order left", "linear programmes"] == 3
+    assert order.costs(few)["seconds"].isna().all()

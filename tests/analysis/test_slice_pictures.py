@@ -8,6 +8,7 @@ from tiny_study import parameters
 from covid_study.analysis import slice_pictures
 from covid_study.ct.to_slice import preprocess_slice
 from covid_study.figures import pictures
+from covid_study.figures.tile import to_grey
 from covid_study.samples import cohorts, slice_store
 
 SLICES = {"images": None, "size": 32, "per_exam": 3, "exams": None, "train_share": 0.7}
@@ -74,7 +75,7 @@ def test_the_steps_are_those_of_the_slice(p, s):
     drawn = visible(pictures.steps(**given))
     assert [ax.get_title(loc="center") for ax in drawn] == [f"{n}  {c}" for n, c in enumerate(expected, 1)]
     for ax, step in zip(drawn, expected.values(), strict=True):
-        np.testing.assert_allclose(ax.images[0].get_array(), pictures.to_grey(step))
+        np.testing.assert_allclose(ax.images[0].get_array(), to_grey(step))
 
 
 def test_an_image_has_two_steps_and_no_outline(root, tmp_path):

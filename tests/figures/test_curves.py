@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from covid_study.analysis.cost import front
-from covid_study.figures import curves, style
+from covid_study.figures import curves, pareto, style, thresholds
 from covid_study.scores.slices import Called
 
 HISTORY = pd.DataFrame(
@@ -103,7 +103,7 @@ def test_curves_are_sorted_by_area_and_end_where_the_classifier_calls():
         "good": (y, [0.9, 0.8, 0.3, 0.2], [1, 0, 0, 0]),
         "one class": (y * 0, [0.5] * 4),
     }
-    figure = curves.roc(runs, strong="good", precision=True)
+    figure = thresholds.roc(runs, strong="good", precision=True)
     texts = [t.get_text() for t in figure.legends[0].get_texts()]
     assert [t.split()[0] for t in texts] == ["1.000", "0.500"] and len(figure.axes) == 2
     points = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
@@ -112,14 +112,14 @@ def test_curves_are_sorted_by_area_and_end_where_the_classifier_calls():
         line for line in figure.axes[0].lines if line.get_color() == style.OURS and len(line.get_xdata()) > 1
     ]
     assert strong[0].get_linewidth() > 2
-    assert len(curves.roc({"one class": runs["one class"]}).axes) == 1
+    assert len(thresholds.roc({"one class": runs["one class"]}).axes) == 1
 
 
 def test_covid_is_told_from_the_rest_where_it_is_the_likeliest_of_three():
     y = np.array([0, 0, 1, 2])
     good = Called(y, np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]), [], y)
-    runs = curves.against_the_rest({"bad": Called(y, good.p[::-1], [], y), "ours": good})
-    (ax,) = curves.roc(runs, strong="ours").axes
+    runs = thresholds.against_the_rest({"bad": Called(y, good.p[::-1], [], y), "ours": good})
+    (ax,) = thresholds.roc(runs, strong="ours").axes
     assert [line.get_xydata()[0].tolist() for line in ax.lines if len(line.get_xdata()) == 1] == [
         [0.0, 0.5],
         [0.5, 0.0],
@@ -136,7 +136,7 @@ def test_choices_go_out_from_where_nothing_is_chosen(known):
     }
     frame = pd.DataFrame([("all", *key, v if known else np.nan, np.nan) for key, v in values.items()])
     frame.columns = ["row", "column", "metric", "mean", "published"]
-    ax, paper = curves.trades(frame, "none").axes
+    ax, paper = thresholds.trades(frame, "none").axes
     ways = [line.get_xydata().tolist() for line in ax.lines if line.get_color() == style.BLUE]
     assert ways == ([[[0.5, 0.6]], [[0.5, 0.6], [0.7, 0.8]], [[0.7, 0.8]]] if known else [])
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
@@ -176,13 +176,13 @@ def test_the_front_is_ringed_and_hours_are_shown_in_a_unit_that_reads_well():
     cells = pd.DataFrame({"table": ["A.III"] * 3 + ["A.IV"], "label": list("abcd"), "column": ["14%", "56%", "all", "all"],
                           "f1": [0.5, 0.4, 0.9, np.nan], "f1_low": 0.3, "f1_high": 1.0, "flops": [1e9, 2e9, 3e9, 1.0],
                           "hours": [0.01, 0.02, 0.03, 9.0]})  # fmt: skip
-    flops, hours = curves.pareto(cells, {"flops": "FLOPs", "hours": "hours of training"}, front).axes
+    flops, hours = pareto.pareto(cells, {"flops": "FLOPs", "hours": "hours of training"}, front).axes
     rings = [line.get_xydata().tolist() for line in flops.lines if line.get_markersize() == 10]
     assert rings == [[[1e9, 50], [3e9, 90]]]
     assert hours.get_xlabel() == "seconds of training"
     rings = [line.get_xydata()[0, 0] for line in hours.lines if line.get_markersize() == 10]
     assert rings == [pytest.approx(36)]
-    assert len(curves.pareto(cells[:0], {"flops": "FLOPs"}, front).axes) == 1
+    assert len(pareto.pareto(cells[:0], {"flops": "FLOPs"}, front).axes) == 1
     many = pd.concat([cells[:1].assign(flops=i, f1=i / 20) for i in range(1, 14)])
-    listed = curves.pareto(many, {"flops": "FLOPs"}, front).axes[0].get_title(loc="left").splitlines()
+    listed = pareto.pareto(many, {"flops": "FLOPs"}, front).axes[0].get_title(loc="left").splitlines()
     assert len(listed) == 1 + 7, "a title holds so many names, the last line says how many more"

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covid_study.figures import intervals, style
+from covid_study.figures import intervals, style, tallies
 
 ROWS = ("baseline", "dsn_saal")
 
@@ -109,7 +109,7 @@ def test_bars_are_as_high_as_the_values():
         {"column": ["14%", "56%"] * 2, "strategy": ["top"] * 2 + ["random"] * 2, "cap": [10.0, 20, 30, 40]}
     )
     frame = frame.melt(["column", "strategy"], var_name="what", value_name="share")
-    (ax,) = intervals.bars(
+    (ax,) = tallies.bars(
         frame, "column", "share", "what", "strategy", panels={"cap": "CAP"}, references={"cap": 25.0}
     ).axes
     assert sorted(bar.get_height() for bar in ax.patches) == [10, 20, 30, 40]
@@ -117,13 +117,13 @@ def test_bars_are_as_high_as_the_values():
 
 
 def test_pairs_of_permutations_are_counted_by_their_distance():
-    (ax,) = intervals.permutations({"three": np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0]])}).axes
+    (ax,) = tallies.permutations({"three": np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0]])}).axes
     assert [bar.get_height() for bar in ax.patches] == [0, 0, 2, 1]
 
 
 def test_confusion_matrices_show_exams_and_their_share_of_the_true_class():
     matrix = pd.DataFrame([[3, 1], [0, 0]], index=["covid", "cap"], columns=["covid", "cap"])
-    figure = intervals.confusions(dict.fromkeys(("25%", "10%", "1%"), matrix), most=2)
+    figure = tallies.confusions(dict.fromkeys(("25%", "10%", "1%"), matrix), most=2)
     assert len(figure.axes) == 3
     first = figure.axes[0]
     np.testing.assert_allclose(first.collections[0].get_array(), [[0.75, 0.25], [0, 0]])

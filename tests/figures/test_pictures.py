@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from covid_study.figures import pictures
+from covid_study.figures import pictures, tile
 from covid_study.samples.samples import Samples
 
 SIZE = 16
@@ -34,17 +34,17 @@ def s(tmp_path):
 
 def test_grey_values_are_the_lung_window():
     hu = np.array([-2000, -1350, -600, 150, 3000], np.int16)
-    assert pictures.to_grey(hu).tolist() == [0, 0, 0.5, 1, 1]
-    assert pictures.to_grey(np.array([0, 255], np.uint8)).tolist() == [0, 1]
-    assert pictures.to_grey(np.array([False, True])).tolist() == [0, 1]
-    assert pictures.to_grey(np.array([0.0, 0.25])).tolist() == [0, 0.25]
+    assert tile.to_grey(hu).tolist() == [0, 0, 0.5, 1, 1]
+    assert tile.to_grey(np.array([0, 255], np.uint8)).tolist() == [0, 1]
+    assert tile.to_grey(np.array([False, True])).tolist() == [0, 1]
+    assert tile.to_grey(np.array([0.0, 0.25])).tolist() == [0, 0.25]
 
 
 def test_coronal_slices_stand_with_the_head_up_and_axial_ones_face_up():
     v = np.zeros((4, 3, 5), np.uint8)
     fig, (axial, coronal) = plt.subplots(1, 2)
-    pictures.show(axial, pictures.plane(v, axis=0, index=0))
-    pictures.show(coronal, pictures.plane(v, (5, 1, 1), axis=1, index=2), tall=8)
+    tile.show(axial, tile.plane(v, axis=0, index=0))
+    tile.show(coronal, tile.plane(v, (5, 1, 1), axis=1, index=2), tall=8)
     assert axial.get_ylim()[0] > axial.get_ylim()[1], "anterior, y = 0, is above"
     assert coronal.get_ylim()[0] < coronal.get_ylim()[1], "cranial, the last z, is above"
     high, wide = np.diff(coronal.get_ylim())[0], np.diff(coronal.get_xlim())[0]
@@ -117,8 +117,8 @@ def test_maps_lie_over_the_slices_each_from_0_to_its_own_maximum(s):
 
 
 def test_frames_and_colour_pictures():
-    tile = pictures.Tile(np.zeros((20, 30, 3), np.uint8), boxes={"red": [(2, 6, 3, 9)]}, frame="blue")
-    (ax,) = pictures.grid({"_": [tile]}).axes
+    framed = tile.Tile(np.zeros((20, 30, 3), np.uint8), boxes={"red": [(2, 6, 3, 9)]}, frame="blue")
+    (ax,) = pictures.grid({"_": [framed]}).axes
     (box,) = ax.patches
     assert box.get_x() < 3 and box.get_x() + box.get_width() > 9 and box.get_y() < 2
     assert ax.spines["left"].get_visible()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from covid_study import paths
-from covid_study.analysis import slice_ranking_meaning as meaning
+from covid_study.analysis import ranking_meaning as meaning
 from covid_study.params import profiles
 from covid_study.ranking import emd, order_free
 from covid_study.ranking.rank import rank_negatives, soft_labels
@@ -156,7 +156,7 @@ def test_evidence_is_one_where_difficulty_knows_and_a_half_where_it_does_not():
 
 def test_rankings_are_asked_at_every_share_and_by_the_other_source_at_the_largest():
     p, s = parameters(slice_selection={"positives": [0.5, 1.0]}), slices()
-    found = meaning.rankings(p, s)
+    found = meaning.rankings_of_slices(p, s)
     assert list(found) == [("grey_histogram", "100%"), ("grey_histogram", "50%"), ("backbone", "100%")]
     kept = left(s, 0.5, 0)[0]
     pd.testing.assert_frame_equal(found["grey_histogram", "50%"], slice_ranking.ranked(p, s, kept)[0])

@@ -5,8 +5,9 @@ import pandas as pd
 
 from covid_study.analysis.leaks.headers import WORDS, header
 from covid_study.analysis.leaks.report import Leaks
-from covid_study.figures.pictures import Tile
+from covid_study.figures.pictures import some
 from covid_study.figures.style import COLOURS, OUTLINE, SKY
+from covid_study.figures.tile import Tile
 from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
 
@@ -39,8 +40,8 @@ def burnt_in(s: Samples, found: Leaks, most: int = 8) -> dict[str, list[Tile]]:
         return {}
     marked = found.headers[(found.headers["marks"].map(len) + found.headers["text"].map(len)) > 0]
     tiles = []
-    for place in np.unique(np.linspace(0, len(marked) - 1, min(most, len(marked))).round().astype(int)):
-        row, name = marked.iloc[place], marked.index[place]
+    for name in some(marked.index, most):
+        row = marked.loc[name]
         boxes = {SKY: row["marks"], OUTLINE: row["text"]}
         _, colours, _ = header(s.table.loc[name, "path"])
         tiles.append(Tile(colours, finding_name(s.table.loc[name, "finding"]), boxes=boxes))
