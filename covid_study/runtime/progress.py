@@ -1,4 +1,4 @@
-"""One progress display: a live bar for a person, a line a step in a report or a log; no widgets, which need a CDN.
+"""One progress display: a live bar for a person, a line a step in a log, the last one in a page; no widgets, which need a CDN.
 
 bar = progress(range(epochs), "training")
 for epoch in bar:
@@ -119,7 +119,9 @@ class Progress(Generic[T]):
     def _due(self) -> bool:
         if self.total is None:  # 1, 2, 5, 10, 20, 50 ...
             return str(self.done).rstrip("0") in {"1", "2", "5"}
-        if self.total <= MOST_LINES or self.done == self.total:
+        if self.done == self.total or os.environ.get(LIVE_FILE):
+            return self.done == self.total  # the runner shows where a kernel is, a page what it came to
+        if self.total <= MOST_LINES:
             return True
         return self.done * (MOST_LINES // 2) // self.total > (self.done - 1) * (MOST_LINES // 2) // self.total
 

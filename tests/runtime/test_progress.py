@@ -52,6 +52,8 @@ def test_the_runner_can_read_where_a_kernel_is(tmp_path, monkeypatch, capsys):
         states.append(read_live(live))
     assert [s["done"] for s in states] == [0, 1, 2, 3] and states[0]["left"] is None and states[3]["left"] > 0
     assert not live.exists() and read_live(live) is None
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("training 4/4, took")
 
 
 def test_a_display_never_stops_the_work(monkeypatch, tmp_path, capsys):
