@@ -4,7 +4,8 @@ import pytest
 
 from covid_study import paths
 from covid_study.params import profiles
-from covid_study.tables import a3_ranking, volume_steps
+from covid_study.samples import volume_store
+from covid_study.tables import a3_ranking
 
 COUNTS = {"covid": 3, "cap": 3, "non_pneumonia": 4}
 
@@ -57,7 +58,7 @@ def p(root):
 
 @pytest.fixture(scope="module")
 def v(p):
-    return volume_steps.volumes(p)
+    return volume_store.volumes(p)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from covid_study.pretext.probes import asked, probe_scores, untrained_encoder
 from covid_study.pretext.train import features as encoder_features
 from covid_study.report.words import percent, period
 from covid_study.runtime.artefacts import artefact
+from covid_study.samples import volume_store
 from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
 from covid_study.scores.resamples import Interval, Resamples, auc_difference, auc_interval, spearman_interval
@@ -165,7 +166,7 @@ def lesion_load(p) -> pd.Series | None:
     """Share of the lungs that is ill, by exam id: the phantom's truth; None for real exams, where nobody knows it."""
     if p.cohort.exams is not None:
         return None
-    return volume_steps.store(p).table.set_index("exam_id")["lesion_share"]
+    return volume_store.store(p).table.set_index("exam_id")["lesion_share"]
 
 
 def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:

@@ -18,9 +18,8 @@ from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.samples.cohorts import cohort  # noqa: F401  callers ask for the cohort here
 from covid_study.samples.samples import Samples
-from covid_study.samples.volume_store import store, volumes  # noqa: F401  callers ask for them here
+from covid_study.samples.volume_store import store
 from covid_study.training.processes import spread
 from covid_study.training.run import Run, Spent
 from covid_study.training.volume_classifier import VolumeClassifier

@@ -94,7 +94,7 @@ def test_the_users_exams_are_left_out_before_they_are_split(root, tmp_path):
 
 
 def test_three_classes_need_no_volume_and_no_pretraining_anew(p, v, three, monkeypatch):
-    other = volume_steps.volumes(three)
+    other = volume_store.volumes(three)
     assert other.key == v.key and other.table.equals(v.table)
 
     def asked_for(folder, label, config, *_):
@@ -115,7 +115,7 @@ def test_two_findings_take_their_volumes_from_the_whole_store(v, root, monkeypat
         raise AssertionError("an exam was preprocessed anew")
 
     monkeypatch.setattr("covid_study.samples.volume_parts.of_exam", never)
-    other = volume_steps.volumes(parameters(root, cohort=of(["covid", "cap"])))
+    other = volume_store.volumes(parameters(root, cohort=of(["covid", "cap"])))
     assert set(other.table["finding"]) == {"covid", "cap"} and other.key != v.key
     same = list(other.table.index)
     assert (other.of(same) == v.of(same)).all()

@@ -93,7 +93,7 @@ def test_selection_is_a_share_of_the_archive(p, v):
 
 
 def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
-    again = volume_steps.volumes(p)
+    again = volume_store.volumes(p)
     assert again.key == v.key
     assert a3_ranking.table(p, again).train() == table3[1]
 
@@ -103,19 +103,19 @@ def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):
     moved = exams.assign(split=exams["split"].map({"train": "test", "test": "train"}).fillna("validation"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cohorts.phantom, "cohort", lambda *_: moved)
-        other = volume_steps.volumes(p)
+        other = volume_store.volumes(p)
     assert other.key == v.key
     assert set(volume_steps.ids(other, "train")) == set(volume_steps.ids(v, "test"))
 
 
 def test_other_preprocessing_makes_another_store(p, v, root):
     other = parameters(root, preprocessing={"shape": [24, 24, 8], "working_spacing_mm": [4.0, 4.0, 10.0]})
-    assert volume_steps.volumes(other).key != v.key
-    assert volume_steps.volumes(p).key == v.key
+    assert volume_store.volumes(other).key != v.key
+    assert volume_store.volumes(p).key == v.key
 
 
 def test_a_test_split_without_a_class_is_told(p, root):
-    table = volume_steps.volumes(p).table
+    table = volume_store.volumes(p).table
     with pytest.raises(CohortError, match="the test split holds no positive exam.*What to do"):
         volume_store.check_splits(
             table[(table["split"] != "test") | (table["finding"] != "covid")],
@@ -131,8 +131,8 @@ def test_wrong_device_and_wrong_path_are_told(root):
     with pytest.raises(ParameterError, match="study.device.*DEVICE is auto, cpu.*'gpu7'"):
         parameters(root, study={"device": "gpu7"})
     with pytest.raises(ParameterError, match="device 'cuda:99'.*DEVICE=auto"):
-        volume_steps.volumes(parameters(root, study={"device": "cuda:99", "name": "tiny"}))
+        volume_store.volumes(parameters(root, study={"device": "cuda:99", "name": "tiny"}))
     wrong = parameters(root)
     wrong = wrong.model_copy(update={"cohort": wrong.cohort.model_copy(update={"exams": "/no/such/exams"})})
     with pytest.raises(StudyError, match="/no/such/exams"):
-        volume_steps.volumes(wrong)
+        volume_store.volumes(wrong)
