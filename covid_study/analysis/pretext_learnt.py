@@ -1,5 +1,8 @@
 """What the pretext task has taught the encoder: the numbers behind notebook 02 (paper A, IV-B)."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
@@ -29,11 +32,11 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], object]:
     return {(variant, seed): volume_steps.pretext(p, v, variant, seed) for variant, seed in wanted}
 
 
-def histories(folders: dict) -> pd.DataFrame:
-    """All learning curves, a row an epoch: `variant`, `seed` and the columns of `history.csv`."""
+def histories(folders: Mapping[tuple[str, int], Path], labels: Mapping[str, str] = VARIANTS) -> pd.DataFrame:
+    """All learning curves, a row an epoch: `name`, `variant` (in words), `seed` and the columns of `history.csv`."""
     parts = [
-        pd.read_csv(folder / "history.csv").assign(variant=VARIANTS[variant], seed=seed)
-        for (variant, seed), folder in folders.items()
+        pd.read_csv(folder / "history.csv").assign(name=name, variant=labels[name], seed=seed)
+        for (name, seed), folder in folders.items()
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
-from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score
 
 from covid_study.analysis.pretext_learnt import VARIANTS as CUBES, tidy_over_seeds
 from covid_study.pretext.probes import TARGETS
-from covid_study.pretext.rubiks_cube import CUBES as PLACES, permutations
+from covid_study.pretext.rubiks_cube import CUBES as PLACES, distances, permutations
 from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.report import show
 from covid_study.report.decided import between, points
@@ -84,15 +83,6 @@ def variants(p, v: Samples) -> dict[tuple[str, int], Path]:
 def permutation_sets(k: int) -> dict[str, np.ndarray]:
     """The set of each kind in words: int (k, 8)."""
     return {words: permutations(k, kind=kind) for kind, words in SETS.items()}
-
-
-def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
-    """All learning curves, a row an epoch: `name`, `variant` (in words), `seed` and the columns of `history.csv`."""
-    parts = [
-        pd.read_csv(folder / "history.csv").assign(name=name, variant=LABELS[name], seed=seed)
-        for (name, seed), folder in folders.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 def accuracy_changes(
@@ -171,15 +161,6 @@ def _joined(rows: list[dict]) -> pd.DataFrame:
     found = tidy_over_seeds(bare).drop(columns="metric").set_index(["row", "column"])
     order = ["one", "other", "value", "low", "high", "seeds"]
     return sides.join(found)[order].rename_axis(["contrast", "measure"]).reset_index()
-
-
-def distances(table: np.ndarray) -> np.ndarray:
-    """Hamming distances of all pairs of permutations (k, cubes): int (k (k - 1) / 2,).
-
-    >>> distances(np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0]])).tolist()
-    [2, 3, 2]
-    """
-    return np.rint(pdist(table, "hamming") * table.shape[1]).astype(int)
 
 
 def sets_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:

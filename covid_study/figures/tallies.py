@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from scipy.spatial.distance import pdist
 
 from covid_study.figures import style
+from covid_study.pretext.rubiks_cube import distances
 from covid_study.report.words import column_head, finding_name
 
 
@@ -58,9 +58,9 @@ def permutations(sets: Mapping[str, np.ndarray]) -> Figure:
     """How many pairs of permutations lie how far apart, a panel a set (paper A, IV-B1). sets: words -> int (k, cubes)."""
     parts = []
     for words, table in sets.items():
-        apart, cubes = pdist(table, "hamming") * table.shape[1], table.shape[1]
+        apart, cubes = distances(table), table.shape[1]
         text = f"{words}\nsmallest {apart.min():.0f}, mean {apart.mean():.2f}"
-        pairs = np.bincount(np.rint(apart).astype(int), minlength=cubes + 1)
+        pairs = np.bincount(apart, minlength=cubes + 1)
         parts.append(pd.DataFrame({"set": text, "cubes": range(cubes + 1), "pairs": pairs}))
     names = ("cubes at different places", "pairs of permutations")
     return bars(pd.concat(parts), "cubes", "pairs", "set", axes=names, numbers=True)

@@ -1,17 +1,14 @@
 """What the pictures of notebook 01 show, on boxes and on small phantom exams."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pandas as pd
+import pytest
 
 from covid_study.analysis import exam_pictures
-from covid_study.ct import to_volume  # noqa: E402
-from covid_study.ct.volume import Volume  # noqa: E402
-from covid_study.errors import ExamError  # noqa: E402
-from covid_study.figures import cohort as cohort_figures, pictures
+from covid_study.ct import to_volume
+from covid_study.ct.volume import Volume
+from covid_study.errors import ExamError
+from covid_study.figures import pictures
 from covid_study.phantom import cohort as phantom
 
 ROW = pd.DataFrame([("covid-0001-a", "covid")], columns=["exam_id", "finding"])
@@ -63,33 +60,28 @@ def test_exams_that_cannot_be_used_are_passed_over():
     assert exam_pictures.read_masked(list(ROW.itertuples()), bad) == []
 
 
-def test_every_step_shows_the_same_place(exam):
+@pytest.fixture(scope="module")
+def steps(exam):
+    hu, spacing_mm = exam.volume.hu, exam.volume.spacing_mm
+    return to_volume.preprocess(hu, spacing_mm, (48, 36, 12), (2, 2, 5), steps=True).steps
+
+
+def test_every_step_shows_the_same_place(exam, steps):
     """A marker, one voxel thick in z and in y, is carried through the steps and lies on the slices that are named."""
-    z, y = exam.slices()
-    for axis, n in ((0, z), (1, y)):
-        hu = np.full(exam.volume.hu.shape, -1000, np.int16)
+    spacing_mm, target = exam.volume.spacing_mm, (5.0, 2.0, 2.0)
+    crop = to_volume.crop_to(to_volume.resample(exam.mask, spacing_mm, target, is_mask=True), target)
+    places = exam_pictures.follow(exam, steps)
+    for axis, n in enumerate(exam.slices()):
+        hu, others = np.full(exam.volume.hu.shape, -1000, np.int16), tuple(a for a in range(3) if a != axis)
         hu[(slice(None),) * axis + (n,)] = 1000
-        target = (5.0, 2.0, 2.0)
-        steps = to_volume.preprocess(
-            exam.volume.hu, exam.volume.spacing_mm, (48, 36, 12), (2, 2, 5), steps=True
-        ).steps
-        moved = to_volume.resample(hu, exam.volume.spacing_mm, target)
-        crop = to_volume.crop_to(
-            to_volume.resample(exam.mask, exam.volume.spacing_mm, target, is_mask=True), target
-        )
-        places = exam_pictures.follow(exam, steps)
-        profile = moved.mean(tuple(a for a in range(3) if a != axis))
-        assert abs(int(profile.argmax()) - places[2][axis]) <= 1
-        assert places[3][axis] == places[2][axis] - crop[axis].start
+        moved = to_volume.resample(hu, spacing_mm, target)
         framed = to_volume.centre_crop_or_pad(moved[crop] + 1000, steps["centre crop or pad"][0].shape)
-        profile = framed.mean(tuple(a for a in range(3) if a != axis))
-        assert abs(int(profile.argmax()) - places[5][axis]) <= 1
+        for volume, step in ((moved, 2), (framed, 5)):
+            assert abs(int(volume.mean(others).argmax()) - places[step][axis]) <= 1
+        assert places[3][axis] == places[2][axis] - crop[axis].start
 
 
-def test_the_pictures_can_be_drawn(exam):
-    steps = to_volume.preprocess(
-        exam.volume.hu, exam.volume.spacing_mm, (48, 36, 12), (2, 2, 5), steps=True
-    ).steps
+def test_the_pictures_can_be_drawn(exam, steps):
     assert len(pictures.exams(**exam_pictures.step_by_step(exam, steps)).axes) == 2 * len(steps)
     assert len(pictures.exams(**exam_pictures.montage([exam, exam])).axes) == 4
     without = exam_pictures.Masked("real", "cap", exam.volume, exam.mask)
@@ -114,13 +106,3 @@ def test_real_exams_only_where_the_variable_names_them(monkeypatch, tmp_path):
 def test_real_exams_are_found(monkeypatch, real_data):
     monkeypatch.setenv(exam_pictures.REAL_EXAMS, str(real_data))
     assert set(exam_pictures.real_exams()["finding"]) == {"covid", "cap", "non_pneumonia"}
-
-
-@pytest.mark.parametrize("kinds", [["clean"], ["typical", "lobar", "clean"]])
-def test_charts_of_small_cohorts(kinds):
-    of = {"clean": "non_pneumonia", "typical": "covid", "lobar": "cap"}
-    facts = pd.DataFrame({"kind": kinds, "finding": [of[k] for k in kinds]})
-    shares = pd.DataFrame(np.full((len(kinds), 64), 1 / 64), index=kinds)
-    figure = cohort_figures.lung_densities(shares, facts.set_index("kind")["finding"], (-1024, 200))
-    line = figure.axes[0].get_lines()[0].get_ydata()
-    assert line == pytest.approx(100 / 64 * 10 / (1224 / 64))  # % of the voxels per 10 HU

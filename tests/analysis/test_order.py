@@ -18,7 +18,6 @@ from covid_study.analysis.order import (
     order_free_variants,
     random_orders,
 )
-from covid_study.params import profiles
 from covid_study.ranking import emd_ground
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.rank import rank_negatives, soft_labels
@@ -32,88 +31,72 @@ def rho(shuffles, shuffled, track):
 
 def test_two_channels_of_equal_mass_know_no_order():
     """|i - j| of two bins is the same read from either side, and so is that of two positives."""
-    near, far = exams(0, n_positives=2, n_negatives=20, channels=2)
-    shuffles = random_orders(near, far, 6, 10, mass="normalised")
-    assert len(shuffles) == 6 * 3 * 3
+    shuffles = random_orders(*exams(0, n_positives=2, n_negatives=20, channels=2), 6, 10, mass="normalised")
+    assert len(shuffles) == 6 * 3 * 3 and (shuffles["kept"] == 1).all()
     assert shuffles["rho"].to_numpy() == pytest.approx(1, abs=1e-12)
-    assert (shuffles["kept"] == 1).all()
 
 
 def test_difficulty_does_not_depend_on_the_order_of_positives_and_the_rest_does():
     shuffles = random_orders(*exams(1, n_negatives=30, channels=12), 5, 15)
-    assert rho(shuffles, "positives", "difficulty").to_numpy() == pytest.approx(1, abs=1e-12)
-    for track in ("diversity", "joint"):
-        assert rho(shuffles, "positives", track).max() < 0.999
-    for track in RANKED_BY:
-        assert rho(shuffles, "channels", track).max() < 0.999
-    np.testing.assert_array_equal(
-        rho(shuffles, "channels", "difficulty"), rho(shuffles, "both", "difficulty")
-    )
-    assert not np.array_equal(rho(shuffles, "channels", "diversity"), rho(shuffles, "both", "diversity"))
+    for of in SHUFFLED:
+        for track in RANKED_BY:
+            if (of, track) == ("positives", "difficulty"):
+                assert rho(shuffles, of, track).to_numpy() == pytest.approx(1, abs=1e-12)
+            else:
+                assert rho(shuffles, of, track).max() < 0.999
+    channels, both = ([rho(shuffles, of, t).tolist() for t in RANKED_BY] for of in ("channels", "both"))
+    assert channels[0] == both[0] and channels[1] != both[1]
 
 
 def test_an_order_that_the_exams_know_is_lost():
     """Exams with a bump on a line of channels: in order, difficulty is how far the bump lies from the positives'."""
-    line = np.arange(20)
-    at = np.linspace(2, 17, 25)
-    bumps = np.exp(-0.5 * (line - at[:, None]) ** 2)
+    line, at = np.arange(20), np.linspace(2, 17, 25)
     near = pd.DataFrame(np.exp(-0.5 * (line - 2.0) ** 2)[None], index=["p"])
-    far = pd.DataFrame(bumps, index=[f"n{i:02}" for i in range(25)])
+    far = pd.DataFrame(np.exp(-0.5 * (line - at[:, None]) ** 2), index=[f"n{i:02}" for i in range(25)])
     listed = rank_negatives(soft_labels(near, far))
     assert spearmanr(listed["difficulty"], at).statistic == pytest.approx(1)
     assert rho(random_orders(near, far, 10, 10), "channels", "difficulty").max() < 0.95
 
 
-def test_the_orders_are_those_of_the_seed():
-    near, far = exams(2)
-    one, again, other = (random_orders(near, far, 3, 4, seed) for seed in (0, 0, 1))
-    pd.testing.assert_frame_equal(one, again)
-    assert not one["rho"].equals(other["rho"])
-    pd.testing.assert_frame_equal(random_orders(near, far, 2, 4), one[one["order"] < 2])
-
-
-def test_the_numbers_of_one_order_are_those_of_scipy_and_of_counting():
+def test_the_numbers_of_an_order_are_those_of_its_seed_of_scipy_and_of_counting():
     near, far = exams(3, n_negatives=30, channels=12)
-    shuffles = random_orders(near, far, 1, 12)
+    shuffles, again, other = (random_orders(near, far, 2, 12, seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(shuffles, again)
+    pd.testing.assert_frame_equal(random_orders(near, far, 1, 12), shuffles[shuffles["order"] == 0])
+    assert not shuffles["rho"].equals(other["rho"])
     channels, places = order._orders(near.shape, 0, 0)
     assert sorted(channels) == list(range(12)) and sorted(places) == list(range(5))
     listed = rank_negatives(soft_labels(near, far))
     moved = rank_negatives(soft_labels(near.iloc[places, channels], far.iloc[:, channels]))
-    row = shuffles[shuffles["shuffled"] == "both"].set_index("track")
-    for track in ("difficulty", "diversity"):
-        assert row.loc[track, "rho"] == pytest.approx(spearmanr(listed[track], moved[track]).statistic)
-    assert row.loc["joint", "rho"] == pytest.approx(
-        spearmanr(listed["joint_rank"], moved["joint_rank"]).statistic
+    row = shuffles[(shuffles["shuffled"] == "both") & (shuffles["order"] == 0)].set_index("track")
+    for track, column in RANKED_BY.items():
+        assert row.loc[track, "rho"] == pytest.approx(spearmanr(listed[column], moved[column]).statistic)
+    first, too = (set(r.index[r["joint_rank"] <= 12]) for r in (listed, moved))
+    assert row.loc["joint", ["kept", "selected", "negatives"]].tolist() == [len(first & too) / 12, 12, 30]
+
+
+def test_a_reversed_ranking_is_the_opposite_and_what_is_the_same_for_all_has_no_correlation():
+    up, down = (
+        rank_negatives(pd.DataFrame({"p": values, "q": 1.0}), alpha=1, beta=0)
+        for values in (np.arange(1.0, 11), np.arange(10.0, 0, -1))
     )
-    both = set(listed.index[listed["joint_rank"] <= 12]) & set(moved.index[moved["joint_rank"] <= 12])
-    assert row.loc["joint", "kept"] == len(both) / 12
-    assert row["selected"].tolist() == [12] * 3 and row["negatives"].tolist() == [30] * 3
-
-
-def test_a_reversed_ranking_is_the_opposite_and_keeps_nothing():
-    up = rank_negatives(pd.DataFrame({"p": np.arange(1.0, 11), "q": 1.0}), alpha=1, beta=0)
-    down = rank_negatives(pd.DataFrame({"p": np.arange(10.0, 0, -1), "q": 1.0}), alpha=1, beta=0)
     table = compared(up, down, 5).set_index("track")
-    assert table.loc["difficulty", "rho"] == table.loc["joint", "rho"] == pytest.approx(-1)
+    assert table.loc[["difficulty", "joint"], "rho"].tolist() == pytest.approx([-1, -1])
     assert table.loc["difficulty", "kept"] == 0
     assert compared(up, up.iloc[::-1], 5).set_index("track").loc["joint", "rho"] == pytest.approx(1)
-
-
-def test_what_is_the_same_for_all_has_no_correlation():
     flat = rank_negatives(pd.DataFrame({"p": [1.0, 2, 3]}))  # one positive: all diversities are zero
-    table = compared(flat, flat, 1).set_index("track")
-    assert np.isnan(table.loc["diversity", "rho"]) and table.loc["difficulty", "rho"] == pytest.approx(1)
     nearly = flat.assign(diversity=[1.0, 1 + 1e-15, 1 - 1e-15])  # the order of a sum is no ranking
-    assert np.isnan(compared(nearly, flat, 1).set_index("track").loc["diversity", "rho"])
+    for one in (flat, nearly):
+        found = compared(one, flat, 1).set_index("track")["rho"]
+        assert np.isnan(found["diversity"]) and found["difficulty"] == pytest.approx(1)
 
 
 def test_changes_are_nothing_without_an_order_and_something_with_one():
     near, far = exams(4, n_negatives=12)
-    changes = largest_changes(near, far, pd.concat([near, far]), most=60)
-    assert set(changes) == {"listed", "channels", "positives", "both"}
-    for variant, change in changes.items():
-        for value in change.values():
-            assert value > 1e-3 if variant == "listed" else value < 1e-9, variant
+    changes = pd.DataFrame(largest_changes(near, far, pd.concat([near, far]), most=60))
+    assert (changes["listed"] > 1e-3).all() and (changes[["channels", "positives", "both"]] < 1e-9).all(
+        axis=None
+    )
 
 
 def test_variants_beside_the_listed_ranking_on_the_same_exams():
@@ -126,34 +109,25 @@ def test_variants_beside_the_listed_ranking_on_the_same_exams():
     assert rows.loc["listed", "rho"].tolist() == pytest.approx([1, 1, 1])
     assert rows.loc[("positives", "difficulty"), "rho"] == pytest.approx(1)
     assert rows.loc["both", "rho"].max() < 0.999
-    kept = order.thinned(6, 40, 120)
-    few_near, few_far = near.iloc[kept[0]], far.iloc[kept[1]]
+    few = [frame.iloc[kept] for frame, kept in zip((near, far), order.thinned(6, 40, 120), strict=True)]
     ground = emd_ground.channel_distance(pd.concat([near, far]))
-    by_hand = soft_labels(few_near, few_far, "normalised", ground=ground).mean(axis=1)
-    listed = soft_labels(few_near, few_far, "normalised").mean(axis=1)
+    by_hand, listed = (soft_labels(*few, "normalised", ground=g).mean(axis=1) for g in (ground, None))
     assert rows.loc[("both", "difficulty"), "rho"] == pytest.approx(spearmanr(by_hand, listed).statistic)
     assert rows["programmes"].loc["both"].iloc[0] == n * m + n * (n - 1) // 2 + m * (m - 1) // 2
     assert (table["seconds_whole"] >= table["seconds"]).all() and (table["seconds"] > 0).all()
 
 
-def test_after_an_interruption_the_seconds_are_not_known(tmp_path):
-    near, far = exams(6)
-    blocks = Blocks(tmp_path / "blocks")
-    assert order_free_variants(near, far, 100, 5, blocks=blocks)["seconds"].notna().all()
-    assert order_free_variants(near, far, 100, 5, blocks=blocks)["seconds"].isna().all()
-
-
 @pytest.mark.parametrize("n_positives, n_negatives", [(1, 2), (2, 1), (1, 1)])
-def test_few_exams(n_positives, n_negatives):
+def test_few_exams(n_positives, n_negatives, tmp_path):
     near, far = exams(7, n_positives, n_negatives)
-    shuffles = random_orders(near, far, 3, 1)
-    table = order_free_variants(near, far, most=400, selected=1)
-    for frame in (shuffles, table):
+    blocks = Blocks(tmp_path / "blocks")
+    table, again = (order_free_variants(near, far, 400, 1, blocks=blocks) for _ in range(2))
+    for frame in (random_orders(near, far, 3, 1), table):
         assert (
             frame.loc[frame["track"] == "diversity", "rho"].isna().all()
         )  # two are equally far from each other
         assert (frame["kept"].between(0, 1)).all()
-    assert set(shuffles["shuffled"]) == set(SHUFFLED)
+    assert table["seconds"].notna().all() and again["seconds"].isna().all()  # of the blocks that were there
 
 
 @pytest.fixture
@@ -168,54 +142,36 @@ def ranked():
 @pytest.fixture
 def few_orders(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "build", lambda name: tmp_path / name)
-    values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
-    values["ranking"] |= {"orders": 2, "ground_pairs": 60}
-    return profiles.check(profiles.Profile, values, "test")
+    return parameters(None, ranking={"orders": 2, "ground_pairs": 60})
 
 
-def test_it_is_measured_once(few_orders, ranked, monkeypatch):
-    first = order.measured(few_orders, ranked, 8)
-    assert first.shuffles["order"].nunique() == 2 and set(first.shuffles["selected"]) == {8}
-    assert first.variants["negatives"].max() < 15
-    near = ranked.features.loc[ranked.soft_labels.columns]
-    far = ranked.features.loc[ranked.ranking.index]
-    pd.testing.assert_frame_equal(first.shuffles, random_orders(near, far, 2, 8))
-    (folder,) = (paths.build("smoke") / "ranking").glob("ordering-*")
-    assert {file.name for file in folder.iterdir()} == {
-        "config.json", "shuffles.parquet", "variants.parquet"
-    }  # fmt: skip
-
+def failing(error):
     def fail(*args, **kwargs):
-        raise AssertionError("measured again")
+        raise error
 
-    with monkeypatch.context() as patch:
-        patch.setattr(order, "random_orders", fail)
-        again = order.measured(few_orders, ranked, 8)
-        pd.testing.assert_frame_equal(first.variants, again.variants)
-        moved = SimpleNamespace(**{**vars(ranked), "soft_labels": ranked.soft_labels.iloc[:, ::-1]})
-        for other, size in ((ranked, 9), (moved, 8)):  # the positives in another order: another measurement
-            with pytest.raises(AssertionError, match="measured again"):
-                order.measured(few_orders, other, size)
+    return fail
 
 
-def test_a_killed_measurement_goes_on(few_orders, ranked, monkeypatch):
-    def killed(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(order, "order_free_variants", killed)
-        with pytest.raises(KeyboardInterrupt):
-            order.measured(few_orders, ranked, 8)
+def test_it_is_measured_once_and_goes_on_after_a_kill(few_orders, ranked, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(order, "order_free_variants", failing(KeyboardInterrupt()))
+        order.measured(few_orders, ranked, 8)
     ranks = []
-
-    def counted(*args, **kwargs):
-        ranks.append(1)
-        return rank_negatives(*args, **kwargs)
-
-    monkeypatch.setattr(order, "rank_negatives", counted)
-    found = order.measured(few_orders, ranked, 8)
-    assert len(ranks) == 1  # the ranking as listed; the orders were kept
-    assert len(found.shuffles) == 2 * 3 * 3
+    with monkeypatch.context() as patch:
+        patch.setattr(order, "rank_negatives", lambda *a, **k: ranks.append(1) or rank_negatives(*a, **k))
+        first = order.measured(few_orders, ranked, 8)
+    assert len(ranks) == 1, "the ranking as listed; the orders were kept"
+    assert first.variants["negatives"].max() < 15
+    near, far = ranked.features.loc[ranked.soft_labels.columns], ranked.features.loc[ranked.ranking.index]
+    pd.testing.assert_frame_equal(first.shuffles, random_orders(near, far, 2, 8))
+    (folder,) = (paths.build(few_orders.study.name) / "ranking").glob("ordering-*")
+    assert {file.name for file in folder.iterdir()} == {"config.json", "shuffles.parquet", "variants.parquet"}
+    monkeypatch.setattr(order, "random_orders", failing(AssertionError("measured again")))
+    pd.testing.assert_frame_equal(first.variants, order.measured(few_orders, ranked, 8).variants)
+    moved = SimpleNamespace(**{**vars(ranked), "soft_labels": ranked.soft_labels.iloc[:, ::-1]})
+    for other, size in ((ranked, 9), (moved, 8)):  # the positives in another order: another measurement
+        with pytest.raises(AssertionError, match="measured again"):
+            order.measured(few_orders, other, size)
 
 
 def test_of_a_large_archive_a_part_is_shuffled(few_orders, ranked, monkeypatch):
@@ -228,10 +184,9 @@ def test_other_orders_do_not_rank_anew(p, v, root):
     other = parameters(root, ranking={"orders": 3, "ground_pairs": 7})
     for rank in (volume_steps.ranked, ranking_meaning.ranked_untrained):
         rank(p, v)
-        folder = paths.build(p.study.name) / "ranking"
-        before = set(folder.iterdir())
+        before = set((paths.build(p.study.name) / "ranking").iterdir())
         rank(other, v)
-        assert set(folder.iterdir()) == before
+        assert set((paths.build(p.study.name) / "ranking").iterdir()) == before
 
 
 def planted(rhos=(0.5, 0.7, 0.6), variant_rho=0.4):

@@ -28,42 +28,47 @@ def q(root):
 def test_the_start_is_that_of_the_training(q, root, tmp_path):
     """With next to no learning rate the first epoch ends where the training began."""
     s = slice_store.slices(q)
-    counts = list(of_study(s).values())
-    runs = {}
-    saal = {"saal": slice_steps.run(q, s, 3, loss="saal"), "dsn_saal": slice_steps.dsn_saal(q, s, 3)}
-    for name, run in saal.items():
-        runs[name] = replace(
+    cells = {
+        ("saal", "slices", 3): slice_steps.run(q, s, 3, loss="saal"),
+        ("dsn_saal", "slices", 3): slice_steps.dsn_saal(q, s, 3),
+    }
+    runs = {
+        cell: replace(
             run, method=replace(run.method, training=run.method.training | {"learning_rate": 1e-12})
         )
-    folders = sweep.sweep(runs, s, tmp_path)
-    before = torch.random.get_rng_state()
-    cells = {(name, "slices", 3): run for name, run in runs.items()} | {
-        ("ce", "slices", 3): slice_steps.run(q, s, 3)
+        for cell, run in cells.items()
     }
-    found = saal_factors.factors(cells, {(name, "slices", 3): f for name, f in folders.items()}, counts)
+    folders = dict(
+        zip(
+            runs,
+            sweep.sweep({row: run for (row, *_), run in runs.items()}, s, tmp_path).values(),
+            strict=True,
+        )
+    )
+    before = torch.random.get_rng_state()
+    plain = {("ce", "slices", 3): slice_steps.run(q, s, 3)}
+    found = saal_factors.factors(runs | plain, folders, list(of_study(s).values()))
     assert torch.equal(before, torch.random.get_rng_state())
-    assert list(found["row"]) == ["saal"] * 2 + ["dsn_saal"] * 2 and list(found["epoch"]) == [0, 1, 0, 1]
-    batches = -(-len(runs["saal"].training_ids) // q.slice_training.batch_size)
-    assert list(found["steps"]) == [0, batches] * 2
+    batches = -(-len(runs["saal", "slices", 3].training_ids) // q.slice_training.batch_size)
+    assert found[["row", "epoch", "steps"]].values.tolist() == [
+        [row, epoch, epoch * batches] for row in ("saal", "dsn_saal") for epoch in (0, 1)
+    ]
     known = ["alpha", "raw_alpha", *(f"beta_{i}" for i in range(1, 7))]
     for _, run in found.groupby("row"):
-        first, last = run[known].to_numpy(dtype=float)
-        np.testing.assert_allclose(first, last, rtol=1e-5)
-    assert found.loc[found["row"] == "saal", "beta_2"].isna().all()
+        np.testing.assert_allclose(*run[known].to_numpy(dtype=float), rtol=1e-5)
+    stages = found.groupby("row")[known].nunique().gt(0).sum(axis=1)
+    assert stages.to_dict() == {"saal": 3, "dsn_saal": 8}
     assert found.loc[found["row"] == "dsn_saal", known].nunique(axis=1).min() == len(known)
 
 
-def history(raws, betas, row="saal", seed=0, batches=10, loss=1.0):
-    found = pd.DataFrame({"epoch": range(len(raws)), "raw_alpha": raws, "row": row, "seed": seed})
-    found["alpha"] = 1 / (1 + np.exp(-found["raw_alpha"]))
-    for i, values in enumerate(betas, start=1):
-        found[f"beta_{i}"] = values
-    losses = [np.nan] + [loss * one_minus(a) for a in raws[1:]]
-    return found.assign(steps=batches * found["epoch"], loss=losses)
+def history(raws, betas, loss=1.0):
+    found = pd.DataFrame({"epoch": range(len(raws)), "raw_alpha": raws, "row": "saal", "seed": 0})
+    found = found.assign(alpha=1 / (1 + np.exp(-found["raw_alpha"])), steps=10 * found["epoch"])
+    return found.assign(loss=[np.nan] + [loss * one_minus(a) for a in raws[1:]], **betas)
 
 
 def test_a_training_is_summed_up():
-    found = history([0.0, 0.5, 1.0], [[0.5, 0.4, 0.3], [0.5, 0.55, 0.6]], loss=2.5)
+    found = history([0.0, 0.5, 1.0], {"beta_1": [0.5, 0.4, 0.3], "beta_2": [0.5, 0.55, 0.6]}, loss=2.5)
     row = saal_factors.summary(found, COUNTS).iloc[0]
     assert row["steps"] == 20 and row["speed"] == pytest.approx(0.05)
     assert row["start"] == 0.5 and row["end"] == pytest.approx(1 / (1 + np.exp(-1)))
@@ -79,7 +84,7 @@ def test_a_training_is_summed_up():
     ([0.0, 0.5], [40, 40], np.inf),  # no alpha does it
 ])  # fmt: skip
 def test_steps_that_are_left(raws, counts, more):
-    row = saal_factors.summary(history(raws, [[0.5, 0.5]]), counts).iloc[0]
+    row = saal_factors.summary(history(raws, {"beta_1": 0.5}), counts).iloc[0]
     assert row["more"] == more
     assert row["apart"] == pytest.approx(apart(one_minus(raws[-1]), counts))
 

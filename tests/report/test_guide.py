@@ -48,61 +48,46 @@ SOURCE = dedent('''
     def none():
         pass
 ''')
-EXPECTED = [
-    ("", "Choice", "at the head, without a section.", "A IV-C"),
-    ("", "Choice", "beside code; (paper A, Table II).", "A Table II"),
-    ("", "Deviation", "over two lines.", "A IV-C"),
-    ("", "Choice", "another paragraph.", "A IV-C"),
-    ("f", "Choice", "in a sentence, over two lines.", "A IV-B1"),
-    ("f", "Choice", "follows at once (paper B, 3.2).", "B 3.2"),
-    ("f", "Deviation", "with a doctest below.", "A IV-B1"),
-    ("f", "Choice", "inside.", "A IV-B1"),
-    ("C.g", "Deviation", "in a method.", "A IV-C"),
-]
+EXPECTED = """
+|Choice|at the head, without a section.|A IV-C
+|Choice|beside code; (paper A, Table II).|A Table II
+|Deviation|over two lines.|A IV-C
+|Choice|another paragraph.|A IV-C
+f|Choice|in a sentence, over two lines.|A IV-B1
+f|Choice|follows at once (paper B, 3.2).|B 3.2
+f|Deviation|with a doctest below.|A IV-B1
+f|Choice|inside.|A IV-B1
+C.g|Deviation|in a method.|A IV-C
+|Choice|in a room.|"""
 
 
 def test_each_mark_is_a_row_in_the_order_of_the_lines(tmp_path):
-    (tmp_path / "m.py").write_text(SOURCE)
-    (tmp_path / "a.py").write_text('"""Nothing marked."""\n')
+    assert list(guide.gather(tmp_path).columns) == guide.COLUMNS and guide.gather(tmp_path).empty
     (tmp_path / "room").mkdir()
-    (tmp_path / "room" / "n.py").write_text("# Choice: in a room.\n")
+    files = {"m": SOURCE, "a": '"""Nothing marked."""\n', "room/n": "# Choice: in a room.\n"}
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text)
     found = guide.gather(tmp_path)
-    assert list(found.columns) == guide.COLUMNS
-    assert found["module"].iloc[-1] == "room.n" and set(found["module"][:-1]) == {"m"}
-    rows = found[["function", "kind", "text", "section"]].itertuples(index=False, name=None)
-    assert list(rows)[:-1] == EXPECTED
-
-
-def test_no_marks_make_an_empty_table(tmp_path):
-    assert list(guide.gather(tmp_path).columns) == guide.COLUMNS
-    assert guide.gather(tmp_path).empty
+    assert found["module"].tolist() == ["m"] * 9 + ["room.n"]
+    rows = found[["function", "kind", "text", "section"]].agg("|".join, axis=1)
+    assert rows.tolist() == EXPECTED.strip("\n").split("\n")
 
 
 def test_every_mark_of_the_package_is_found():
     found = guide.gather()
-    marked = 0
-    for path in guide.PACKAGE.rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        marked += len(guide.MARK.findall(text))
-    assert len(found) == marked > 30
+    texts = [path.read_text(encoding="utf-8") for path in guide.PACKAGE.rglob("*.py")]
+    assert len(found) == sum(len(guide.MARK.findall(text)) for text in texts) > 30
     assert found["text"].str.len().min() > 10
-    assert "Args" not in " ".join(found["text"]) and ">>>" not in " ".join(found["text"])
+    assert not found["text"].str.contains("Args|>>>").any()
 
 
 @pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("(paper A, IV-C to E)", "A IV-C to E"),
-        ("(paper A, IV-E; Tables III and V)", "A IV-E; Tables III and V"),
-        ("(paper A, Fig. 2)", "A Fig. 2"),
-        ("paper A, V).", "A V"),
-        ("(Paper A, V-A.)", "A V-A"),
-        ("(paper A, IV-D, eq. 5, 6 and 7)", "A IV-D, eq. 5, 6 and 7"),
-        ("paper A is silent", ""),
-    ],
+    "cited",
+    [*("IV-C to E", "IV-E; Tables III and V", "Fig. 2", "V", "V-A", "IV-D, eq. 5, 6 and 7")],
 )
-def test_sections(text, expected):
-    assert guide.section(text) == expected
+def test_sections(cited):
+    assert guide.section(f"(paper A, {cited}). More.") == f"A {cited}"
+    assert guide.section("paper A is silent") == ""
 
 
 def test_the_map_names_what_there_is_and_every_published_table():
@@ -113,14 +98,9 @@ def test_the_map_names_what_there_is_and_every_published_table():
     modules = {m for row in table["modules"] for m in row.split()}
     assert [m for m in modules if not closure.file_of(m)] == []
     assert not table.duplicated(["paper", "item"]).any()
-    items = {paper: set(rows) for paper, rows in table.groupby("paper")["item"]}
-    assert {f"{paper}.{item.removeprefix('Table ')}" for paper in items for item in items[paper]} >= set(
-        published.names()
-    )
-    assert items["B"] >= {f"Fig. {i}" for i in range(1, 8)} | {
-        "Algorithm 1",
-        *(f"Section 3.{i}" for i in range(1, 5)),
-    }
+    items = table["paper"] + "." + table["item"].str.removeprefix("Table ")
+    assert set(items) >= set(published.names()) | {f"B.Fig. {i}" for i in range(1, 8)}
+    assert set(items) >= {"B.Algorithm 1", *(f"B.Section 3.{i}" for i in range(1, 5))}
 
 
 def test_a_notebook_that_is_not_there_counts_as_not_yet(tmp_path):

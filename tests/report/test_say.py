@@ -1,3 +1,5 @@
+import base64
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -9,42 +11,31 @@ from covid_study.study import dependencies, pages
 PAGE = {"title": "T", "subtitle": "s", "previous": None, "next": ("02_b", "B & C")}
 
 
-def test_read_finds_the_last_of_each_kind():
-    def output(kind, value):
-        return new_output("display_data", data={kind: value, "text/plain": ""})
+def output(**data):
+    return new_output("display_data", data=data | {"text/plain": ""})
 
-    cell = new_code_cell(
-        "x", outputs=[output(say.HEADLINE, {"text": "old"}), output(say.HEADLINE, {"text": "new"})]
+
+def test_read_finds_the_last_of_each_kind_and_a_caution_follows_the_headline():
+    old, new, caution = (
+        output(**{kind: {"text": text}})
+        for kind, text in ((say.HEADLINE, "old"), (say.HEADLINE, "new"), (say.CAUTION, "Too few."))
     )
-    said = say.read(new_notebook(cells=[new_markdown_cell("#"), cell]))
-    assert said == {"headline": {"text": "new"}, "cohort": None, "left_out": None}
+    for outputs, text in (([old, new], "new"), ([caution, old, new], "new Too few."), ([caution], None)):
+        said = say.read(new_notebook(cells=[new_markdown_cell("#"), new_code_cell("x", outputs=outputs)]))
+        assert said == {"headline": text and {"text": text}, "cohort": None, "left_out": None}
 
 
-def test_a_small_cohort_is_told_from_one_that_is_large_enough(capsys):
-    def table(training, positives):
-        rows = [("cap", "train")] * training + [("covid", "test")] * positives + [("cap", "test")] * 90
-        return pd.DataFrame(rows, columns=["finding", "split"])
-
-    say.caution(table(30, 10))
-    assert capsys.readouterr().out == ""
-    for training, positives, said in ((29, 10, "29 exams"), (30, 9, "9 COVID-19 exams"), (0, 0, "0 exams")):
-        say.caution(table(training, positives))
-        text = capsys.readouterr().out
-        assert said in text and "proves nothing about accuracy" in text
-
-
-def test_a_caution_follows_the_headline_to_the_index():
-    said = {say.CAUTION: {"text": "Too few."}}, {say.HEADLINE: {"text": "It works.", "figure": None}}
-    cells = [new_code_cell("x", outputs=[new_output("display_data", data=d) for d in said])]
-    assert say.read(new_notebook(cells=cells)) == {
-        "headline": {"text": "It works. Too few.", "figure": None}, "cohort": None, "left_out": None}  # fmt: skip
-    assert say.read(new_notebook(cells=[new_code_cell("x", outputs=cells[0].outputs[:1])])) == {
-        "headline": None, "cohort": None, "left_out": None}  # fmt: skip
+@pytest.mark.parametrize("training, positives, told", [
+    (30, 10, ""), (29, 10, "29 exams"), (30, 9, "9 COVID-19 exams"), (0, 0, "0 exams")
+])  # fmt: skip
+def test_a_small_cohort_is_told_from_one_that_is_large_enough(training, positives, told, capsys):
+    rows = [("cap", "train")] * training + [("covid", "test")] * positives + [("cap", "test")] * 90
+    say.caution(pd.DataFrame(rows, columns=["finding", "split"]))
+    text = capsys.readouterr().out
+    assert told in text and bool(text) == bool(told)
 
 
 def test_thumbnail_is_a_small_png():
-    import base64
-
     figure = Figure(figsize=(12, 3))
     figure.subplots().plot([0, 1])
     data = base64.b64decode(say._thumbnail(figure))
@@ -52,46 +43,32 @@ def test_thumbnail_is_a_small_png():
     assert 300 <= int.from_bytes(data[16:20], "big") <= say.THUMBNAIL_WIDTH * 1.1
 
 
-def test_left_out_names_each_exam(capsys):
+def test_left_out_and_the_cohort_are_told(capsys):
     say.left_out(pd.DataFrame([{"name": "P1", "problem": "two series in a folder", "remedy": "keep one"}]))
     said = capsys.readouterr().out
     assert all(word in said for word in ("P1", "two series in a folder", "keep one"))
-
-
-def test_cohort_counts_exams_and_patients_by_split(capsys):
     rows = [("a", "p", "covid", "train"), ("b", "p", "covid", "train"), ("c", "q", "cap", "test")]
     say.cohort(pd.DataFrame(rows, columns=["exam_id", "patient_id", "finding", "split"]))
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["finding", "train", "test"]
-    assert " ".join(lines[1]) == "covid 2 exams, 1 patient 0 exams, 0 patients"
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == ["finding train test", "covid 2 exams, 1 patient 0 exams, 0 patients"]
 
 
 def rendered(*cells):
     return pages.render(new_notebook(cells=list(cells)), PAGE)
 
 
-@pytest.mark.parametrize(
-    "source, expected",
-    [
-        ("$x_k$", 1),
-        ("$$\\frac{a}{b}$$", 1),
-        ("\\begin{align} a &= b \\\\ c &= d \\end{align}", 1),
-        ("\\begin{equation} a \\end{equation}", 1),
-        ("costs 5 dollars", 0),
-    ],
-)
-def test_equations_become_mathml(source, expected):
-    text = rendered(new_markdown_cell(source))
-    assert text.count("<math ") == expected and "mathjax" not in text.lower()
-
-
-def test_an_equation_that_cannot_be_converted_is_shown_as_it_is_written():
-    assert pages.mathml(r"\left( a < b") == r"<code>\left( a &lt; b</code>"
-
-
-def test_latex_outputs_are_drawn_too():
-    cell = new_code_cell("x", outputs=[new_output("display_data", data={"text/latex": "$$x^2$$"})])
-    assert "<math " in rendered(cell)
+def test_equations_become_mathml():
+    drawn = [
+        "$x_k$",
+        "$$\\frac{a}{b}$$",
+        "\\begin{align} a &= b \\\\ c &= d \\end{align}",
+        "\\begin{equation} a \\end{equation}",
+    ]
+    text = rendered(*map(new_markdown_cell, [*drawn, "costs 5 dollars"]))
+    assert text.count("<math ") == len(drawn) and "mathjax" not in text.lower()
+    latex = new_output("display_data", data={"text/latex": "$$x^2$$"})
+    assert "<math " in rendered(new_code_cell("x", outputs=[latex]))
+    assert pages.mathml(r"\left( a < b") == r"<code>\left( a &lt; b</code>"  # as it is written
 
 
 def test_pages_need_nothing_from_outside_and_link_onwards():

@@ -24,9 +24,7 @@ def lines(styler, row, place=0):
 @pytest.mark.parametrize("name", published.names())
 def test_every_table_shows_the_printed_numbers_before_anything_was_run(name):
     shown = beside_paper.side_by_side(EMPTY, name)
-    paper = published.table(name).query(
-        "row != 'negatives' and metric != 'hours' and metric not in ('low', 'high')"
-    )
+    paper = published.table(name).query("row != 'negatives' and metric not in ('hours', 'low', 'high')")
     there = " ".join(shown.data.to_numpy().ravel()).replace(",", "")
     assert [printed for printed in paper["printed"] if printed.replace(",", "") not in there] == []
     assert shown.to_html().count("<tr") == len(shown.data) + shown.data.columns.nlevels
@@ -67,9 +65,7 @@ def test_parameters_cases_falls_and_ranges_have_their_own_form():
     cases = ours(1240, "covid", "train", "images")
     shown = beside_paper.side_by_side(cases, "B.2")
     assert "1,240" in shown.data.to_numpy() and "cores" not in shown.caption and "seed" not in shown.caption
-    ranges = pd.concat(
-        [ours(40, "covid", "slices_of_exam", "low"), ours(1250, "covid", "slices_of_exam", "high")]
-    )
+    ranges = pd.concat(ours(n, "covid", "slices_of_exam", end) for n, end in ((40, "low"), (1250, "high")))
     shown = beside_paper.side_by_side(ranges, "A.I")
     assert lines(shown, "COVID-19") == {"here": "40–1,250", "paper": "38–629"}
     assert lines(shown, "COVID-19", 2)["paper"] == "512" and shown.data.columns[0] == "Slices"
@@ -109,9 +105,8 @@ def test_a_claim_is_a_line_with_its_verdict():
     known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": ""}
     rows = [known | {"difference": 0.051, "verdict": v} for v in ("holds", "fails", "no effect", "open")]
     rows += [known | {"kind": "ratio", "score": "hours", "difference": 0.5, "verdict": "open"}]
-    rows += [
-        known | {"kind": "count", "score": "params", "difference": 80_000, "low": np.nan, "verdict": "holds"}
-    ]
+    counted = {"kind": "count", "score": "params", "difference": 80_000, "low": np.nan}
+    rows += [known | counted | {"verdict": "holds"}]
     shown = show.claims_table(pd.DataFrame(rows), "Claims")
     assert shown.data["here"].tolist() == ["+5.1"] * 4 + ["0.50 ×", "0.08 M"]
     assert shown.data["95 %"].iloc[0] == "-2.0 to +11.0"

@@ -13,16 +13,23 @@ from covid_study.analysis.leaks.duplicates import agreement, details, near_dupli
 NEAR = 8
 
 
-def saved_again(image, how):
-    picture, (height, width) = Image.fromarray(image), image.shape
-    if how == "jpeg":
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=50)
-        return np.asarray(Image.open(buffer))
-    if how == "smaller":
-        return np.asarray(picture.resize((int(0.7 * width), int(0.7 * height)), Image.Resampling.BILINEAR))
-    if how == "brighter":
-        return np.clip(1.2 * image, 0, 255).astype(np.uint8)
+def as_jpeg(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=50)
+    return np.asarray(Image.open(buffer))
+
+
+def smaller(image):
+    height, width = image.shape
+    size = int(0.7 * width), int(0.7 * height)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def brighter(image):
+    return np.clip(1.2 * image, 0, 255).astype(np.uint8)
+
+
+def cropped(image):
     return image[2:-2, 2:-2]
 
 
@@ -30,10 +37,10 @@ def of(images):
     return np.array([perceptual_hash(i) for i in images]), np.array([details(i) for i in images])
 
 
-@pytest.mark.parametrize("how", ["jpeg", "smaller", "brighter", "cropped"])
-def test_a_picture_saved_again_is_found(how):
+@pytest.mark.parametrize("again", [as_jpeg, smaller, brighter, cropped])
+def test_a_picture_saved_again_is_found(again):
     images = [chest(n) for n in range(12)]
-    found = near_duplicates(*of(images + [saved_again(image, how) for image in images]), NEAR)
+    found = near_duplicates(*of(images + [again(image) for image in images]), NEAR)
     assert sorted(zip(found["i"], found["j"], strict=True)) == [(n, n + 12) for n in range(12)]
 
 
@@ -61,24 +68,13 @@ def test_agreement_is_of_the_crop_that_fits():
 
 
 def test_what_a_pair_spoils_the_worst_first():
-    images = [
-        chest(0),
-        chest(0),
-        chest(1),
-        chest(1),
-        chest(2),
-        chest(2),
-        chest(3),
-        saved_again(chest(3), "jpeg"),
-    ]
-    table = pd.DataFrame(
-        {
-            "patient_id": ["a", "a", "b", "c", "d", "e", "f", "g"],
-            "finding": ["covid"] * 4 + ["covid", "cap", "covid", "cap"],
-            "split": ["train"] * 6 + ["train", "test"],
-        },
-        index=pd.Index(list("01234567"), name="slice_id"),
-    )
+    images = [chest(n // 2) for n in range(7)] + [as_jpeg(chest(3))]
+    table = {
+        "patient_id": list("aabcdefg"),
+        "finding": ["covid"] * 5 + ["cap", "covid", "cap"],
+        "split": ["train"] * 7 + ["test"],
+    }
+    table = pd.DataFrame(table, index=pd.Index(list("01234567"), name="slice_id"))
     content = [(f"file {n // 2}" if n < 2 else str(n), f"pixels {min(n, 6) // 2}") for n in range(8)]
     content[7] = ("7", "other pixels")
     found = pairs(table, *of(images), content, NEAR)

@@ -65,16 +65,10 @@ def test_every_planted_fault_is_found(all_faults):
     assert (planted.found_of(found)["verdict"] == FOUND).all()
 
 
-@pytest.mark.parametrize(
-    "fault, checks",
-    [
-        (None, []),
-        ("duplicate", ["split"]),
-        ("patient", ["patients"]),
-        ("mode", ["header"]),
-        ("text", ["header", "text"]),  # a picture with text on it takes more bytes
-    ],
-)
+@pytest.mark.parametrize("fault, checks", [
+    (None, []), ("duplicate", ["split"]), ("patient", ["patients"]), ("mode", ["header"]),
+    ("text", ["header", "text"]),  # a picture with text on it takes more bytes
+])  # fmt: skip
 def test_each_fault_is_found_alone(tmp_path, monkeypatch, fault, checks):
     s = of_pictures(planted.planted(tmp_path, of_exams(), [fault]), monkeypatch)
     found = report.find(s, NEAR)
