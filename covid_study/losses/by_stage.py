@@ -3,8 +3,9 @@
 Apart from `online`, so that an edit of SAAL trains no classifier of volumes anew.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,10 +30,10 @@ class StagewiseLoss(nn.Module):
 
     def forward(self, logits: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch: as `SelfAdaptiveAuxiliaryLoss.forward`."""
-        return sum(self.loss(stage.float(), labels).mean() for stage in logits)
+        return reduce(torch.add, (self.loss(stage.float(), labels).mean() for stage in logits))
 
 
-def slice_loss(name: str, settings: dict, class_counts: Sequence[int], stages: int) -> nn.Module:
+def slice_loss(name: str, settings: Mapping[str, Any], class_counts: Sequence[int], stages: int) -> nn.Module:
     """The loss of a row of Table 5 (paper B): ce, focal, class_balanced, sce or saal; called with a list of logits and labels.
 
     Args:

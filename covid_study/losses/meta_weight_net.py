@@ -7,7 +7,8 @@ Choice: the network that is weighted is the backbone of the study, since paper B
 the authors' ResNet-32 (paper B, 5.1).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,21 +59,31 @@ class MetaWeighted(nn.Module):
         self.optimiser = torch.optim.Adam(
             self.weight_net.parameters(), lr=learning_rate, weight_decay=weight_decay
         )
+        self.steps: torch.Tensor
+        self.latest: torch.Tensor
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # of the classifier
         self.register_buffer("latest", torch.zeros(()))  # loss on the meta set
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.network(inputs)
 
-    def get_extra_state(self) -> dict:
+    def get_extra_state(self) -> dict[str, Any]:
         """The optimiser's state, for the state dict."""
         return self.optimiser.state_dict()
 
-    def set_extra_state(self, state: dict) -> None:
+    def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take the optimiser's state from a state dict."""
         self.optimiser.load_state_dict(state)
 
-    def meta_loss(self, inputs, labels, meta_inputs, meta_labels, step: float) -> torch.Tensor:
+    def meta_loss(
+        self,
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+        meta_inputs: torch.Tensor,
+        meta_labels: torch.Tensor,
+        *,
+        step: float,
+    ) -> torch.Tensor:
         """The loss on the meta set after a trial step on the weighted training losses (Shu et al. 2019, eq. 3 and 4).
 
         It is a function of the weighing network; neither the classifier nor the running statistics of its
@@ -92,11 +103,11 @@ class MetaWeighted(nn.Module):
         }
         return F.cross_entropy(self._logits(tried, meta_inputs), meta_labels)
 
-    def _logits(self, parameters: dict[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    def _logits(self, parameters: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
         buffers = {name: values.clone() for name, values in self.network.named_buffers()}
-        return functional_call(self.network, (parameters, buffers), (inputs,))
+        return functional_call(self.network, (dict(parameters), buffers), (inputs,))
 
-    def learn_weights(self, *batches, step: float) -> torch.Tensor:
+    def learn_weights(self, *batches: torch.Tensor, step: float) -> torch.Tensor:
         """One step of the weighing network (Shu et al. 2019, eq. 4); takes what `meta_loss` takes, returns its value."""
         loss = self.meta_loss(*batches, step=step)
         parameters = tuple(self.weight_net.parameters())
@@ -116,7 +127,7 @@ def meta_weighted_loss(
     step: float,
     every: int = 1,
     prepare: Prepare | None = None,
-) -> Callable:
+) -> Callable[..., tuple[torch.Tensor, dict[str, torch.Tensor]]]:
     """The loss of Meta-Weight-Net (Shu et al. 2019, eq. 3 to 5; paper B, Table 3), for `loop.fit` of a `MetaWeighted`.
 
     Three passes through the network a step, one of them differentiated twice: nine times the time of cross-entropy on two
@@ -139,7 +150,9 @@ def meta_weighted_loss(
     classes = int(max(labels.max(), meta_labels.max())) + 1
     counts = torch.bincount(labels, minlength=classes).clamp_min(1)
 
-    def loss_of(model: MetaWeighted, index: torch.Tensor, generator: torch.Generator):
+    def loss_of(
+        model: MetaWeighted, index: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         drawn = torch.randperm(len(meta_slices), generator=generator, device=index.device)[: len(index)]
         batch, meta = prepare(slices[index], generator), prepare(meta_slices[drawn], generator)
         target = labels[index]
@@ -158,7 +171,7 @@ def meta_weighted_loss(
 
 
 def meta_set(
-    labels: np.ndarray, patients: Sequence, share: float, seed: int
+    labels: np.ndarray, patients: Sequence[Any], share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Part the training slices into those that train and a balanced meta set (Shu et al. 2019).
 
@@ -179,7 +192,7 @@ def meta_set(
     >>> np.bincount(np.array([0, 0, 0, 0, 1, 1])[meta]).tolist(), len(train)
     ([1, 1], 4)
     """
-    labels, patients = np.asarray(labels), np.unique(np.asarray(patients), return_inverse=True)[1]
+    labels, number_of = np.asarray(labels), np.unique(np.asarray(patients), return_inverse=True)[1]
     present, counts = np.unique(labels, return_counts=True)
     rarest = int(counts.min())
     if rarest < 2:
@@ -188,7 +201,7 @@ def meta_set(
             "Give it more slices, or leave the row out with comparison.meta_share: 0"
         )
     taken = min(max(1, round(share * rarest)), rarest - 1)
-    turn = np.random.default_rng(seed).permutation(patients.max() + 1)[patients]
+    turn = np.random.default_rng(seed).permutation(number_of.max() + 1)[number_of]
     order = np.argsort(turn, kind="stable")
     meta = np.sort(np.concatenate([order[labels[order] == number][:taken] for number in present]))
     return np.setdiff1d(np.arange(len(labels)), meta), meta

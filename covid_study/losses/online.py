@@ -1,5 +1,8 @@
 """The loss of an online strategy of paper A (V-F, Table VI), by its name."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch.nn import functional as F
 
@@ -7,7 +10,9 @@ from covid_study.losses.focal import focal_loss
 from covid_study.losses.ohem import hardest
 
 
-def online_loss(logits: torch.Tensor, labels: torch.Tensor, online: dict | None = None) -> torch.Tensor:
+def online_loss(
+    logits: torch.Tensor, labels: torch.Tensor, online: Mapping[str, Any] | None = None
+) -> torch.Tensor:
     """The classifier's loss under an online strategy (paper A, Table VI): a number.
 
     Args:
@@ -15,7 +20,8 @@ def online_loss(logits: torch.Tensor, labels: torch.Tensor, online: dict | None 
         online: None or {"strategy": "none" | "oversampling" | "ohem" | "focal"} and the strategy's own settings:
             ohem_share, focal_gamma, focal_alpha. Oversampling changes which exams come, not the loss.
     """
-    strategy = online["strategy"] if online else "none"
+    online = online or {"strategy": "none"}
+    strategy = online["strategy"]
     if strategy == "focal":
         return focal_loss(logits, labels, online["focal_gamma"], online["focal_alpha"]).mean()
     if strategy == "ohem":

@@ -42,6 +42,7 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
             raise ValueError(f"class_counts: one count of at least 1 for each class, got {class_counts}")
         if not log_zero < 0:
             raise ValueError(f"log_zero stands for log 0 and must be below 0, got {log_zero}")
+        self.class_counts: torch.Tensor
         self.register_buffer("class_counts", counts)
         self.log_zero = log_zero
         self.raw_alpha = nn.Parameter(torch.randn(()))

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ Distances = Callable[
     [np.ndarray, np.ndarray, bool], np.ndarray
 ]  # (F, G, below) -> (n, m), see emd_partial.distances
 Key = tuple[int, int]
+Block = tuple[np.ndarray, ...]  # what is kept of a block
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,14 @@ class Blocks:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def matrix(distances: Distances, F, G, side: int, blocks: Blocks | None = None, threads: int | None = None):
+def matrix(
+    distances: Distances,
+    F: np.ndarray,
+    G: np.ndarray,
+    side: int,
+    blocks: Blocks | None = None,
+    threads: int | None = None,
+) -> np.ndarray:
     """Distances of all rows of F (n, D) to all rows of G (m, D): float64 (n, m).
 
     Args:
@@ -62,7 +70,7 @@ def matrix(distances: Distances, F, G, side: int, blocks: Blocks | None = None, 
 
 def sums(
     distances: Distances, F: np.ndarray, side: int, blocks: Blocks | None = None, threads: int | None = None
-):
+) -> np.ndarray:
     """Sum of the distances of each row of F (n, D) to all the others, of symmetric distances: float64 (n,).
 
     Every pair is computed once, and only sums leave a block: memory does not grow with the square of n.
@@ -82,16 +90,18 @@ def sums(
     return result
 
 
-def _matrix(distances: Distances, threads: int | None, key: Key, F, G) -> tuple[np.ndarray]:
+def _matrix(distances: Distances, threads: int | None, key: Key, F: np.ndarray, G: np.ndarray) -> Block:
     return (in_threads(distances, F, G, False, threads),)
 
 
-def _sums(distances: Distances, threads: int | None, key: Key, F, G) -> tuple[np.ndarray, np.ndarray]:
+def _sums(distances: Distances, threads: int | None, key: Key, F: np.ndarray, G: np.ndarray) -> Block:
     block = in_threads(distances, F, G, key[0] == key[1], threads)
     return block.sum(1), block.sum(0)
 
 
-def in_threads(distances: Distances, F, G, below: bool, threads: int | None = None) -> np.ndarray:
+def in_threads(
+    distances: Distances, F: np.ndarray, G: np.ndarray, below: bool, threads: int | None = None
+) -> np.ndarray:
     """One block, its rows shared out among threads (None: one a core)."""
     threads = threads or cpu_count()
     if threads == 1:
@@ -117,8 +127,12 @@ def in_threads(distances: Distances, F, G, below: bool, threads: int | None = No
 
 
 def _done(
-    function, rows: dict, tasks: list, blocks: Blocks | None, threads: int | None
-) -> Iterator[tuple[Key, tuple]]:
+    function: partial[Block],
+    rows: dict[str, np.ndarray],
+    tasks: list[tuple[Key, tuple[str, str]]],
+    blocks: Blocks | None,
+    threads: int | None,
+) -> Iterator[tuple[Key, Block]]:
     """Every block: those that were finished before, then the others as they end."""
     if blocks is None:
         yield from completed(partial(function, threads), rows, tasks)
@@ -139,7 +153,7 @@ def _done(
         )
     # A worker of a cluster has its own share of the cores, one thread a task.
     function = partial(function, threads if blocks.executor == "in_process" else 1)
-    ending = completed(function, rows, missing, blocks.executor)
+    ending: Iterable[tuple[Key, Block]] = completed(function, rows, missing, blocks.executor)
     if len(tasks) > 1:
         ending = progress(ending, "blocks of distances", len(missing))
     for key, block in ending:
@@ -151,12 +165,12 @@ def _file(folder: Path, key: Key) -> Path:
     return folder / f"{key[0]}-{key[1]}.npz"
 
 
-def _save(block: tuple, path: Path) -> None:
+def _save(block: Block, path: Path) -> None:
     with open(path, "wb") as file:  # np.savez adds an ending to a name
         np.savez(file, *block)
 
 
-def _name(function: partial, rows: dict[str, np.ndarray]) -> str:
+def _name(function: partial[Block], rows: dict[str, np.ndarray]) -> str:
     """What these blocks are distances of: the histograms, the ground distance, the code."""
     distances = function.args[0]
     inner = distances.func if isinstance(distances, partial) else distances

@@ -9,19 +9,23 @@ torch and POT are imported where they are used: the workers of a cluster start w
 """
 
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from covid_study.ranking import emd_partial
-from covid_study.ranking.blocks import Blocks, matrix, sums
+from covid_study.ranking.blocks import Blocks, Distances, matrix, sums
+
+if TYPE_CHECKING:
+    import torch
 
 Mass = Literal["partial", "normalised"]
 SIDE = 2048  # rows and columns of a block: a quarter of a minute on two cores
 SIDE_OF_PROGRAMMES = 128  # the same where each pair is a linear programme
 
 
-def emd(f, g, mass: Mass = "partial", *, ground=None) -> float:
+def emd(f: ArrayLike, g: ArrayLike, mass: Mass = "partial", *, ground: ArrayLike | None = None) -> float:
     """Earth mover's distance of two histograms (paper A, IV-C, eq. 3 and 4).
 
     Choice: the ground distance, not given in the paper, is |i - j|.
@@ -46,12 +50,12 @@ def emd(f, g, mass: Mass = "partial", *, ground=None) -> float:
 
 
 def pairwise_emd(
-    F,
-    G,
+    F: ArrayLike,
+    G: ArrayLike,
     mass: Mass = "partial",
     *,
-    ground=None,
-    device="cpu",
+    ground: ArrayLike | None = None,
+    device: "str | torch.device" = "cpu",
     threads: int | None = None,
     blocks: Blocks | None = None,
 ) -> np.ndarray:
@@ -87,11 +91,11 @@ def pairwise_emd(
 
 
 def mean_emd_to_others(
-    F,
+    F: ArrayLike,
     mass: Mass = "partial",
     *,
-    ground=None,
-    device="cpu",
+    ground: ArrayLike | None = None,
+    device: "str | torch.device" = "cpu",
     threads: int | None = None,
     blocks: Blocks | None = None,
 ) -> np.ndarray:
@@ -128,7 +132,7 @@ def mean_emd_to_others(
     return sums(distances, _scaled(F) if mass == "normalised" else F, side, blocks, threads) / (n - 1)
 
 
-def _of_a_block(ground, bins: int):
+def _of_a_block(ground: ArrayLike | None, bins: int) -> tuple[Distances, int]:
     """The function that computes a block of pairs, and how many rows a block has."""
     if ground is None:
         return partial_on_a_line, SIDE
@@ -158,7 +162,7 @@ def _scaled(F: np.ndarray) -> np.ndarray:
     return F / F.sum(1, keepdims=True)
 
 
-def _checked(histograms, name: str) -> np.ndarray:
+def _checked(histograms: ArrayLike, name: str) -> np.ndarray:
     try:
         array = np.asarray(histograms, dtype=np.float64)
     except ValueError:
@@ -178,7 +182,7 @@ def _checked(histograms, name: str) -> np.ndarray:
     return array
 
 
-def _ragged(histograms, name: str) -> str:
+def _ragged(histograms: Any, name: str) -> str:
     lengths = [np.size(row) for row in histograms]
     other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     if other is None:

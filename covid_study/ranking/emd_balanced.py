@@ -17,7 +17,9 @@ from covid_study.ranking.blocks import in_threads
 BLOCK = 2**27  # bytes of one array of a block; a few of them are alive at a time
 
 
-def distances(F: np.ndarray, G: np.ndarray, device="cpu", threads: int | None = None) -> np.ndarray:
+def distances(
+    F: np.ndarray, G: np.ndarray, device: str | torch.device = "cpu", threads: int | None = None
+) -> np.ndarray:
     """Distances of the rows of F (n, D) to the rows of G (m, D), float64 and checked, each scaled to one: float64 (n, m).
 
     Args:
@@ -36,16 +38,17 @@ def distances(F: np.ndarray, G: np.ndarray, device="cpu", threads: int | None = 
         for f in range(0, len(F), rows):
             block = _cumulative(F[f : f + rows])
             if device.type == "cuda":
-                away = (
-                    torch.cdist(*(torch.from_numpy(x).to(device) for x in (block, to)), p=1.0).cpu().numpy()
-                )
+                ours, theirs = (torch.from_numpy(x).to(device) for x in (block, to))
+                away = torch.cdist(ours, theirs, p=1.0).cpu().numpy()
             else:  # SciPy's threads are faster than torch's at this (benchmarks/emd.py)
                 away = in_threads(_l1, block, to, False, threads)
             result[f : f + rows, g : g + step] = away
     return result
 
 
-def mean_to_others(F: np.ndarray, device="cpu", threads: int | None = None) -> np.ndarray:
+def mean_to_others(
+    F: np.ndarray, device: str | torch.device = "cpu", threads: int | None = None
+) -> np.ndarray:
     """Mean distance of each row to all the others (paper A, IV-D2, eq. 6), exactly, in O(D n log n): float64 (n,).
 
     With c_1 <= ... <= c_n a coordinate of the cumulative sums in order, the one of rank r (from 0) is
@@ -80,7 +83,7 @@ def _l1(F: np.ndarray, G: np.ndarray, below: bool) -> np.ndarray:
     return cdist(F, G, "cityblock")
 
 
-def _with_float64(device) -> torch.device:
+def _with_float64(device: str | torch.device) -> torch.device:
     """Differences of cumulative sums lose four digits in float32: a device without float64 is of no use here."""
     device = torch.device(device)
     return device if device.type == "cuda" else torch.device("cpu")

@@ -6,6 +6,7 @@ moving a unit from i to j is any table. Each pair is a linear programme of POT's
 
 import numpy as np
 import ot
+from numpy.typing import ArrayLike
 
 from covid_study.errors import StudyError
 
@@ -56,7 +57,7 @@ def _distance(f: np.ndarray, g: np.ndarray, ground: np.ndarray) -> float:
     return float(least) * total
 
 
-def channel_distance(features) -> np.ndarray:
+def channel_distance(features: ArrayLike) -> np.ndarray:
     """How far feature channels lie apart, by their correlation over exams: float64 (D, D), symmetric, 0 to 2.
 
     Choice: sqrt(2 (1 - r)), the distance of two standardised channels a exam (root mean square): 0 for channels that rise

@@ -16,7 +16,7 @@ SAME_MASS = 1e-14  # relative: two totals that differ by less differ by the roun
 
 
 @njit(cache=True)
-def _push(heap, size, x):
+def _push(heap: np.ndarray, size: np.uint64, x: float) -> None:
     """Add x to a heap of `size` numbers."""
     i = size + ONE
     heap[i + ONE] = np.inf
@@ -30,7 +30,7 @@ def _push(heap, size, x):
 
 
 @njit(cache=True)
-def _replace(heap, size, x):
+def _replace(heap: np.ndarray, size: np.uint64, x: float) -> None:
     """Put x in the place of the smallest number of a heap of `size`."""
     i, child = ONE, TWO
     while child <= size:
@@ -45,7 +45,7 @@ def _replace(heap, size, x):
 
 
 @njit(cache=True)
-def _same_mass(f, g, total):
+def _same_mass(f: np.ndarray, g: np.ndarray, total: float) -> float:
     """Eq. 3 where all of both moves: the L1 distance of the cumulative sums."""
     behind = cost = 0.0
     for k in range(len(f)):
@@ -55,7 +55,9 @@ def _same_mass(f, g, total):
 
 
 @njit(cache=True)
-def _distance(light, heavy, total, falling, rising):
+def _distance(
+    light: np.ndarray, heavy: np.ndarray, total: float, falling: np.ndarray, rising: np.ndarray
+) -> float:
     """Eq. 3 for one pair; `light` has the smaller total. `falling`, `rising`: room for two heaps.
 
     falling: negated breakpoints left of the minimum of V, relative to `low`; rising: those right of it, relative to `high`.
@@ -101,7 +103,7 @@ def _distance(light, heavy, total, falling, rising):
 
 
 @njit(cache=True, nogil=True)
-def distances(F, G, below):
+def distances(F: np.ndarray, G: np.ndarray, below: bool) -> np.ndarray:
     """Partial distances of the rows of F (n, D) to the rows of G (m, D), float64 and checked: float64 (n, m).
 
     One thread, without the interpreter's lock: `blocks.in_threads` calls it in as many threads as there are cores.

@@ -7,14 +7,19 @@ exams are near each other, and positives that look alike are. Each distance is t
 import time
 from collections.abc import Callable
 from math import isqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import Mass, pairwise_emd
 from covid_study.ranking.emd_ground import channel_distance
 from covid_study.ranking.rank import rank_negatives, soft_labels
+
+if TYPE_CHECKING:
+    import torch
 
 # Which order a variant does without: (that of the channels in eq. 3, that of the positives in eq. 6).
 VARIANTS = {
@@ -53,14 +58,16 @@ class OrderFree:
         mass: Mass = "partial",
         alpha: float = 0.5,
         beta: float = 0.5,
-        device="cpu",
+        device: "str | torch.device" = "cpu",
         blocks: Blocks | None = None,
     ):
         self.positives, self.negatives = positives, negatives
         self.features = pd.concat([positives, negatives]) if features is None else features
         self.mass, self.weights = mass, (alpha, beta)
-        self.how = {"device": device, "blocks": blocks}
-        self._steps: dict[tuple, tuple] = {}  # (step, kind) -> (what it gave, seconds)
+        self.how: dict[str, Any] = {"device": device, "blocks": blocks}
+        self._steps: dict[
+            tuple[str, object], tuple[Any, float]
+        ] = {}  # (step, kind) -> (what it gave, seconds)
 
     def without(self, variant: str) -> pd.DataFrame:
         """The ranking without the order of the "channels", the "positives", "both", or as "listed".
@@ -93,14 +100,16 @@ class OrderFree:
         keys = [("labels", channels), *[("apart", channels)] * positives, ("ranking", variant)]
         return {key[0]: self._steps[key][1] for key in keys}
 
-    def _step(self, key: tuple, compute: Callable, *args, **kwargs):
+    def _step(self, key: tuple[str, object], compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if key not in self._steps:
             started = time.perf_counter()
             self._steps[key] = compute(*args, **kwargs), time.perf_counter() - started
         return self._steps[key][0]
 
 
-def positives_apart(positives: pd.DataFrame, mass: Mass = "partial", ground=None) -> np.ndarray:
+def positives_apart(
+    positives: pd.DataFrame, mass: Mass = "partial", ground: ArrayLike | None = None
+) -> np.ndarray:
     """How far the positives lie apart: their distances by eq. 3 (paper A, IV-C), float64 (N, N), symmetric, zero diagonal.
 
     Args:

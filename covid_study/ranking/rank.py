@@ -1,10 +1,16 @@
 """Difficulty, diversity and joint rank of the negatives (paper A, IV-C and D)."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import Mass, mean_emd_to_others, pairwise_emd
+
+if TYPE_CHECKING:
+    import torch
 
 
 def soft_labels(
@@ -12,8 +18,8 @@ def soft_labels(
     negatives: pd.DataFrame,
     mass: Mass = "partial",
     *,
-    ground=None,
-    device="cpu",
+    ground: ArrayLike | None = None,
+    device: "str | torch.device" = "cpu",
     blocks: Blocks | None = None,
 ) -> pd.DataFrame:
     """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
@@ -49,13 +55,13 @@ def soft_labels(
 
 
 def rank_negatives(
-    soft_labels,
+    soft_labels: pd.DataFrame | ArrayLike,
     alpha: float = 0.5,
     beta: float = 0.5,
     mass: Mass = "partial",
     *,
-    ground=None,
-    device="cpu",
+    ground: ArrayLike | None = None,
+    device: "str | torch.device" = "cpu",
     blocks: Blocks | None = None,
 ) -> pd.DataFrame:
     """Rank the archive by difficulty, by diversity and by both (paper A, IV-D, eq. 5, 6 and 7).

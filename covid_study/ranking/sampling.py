@@ -1,6 +1,6 @@
 """Drawing a selection of negatives from their ranking (paper A, IV-E and V-E)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def select(
     by: Literal["joint", "difficulty", "diversity"] = "joint",
     exponent: float = 1.0,
     width: float = 0.3,
-) -> list:
+) -> list[Any]:
     """Draw `size` negatives without replacement (paper A, IV-E; Tables III and V).
 
     Args:
