@@ -1,8 +1,17 @@
 """The errors a person can act on: they say which file, exam or key, what was expected and what to do."""
 
+MOST = 600  # characters of a message that a person reads
+
 
 class StudyError(Exception):
-    """An error for the person who runs the study; its message stands without a traceback."""
+    """An error for the person who runs the study; its message stands without a traceback.
+
+    What a file holds may be of any length: a message that became too long keeps its beginning and its end.
+    """
+
+    def __init__(self, message: str = ""):
+        half = MOST // 2 - 3
+        super().__init__(message if len(message) <= MOST else f"{message[:half]} ... {message[-half:]}")
 
 
 class ParameterError(StudyError):

@@ -13,12 +13,10 @@ import faulthandler
 import hashlib
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from pathlib import Path
 
@@ -29,68 +27,36 @@ try:
 except ImportError:
     atheris = None
 with atheris.instrument_imports(include=["covid_study", "pydicom"]) if atheris else contextlib.nullcontext():
-    from covid_study.errors import StudyError
-    from fuzz.targets import KINDS, TARGETS, edited
+    from fuzz.targets import KINDS, TARGETS, Fuzzed, edited
 
-LONGEST, LARGEST = 10, 2**20  # seconds; KiB more than before
-MESSAGE = 600  # characters of an error for people
+LONGEST = 10  # seconds
 
 
-def corpus(name: str) -> list[bytes]:
-    """Inputs that once found something."""
-    folder = ROOT / "fuzz" / "corpus" / name
-    return [file.read_bytes() for file in sorted(folder.iterdir())] if folder.is_dir() else []
-
-
-class Fuzzed:
-    """One target in a folder of its own."""
+class Kept(Fuzzed):
+    """A target of which the first input that shows a fault is kept."""
 
     def __init__(self, name: str, folder: Path):
-        self.name, self.target, self.found = name, TARGETS[name], {}
-        self.file = folder / self.target.file
-        self.target.make(folder)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.usual = 0
-
-    def wrong(self, data: bytes) -> str:
-        """What is wrong with how an input is read; empty where nothing is."""
-        self.file.write_bytes(data)
-        self.usual = self.usual or _peak()
-        try:
-            self.target.read(self.file)
-        except StudyError as error:
-            if len(str(error)) > MESSAGE:
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                return f"{place.name}: a message of more than {MESSAGE} characters"
-        except Exception as error:
-            ours = [f for f in traceback.extract_tb(error.__traceback__) if "covid_study" in f.filename]
-            return f"{ours[-1].name}: {type(error).__name__}" if ours else type(error).__name__
-        more, self.usual = _peak() - self.usual, max(self.usual, _peak())
-        return f"{more / 2**10:.0f} MiB" if more > LARGEST else ""
+        super().__init__(name, folder)
+        self.found: dict[str, Path] = {}
 
     def keep(self, data: bytes) -> None:
-        """Try an input, and keep it where it is the first that shows a fault."""
+        """Try an input."""
         faulthandler.dump_traceback_later(LONGEST, exit=True)
         wrong = self.wrong(data)
         faulthandler.cancel_dump_traceback_later()
         if wrong and wrong not in self.found:
             place = ROOT / "build" / "fuzz" / self.name
             place.mkdir(parents=True, exist_ok=True)
-            file = place / hashlib.sha256(data).hexdigest()[:12]
-            file.write_bytes(data)
-            self.found[wrong] = file
-            print(f"{self.name}: {wrong}: {file.relative_to(ROOT)}", flush=True)
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            self.found[wrong] = place / hashlib.sha256(data).hexdigest()[:12]
+            self.found[wrong].write_bytes(data)
+            print(f"{self.name}: {wrong}: {self.found[wrong].relative_to(ROOT)}", flush=True)
 
 
 def run(name: str, runs: int, seconds: float, folder: Path) -> None:
     """Fuzz one target; ends the process."""
     warnings.simplefilter("ignore")
-    fuzzed, started, done = Fuzzed(name, folder), time.monotonic(), 0
-    inputs = [*corpus(name), *fuzzed.target.seeds()]
+    fuzzed, started, done = Kept(name, folder), time.monotonic(), 0
+    inputs = [*fuzzed.corpus(), *fuzzed.target.seeds()]
     for data in inputs:
         fuzzed.keep(data)
 

@@ -8,7 +8,9 @@ import io
 import json
 import random
 import re
+import resource
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +27,13 @@ from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.picture_layouts import find_images
 from covid_study.ct.files import read_volume
 from covid_study.ct.pictures import read_image
+from covid_study.errors import StudyError
 from covid_study.params.profiles import changed, load_profile
 from covid_study.study import dependencies, execute, plan
 
 PROFILE = paths.root() / "params" / "smoke.yaml"
 HU = chest(8, 24, 24)
+SERIES = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2.4"}
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,14 @@ def beside(header: str, data: str) -> Callable[[Path], object]:
 def slices() -> list[bytes]:
     """A DICOM slice, plain and with tags that HU rests on."""
     with tempfile.TemporaryDirectory() as folder:
-        plain = write_series(Path(folder, "a"), HU)[3]
-        padded = write_series(Path(folder, "b"), HU, PixelPaddingValue=63536, NumberOfFrames="1")[3]
+        plain = write_series(Path(folder, "a"), HU, **SERIES)[3]
+        padded = write_series(Path(folder, "b"), HU, PixelPaddingValue=63536, NumberOfFrames="1", **SERIES)[3]
         return [plain.read_bytes(), padded.read_bytes()]
 
 
 def series(folder: Path) -> None:
     """The other slices of the series."""
-    write_series(folder, HU)[3].unlink()
+    write_series(folder, HU, **SERIES)[3].unlink()
 
 
 def pictures() -> list[bytes]:
@@ -131,7 +135,7 @@ RECORD = {
 def record(file: Path) -> None:
     """What a run asks of the record of a notebook's last one."""
     parts = {"the notebook": "ab", "the code": "other"}
-    found = plan.Notebook("01_a", file, {}, (), parts, file.parent, file, plan._read_json(file))
+    found = plan.Notebook("01_a", file, {}, (), parts, file.parent, file, plan.read_record(file))
     found.status(), found.why_stale(), found.said.get("headline")
 
 
@@ -163,7 +167,7 @@ TARGETS = {
             "a,p,a.nii.gz,covid,A,train",
             'b,"q, r",b.nii.gz,cap,,test',
         ),
-        find_exams,
+        lambda file: (dependencies.exams_key(str(file)), find_exams(file)),
         exam_files,
     ),
     "images": Target(
@@ -175,7 +179,7 @@ TARGETS = {
         find_images,
         picture_files,
     ),
-    "dicom": Target("image003.dcm", slices, lambda file: read_volume(file.parent), series),
+    "dicom": Target("slice.dcm", slices, lambda file: read_volume(file.parent), series),
     "nifti": Target("volume.nii", volumes(".nii"), read_volume),
     "nifti-gz": Target("volume.nii.gz", volumes(".nii.gz", (True,)), read_volume),
     "nrrd": Target("volume.nrrd", volumes(".nrrd", (False, True)), read_volume),
@@ -218,6 +222,44 @@ TARGETS = {
         "01_a.ipynb", lambda: [(paths.root() / "notebooks" / "03_ranking.ipynb").read_bytes()], notebook
     ),
 }  # fmt: skip
+
+LARGEST = 2**20  # KiB more than before
+MESSAGE = 600  # characters of an error for people
+
+
+class Fuzzed:
+    """One target in a folder of its own."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.target = name, TARGETS[name]
+        self.file = folder / self.target.file
+        self.target.make(folder)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+
+    def corpus(self) -> list[bytes]:
+        """Inputs that once found something."""
+        folder = Path(__file__).with_name("corpus") / self.name
+        return [file.read_bytes() for file in sorted(folder.iterdir())] if folder.is_dir() else []
+
+    def wrong(self, data: bytes) -> str:
+        """What is wrong with how an input is read, and in which function; empty where nothing is."""
+        self.file.write_bytes(data)
+        before = _peak()
+        try:
+            self.target.read(self.file)
+        except StudyError as error:
+            if len(str(error)) > MESSAGE:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                return f"{place.name}: a message of more than {MESSAGE} characters"
+        except Exception as error:
+            ours = [f for f in traceback.extract_tb(error.__traceback__) if "covid_study" in f.filename]
+            return f"{ours[-1].name}: {type(error).__name__}" if ours else type(error).__name__
+        more = _peak() - before
+        return f"{more / 2**10:.0f} MiB" if more > LARGEST else ""
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 # ------------------------------------------------------------------------------------------------ damage

@@ -126,7 +126,7 @@ def _read(file: Path, split: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             file, sep=r"\s+", header=None, names=[*COLUMNS, "more"], dtype=str, keep_default_na=False, na_values=[""],
-            quoting=csv.QUOTE_NONE, skip_blank_lines=False, encoding="utf-8-sig"
+            quoting=csv.QUOTE_NONE, skip_blank_lines=False, index_col=False, encoding="utf-8-sig"
         )  # fmt: skip
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise CohortError(
@@ -137,8 +137,9 @@ def _read(file: Path, split: str) -> pd.DataFrame:
     bad = ~(table["class"].isin(CLASSES) & numbers.all(axis=1) & table["more"].isna())
     if bad.any():
         line = int(np.flatnonzero(bad)[0])
+        shown = " ".join(table.iloc[line].dropna())[:80]
         raise CohortError(
-            f"{file}, line {table.index[line] + 1}: '{' '.join(table.iloc[line].dropna())}' is not 'name class xmin ymin xmax "
+            f"{file}, line {table.index[line] + 1}: '{shown}' is not 'name class xmin ymin xmax "
             f"ymax' with a class of 0 (normal), 1 (pneumonia) or 2 (COVID-19); {bad.sum():,} such lines. What to do: copy the "
             "list again."
         )

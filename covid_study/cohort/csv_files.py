@@ -1,6 +1,8 @@
 """CSV files as people write them, and words as people spell them."""
 
+import csv
 import difflib
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,52 +11,68 @@ import pandas as pd
 
 from covid_study.errors import CohortError
 
+SEEN = 200  # columns among which a mistyped name is looked for
+
 
 def read_csv(
     file: Path, what: str = "", needed: Sequence[str] = (), optional: Sequence[str] = (), encoding_errors: str = "strict"
 ) -> pd.DataFrame:  # fmt: skip
     """A CSV file as stripped text, its columns in the study's spelling ("Exam ID" is exam_id).
 
-    Separators are commas, semicolons or tabs. Where columns are named only those are kept, optional ones empty where they are
-    missing; one that looks like a mistyped name is an error.
+    Separators are commas, semicolons or tabs; blank rows and empty fields behind the last column are passed over. Where columns
+    are named only those are kept, optional ones empty where they are missing; one that looks like a mistyped name is an error.
 
     Args:
         what: the file in the words of its user, for errors: "the exam table".
 
     Raises:
-        CohortError: not there, not CSV, a column missing, mistyped or there twice.
+        CohortError: not there, not CSV, a row with more fields than columns, a column missing, mistyped or there twice.
     """
     said = f"{what} {file}".strip()
     try:
-        head = file.read_text(encoding="utf-8-sig", errors=encoding_errors).lstrip().partition("\n")[0]
-        table = pd.read_csv(
-            file, sep=max(",;\t", key=head.count), dtype=str, keep_default_na=False, skipinitialspace=True,
-            encoding="utf-8-sig", encoding_errors=encoding_errors
-        )  # fmt: skip
+        text = file.read_text(encoding="utf-8-sig", errors=encoding_errors)
+        if "\0" in text:
+            raise csv.Error("it holds NUL, which no text does")
+        reader = csv.reader(io.StringIO(text), delimiter=_separator(text), skipinitialspace=True, strict=True)
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+        if not rows:
+            raise csv.Error("it is empty")
+        head = rows.pop(0)[1]
+        for line, row in rows:
+            if any(map(str.strip, row[len(head) :])):
+                raise csv.Error(f"line {line} has {len(row)} fields for {len(head)} columns")
     except FileNotFoundError as error:
         raise CohortError(f"{said} does not exist. What to do: correct the path.") from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
         columns = f" with the columns {', '.join((*needed, *optional))}" if needed else ""
         raise CohortError(
             f"{said} cannot be read as CSV: {error}. What to do: save it as CSV in UTF-8{columns}."
         ) from error
-    table.columns = [re.sub(r"[\s-]+", "_", str(name).strip().lower()) for name in table.columns]
+    names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in head]
     if needed:
-        _check_columns(table, said, needed, optional)
-        table = table.reindex(columns=[*needed, *optional], fill_value="")
-    return table.fillna("").apply(lambda column: column.str.strip())
+        _check_columns(names, said, needed, optional)
+    fields = [[field.strip() for field in row] + [""] * (len(names) - len(row)) for _, row in rows]
+    found = {name: [row[place] for row in fields] for place, name in enumerate(names) if name}
+    columns = (*needed, *optional) or tuple(found)
+    return pd.DataFrame({name: found.get(name, [""] * len(rows)) for name in columns}, dtype=str)
 
 
-def _check_columns(table: pd.DataFrame, said: str, needed: Sequence[str], optional: Sequence[str]) -> None:
+def _separator(text: str) -> str:
+    """What stands most often in the first line."""
+    head = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=head.count)
+
+
+def _check_columns(names: Sequence[str], said: str, needed: Sequence[str], optional: Sequence[str]) -> None:
     wanted = (*needed, *optional)
-    absent = [name for name in wanted if name not in table]
-    near = {name: difflib.get_close_matches(name, absent, 1, 0.75) for name in table if name not in wanted}
+    absent = [name for name in wanted if name not in names]
+    others = [name for name in names if name not in wanted] if absent else []
+    near = {name: difflib.get_close_matches(name, absent, 1, 0.75) for name in others[:SEEN]}
     problems = [f"column '{name}' is unknown (did you mean '{c[0]}'?)" for name, c in near.items() if c]
     problems += [
         f"column '{name}' is missing" for name in needed if name in absent and [name] not in near.values()
     ]
-    twice = table.columns[table.columns.duplicated()]
-    problems += [f"column '{name}' stands there twice" for name in dict.fromkeys(twice)]
+    problems += [f"column '{name}' stands there twice" for name in wanted if names.count(name) > 1]
     if problems:
         more = f" ({' and '.join(optional)} may be left out)" if optional else ""
         raise CohortError(

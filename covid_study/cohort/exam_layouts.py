@@ -32,7 +32,7 @@ def find_exams(path: str | os.PathLike, both: bool = True) -> pd.DataFrame:
     Raises: CohortError (no such path, none of the layouts, a folder or finding that is not known, see
     check_exams).
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
+    path = Path(os.path.abspath(Path(os.path.expanduser(path))))
     if not path.exists():
         raise CohortError(
             f"EXAMS={path} does not exist. What to do: correct the path (a CSV exam table or a folder)."
@@ -57,7 +57,7 @@ def _csv(path: Path) -> pd.DataFrame | None:
         return None
     table = exams.read_table(path)
     kept = ("", exams.PHANTOM)
-    table["path"] = [p if p in kept else str(path.parent / Path(p).expanduser()) for p in table["path"]]
+    table["path"] = [p if p in kept else str(path.parent / os.path.expanduser(p)) for p in table["path"]]
     return table
 
 
@@ -164,16 +164,12 @@ def _by_finding(path: Path) -> pd.DataFrame | None:
 
 
 LAYOUTS = {
-    "csv": ("a CSV exam table with the columns exam_id, patient_id, path, finding (centre, split)", _csv),
-    "covid-ct-md": (
-        'COVID-CT-MD: "COVID-19 subjects/P001/*.dcm", "Cap subjects/cap001", "Normal subjects/normal001"',
-        _covid_ct_md,
-    ),
-    "mosmeddata": ('MosMedData: "studies/CT-0/study_0001.nii.gz" and so on to CT-4', _mosmeddata),
-    "stoic": ('STOIC: "data/mha/<PatientID>.mha" and metadata/reference.csv', _stoic),
+    "csv": ("a CSV exam table with the columns exam_id, patient_id, path, finding", _csv),
+    "covid-ct-md": ('COVID-CT-MD: "COVID-19 subjects/P001/*.dcm"', _covid_ct_md),
+    "mosmeddata": ('MosMedData: "studies/CT-0/study_0001.nii.gz" to CT-4', _mosmeddata),
+    "stoic": ('STOIC: "data/mha/<PatientID>.mha", metadata/reference.csv', _stoic),
     "by-finding": (
-        "folders named covid, cap, non_pneumonia, other (or COVID-19, CAP, normal, non-COVID ...), in each one folder of DICOM"
-        " or one volume file (.nii.gz, .nrrd, .mha ...) an exam, or a folder a patient with such exams in it",
+        "folders named covid, cap, non_pneumonia, other, in each a DICOM folder or a volume file (.nii.gz, .mha ...) an exam",
         _by_finding,
     ),
 }

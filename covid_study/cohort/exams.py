@@ -12,6 +12,7 @@ from covid_study.cohort.splits import SPLITS, allocate, parse_split
 from covid_study.errors import CohortError, ParameterError
 
 COLUMNS = ("exam_id", "patient_id", "path", "finding", "centre", "split")
+SHOWN = 8  # problems of one table
 PHANTOM = "phantom"  # the path of an exam that is computed, not read
 
 
@@ -69,10 +70,14 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
         table = schema().validate(table, lazy=True)
         problems = _cohort_problems(table, both)
     except pandera.errors.SchemaErrors as error:
-        problems = list(dict.fromkeys(_problem(row, table) for row in error.failure_cases.itertuples()))
+        cases = error.failure_cases
+        which = cases["index"].where(cases["check"] != "twice", cases["index"].map(table["exam_id"]))
+        cases = cases[~cases.assign(index=which).duplicated(["column", "check", "index"])]
+        problems = [_problem(row, table) for row in cases.head(SHOWN).itertuples()]
+        problems += [""] * (len(cases) - len(problems))
     if problems:
-        more = f"\n- and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:8]) + more)
+        more = f"\n- and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
     return table
 
 

@@ -52,7 +52,7 @@ def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]
         CohortError: nothing there, a data set that is not whole, a column missing, no class of COVID-19, one class only, a
             split that is not known.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.exists():
         raise CohortError(f"slices.images: {path} does not exist. What to do: correct the path.")
     read = ((name, found) for name, find in LAYOUTS.items() if (found := find(path)) is not None)

@@ -56,7 +56,7 @@ def check_announced(file: Path) -> None:
     wanted, there = math.prod(sizes) * width * channels, _bytes(file, fields.get("data", ""), length)
     if wanted > there * INFLATED[encoding]:
         raise Fault(
-            f"{file} is cut short: {there:,} bytes of voxels ({encoding}) where its header announces {wanted:,}",
+            f"{file} is damaged or cut short ({there:,} bytes of voxels, {encoding}, where its header announces {wanted:,})",
             COPY,
         )
 

@@ -39,7 +39,7 @@ def read_volume(path: str | os.PathLike, exam_id: str | None = None) -> Volume:
     Raises: ExamError (missing, unreadable, cut short, slices missing or doubled, two series, colour, not HU,
     NaN).
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     try:
         return _read(path)
     except Fault as fault:

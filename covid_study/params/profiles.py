@@ -4,6 +4,8 @@ An unknown key or a wrong type is an error that names the key, where it stands a
 """
 
 import difflib
+import os
+import reprlib
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from covid_study import paths
 from covid_study.errors import ParameterError
 from covid_study.params.sections import PAPER, Profile, Section, sections_of
+
+SHOWN = 5  # problems of one profile
 
 
 def load(notebook: str, **sections: Mapping[str, Any]) -> Profile:
@@ -91,7 +95,9 @@ def profile_file(name: str, root: Path) -> Path:
     >>> profile_file("demo", Path("here")).as_posix(), profile_file("/a/b.yaml", Path("here")).as_posix()
     ('here/params/demo.yaml', '/a/b.yaml')
     """
-    return root / (Path(name).expanduser() if name.endswith(".yaml") else Path("params", f"{name}.yaml"))
+    return root / (
+        Path(os.path.expanduser(name)) if name.endswith(".yaml") else Path("params", f"{name}.yaml")
+    )
 
 
 def merge(values: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,13 +165,16 @@ def check(model: type[Section], values: Mapping[str, Any], source: str) -> Any:
     >>> check(Network, {"depth": 18, "width": 0.25, "precision": "bf16", "stem_strid": 2}, "params/mine.yaml")
     Traceback (most recent call last):
     ...
-    covid_study.errors.ParameterError: params/mine.yaml: 'stem_stride' is missing
-    params/mine.yaml: unknown key 'stem_strid'; the nearest valid name is 'stem_stride'
+    covid_study.errors.ParameterError: params/mine.yaml: unknown key 'stem_strid'; the nearest valid name is 'stem_stride'
+    params/mine.yaml: 'stem_stride' is missing
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ParameterError("\n".join(_line(model, problem, source) for problem in error.errors())) from None
+        found = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
+        lines = [_line(model, problem, source) for problem in found[:SHOWN]]
+        more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        raise ParameterError("\n".join(lines + more)) from None
 
 
 def _line(model: type[Section], problem: Mapping[str, Any], source: str) -> str:
@@ -179,20 +188,20 @@ def _line(model: type[Section], problem: Mapping[str, Any], source: str) -> str:
         return f"{source}: '{key}' is missing"
     number_as_text = problem["type"] in {"float_type", "int_type"} and isinstance(problem["input"], str)
     hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if number_as_text else ""
-    return (
-        f"{source}: '{key}': {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{hint}"
-    )
+    return f"{source}: '{key}': {problem['msg'].removeprefix('Value error, ')}, got {reprlib.repr(problem['input'])}{hint}"
 
 
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key that stands twice, where it would take the last and say nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                where = node.value[number][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", where)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+            if name in seen:
+                problem = f"the key '{key.value}' stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -211,9 +220,12 @@ def load_profile(path: Path | str) -> dict[str, dict]:
             f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}"
         )
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe loader
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{path} is not valid YAML: {error}") from None
+        values = yaml.load(
+            path.read_bytes(), _Loader
+        )  # a safe loader; bytes: it finds UTF-8 and UTF-16 by itself
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).replace("\n", " ") or type(error).__name__
+        raise ParameterError(f"{path} is not valid YAML: {reason}. What to do: correct it there.") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path}: expected a mapping of sections ({', '.join(Profile.model_fields)})")
     return check(Profile, values, str(path)).model_dump()

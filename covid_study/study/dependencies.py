@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import os
 import platform
 import subprocess
@@ -13,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from covid_study.cohort.csv_files import read_csv
+from covid_study.errors import CohortError
 from covid_study.report import say
 from covid_study.runtime import artefacts, closure
 
@@ -77,12 +78,12 @@ def exams_key(exams: str | None) -> str:
     path = Path(exams)
     if path.is_dir():
         return artefacts.fingerprint(_listing(path))
-    named = []
-    if path.suffix.lower() == ".csv":
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            for row in csv.DictReader(file):
-                entry = path.parent / Path(row.get("path") or "").expanduser()
-                named.append([row.get("path"), _listing(entry) if entry.exists() else None])
+    try:
+        table = read_csv(path)
+    except CohortError:  # said when it is read
+        return artefacts.fingerprint(path.read_bytes().hex())
+    entries = [(name, path.parent / os.path.expanduser(name)) for name in table.get("path", ())]
+    named = [[name, _listing(entry) if os.path.exists(entry) else None] for name, entry in entries]
     return artefacts.fingerprint([path.read_bytes().hex(), named])
 
 

@@ -7,9 +7,10 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel, Field, ValidationError
 
 from covid_study import paths
 from covid_study.errors import StudyError
@@ -36,6 +37,46 @@ PLACES = {
     "slices.images": "DATA={}: there is no such file or folder. Name the folder of a public data set, a folder with a folder "
     "of images for each class, or a CSV with the columns path, finding and, where known, patient_id and split.",
 }
+
+
+class _Metadata(BaseModel):
+    tags: list[str] = []
+
+
+class _Cell(BaseModel):
+    cell_type: str
+    source: str | list[str]
+    metadata: _Metadata = _Metadata()
+
+
+class _Content(BaseModel):
+    """What the runner itself reads of a notebook."""
+
+    cells: list[_Cell] = Field(min_length=1)
+
+
+class _Facts(BaseModel, extra="allow"):
+    __pydantic_extra__: dict[str, str]
+    commit: str
+    processor: str
+
+
+class _Said(BaseModel, extra="allow"):
+    headline: dict[str, str | None] | None = None
+    left_out: list[dict[str, str]] | None = None
+
+
+class _Record(BaseModel, extra="allow"):
+    """What a run keeps of a notebook (see `reproduce`)."""
+
+    status: Literal["done", "failed"]
+    parts: dict[str, str]
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    finished: str
+    facts: _Facts
+    error: str | None = None
+    for_people: bool = False
+    said: _Said | None = None
 
 
 @dataclass
@@ -175,7 +216,7 @@ class Plan:
                 "kernel": self.kernel or "",
                 "the images": images if self.images and "slices" in sections else "",
             }
-            page, record = self.reports / f"{path.stem}.html", _read_json(folder / f"{path.stem}.json")
+            page, record = self.reports / f"{path.stem}.html", read_record(folder / f"{path.stem}.json")
             found.append(Notebook(path.stem, path, content, sections, parts, folder, page, record))
             before |= set() if guide else modules
         return found
@@ -218,7 +259,7 @@ def plan(
     """
     root = Path(root or paths.root())
     is_file = profile.endswith(".yaml")  # is named from where one stands
-    file = Path(profile).expanduser().resolve() if is_file else profile_file(profile, root)
+    file = Path(os.path.expanduser(profile)).resolve() if is_file else profile_file(profile, root)
     values = load_profile(file)
     for key, value in {"study.profile": file.stem, "study.name": file.stem}.items():
         values = put(values, key, value)
@@ -238,7 +279,7 @@ def plan(
 
 
 def _existing(given: str, root: Path, wanted: str) -> Path:
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     for place in (Path.cwd() / path, root / path):  # an absolute path stays what it is
         if place.exists():
             return place.resolve()
@@ -253,18 +294,28 @@ def read_notebook(path: Path) -> dict[str, Any]:
     """
     content = _read_json(path)
     try:
-        content["cells"][0]["source"]
-    except (KeyError, IndexError, TypeError):
+        _Content.model_validate(content)
+    except ValidationError:
         raise StudyError(
             f"{path} is not a Jupyter notebook. Restore it: git checkout -- {short(path)}"
         ) from None
     return content
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path) -> dict[str, Any] | None:
+    """The record of a notebook's last run; None where there is none or a damaged one: the notebook is then run again."""
+    record = _read_json(path)
+    try:
+        _Record.model_validate(record)
+    except ValidationError:
+        return None
+    return record
+
+
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
