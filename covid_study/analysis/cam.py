@@ -219,7 +219,7 @@ def map_sides(runs: Mapping[Cell, Run], folders: Mapping[Cell, Path], size: int)
     return {layer: map_side(network, size, layer) for layer in LAYERS}
 
 
-def shown(s: Samples, each: int) -> list[str]:
+def to_explain(s: Samples, each: int) -> list[str]:
     """COVID-19 test slices for Fig. 7, each of another patient; where lesions are known with one, from small to large."""
     ids = examples(s, len(s.table), "test")["covid"]
     ill = [name for name in ids if s.table.loc[name, "lesion_share"] != 0]
@@ -237,7 +237,7 @@ def pictures(
     Returns:
         For `pictures.maps`.
     """
-    ids, seed = shown(s, p.explanations.slices), p.slice_training.seeds[0]
+    ids, seed = to_explain(s, p.explanations.slices), p.slice_training.seeds[0]
     raw = [next(iter(step_by_step(p, s, name)["pictures"].values())) for name in ids]
     cells = {method: (method, "slices", seed) for method in labels}
     networks = {m: load(runs[cell], folders[cell]).to(s.data.device) for m, cell in cells.items()}

@@ -104,10 +104,10 @@ def masks_by_kind(facts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def spread(exams: pd.DataFrame, count: int = 6) -> list[str]:
+def in_turn(exams: pd.DataFrame, count: int = 6) -> list[str]:
     """Up to `count` exams, the findings in turn, in the order of the table within each.
 
-    >>> spread(pd.DataFrame({"exam_id": list("abcd"), "finding": ["cap", "cap", "cap", "covid"]}), 3)
+    >>> in_turn(pd.DataFrame({"exam_id": list("abcd"), "finding": ["cap", "cap", "cap", "covid"]}), 3)
     ['d', 'a', 'b']
     """
     turn = exams.groupby("finding").cumcount()

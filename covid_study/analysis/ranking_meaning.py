@@ -206,7 +206,7 @@ def spread(values: pd.Series, n: int = 5) -> list[str]:
     return some(values.sort_values(ascending=False, kind="stable").index, n)
 
 
-def drawn(ranking: pd.DataFrame, chosen: dict[str, list[str]], finding: pd.Series) -> pd.DataFrame:
+def taken(ranking: pd.DataFrame, chosen: dict[str, list[str]], finding: pd.Series) -> pd.DataFrame:
     """What each strategy takes from the archive, beside the whole archive: findings and mean ranks, a row a strategy."""
     rows = {}
     for name, exams in {"the archive": list(ranking.index), **chosen}.items():

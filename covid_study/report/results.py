@@ -131,15 +131,3 @@ def write_results(path: str | Path, frame: pd.DataFrame) -> Path:
     path = Path(path)
     write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
     return path
-
-
-def read_results(path: str | Path) -> pd.DataFrame:
-    """Read a tidy result table.
-
-    Raises:
-        StudyError: there is none; the message says which notebook to run.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise StudyError(f"No results at {path}: run the notebook that makes {path.stem} first.")
-    return pd.read_parquet(path)

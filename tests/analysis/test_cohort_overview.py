@@ -53,8 +53,8 @@ def test_an_empty_protocol_is_no_error():
 
 
 def test_choices_of_exams_to_show():
-    assert cohort_overview.spread(EXAMS, 10) == ["e0", "e1", "e2", "e3", "e4"]
-    assert cohort_overview.spread(EXAMS, 3) == ["e0", "e2", "e4"]
+    assert cohort_overview.in_turn(EXAMS, 10) == ["e0", "e1", "e2", "e3", "e4"]
+    assert cohort_overview.in_turn(EXAMS, 3) == ["e0", "e2", "e4"]
     assert cohort_overview.first_positive(EXAMS) == "e0"
     assert cohort_overview.first_positive(EXAMS[EXAMS["finding"] != "covid"]) == "e2"
     facts = pd.DataFrame({"exam_id": list("abcdefghi"), "dice": np.arange(9) / 10})

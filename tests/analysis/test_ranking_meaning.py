@@ -100,6 +100,6 @@ def test_probe_table_gains_over_the_untrained_of_the_same_seed():
 def test_selection_table_and_spread():
     ranking = rank_negatives(pd.DataFrame({"p": [1.0, 2, 3, 4]}, index=list("abcd")))
     finding = pd.Series(["cap", "cap", "non_pneumonia", "non_pneumonia"], index=list("abcd"))
-    table = evidence.drawn(ranking, {"long_tail": ["a"]}, finding)
+    table = evidence.taken(ranking, {"long_tail": ["a"]}, finding)
     assert table.loc["the archive", "CAP (%)"] == 50 and table.loc["long tail", "CAP (%)"] == 100
     assert evidence.spread(ranking["difficulty"], 5) == list("dcba")
