@@ -8,6 +8,9 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+
+from covid_study.ct.geometry import check_voxel
 from covid_study.ct.volume import Fault
 
 LONGEST_HEADER, LONGEST_LINE = 2**20, 400  # bytes; a field of a CT's header is shorter
@@ -15,6 +18,7 @@ MOST_DIMENSIONS = 6
 # bytes of voxels from a byte of file: deflate gives at most 1032, a number as text ("0 ") at most 4
 INFLATED = {"raw": 1, "gzip": 1032, "gz": 1032, "ascii": 4, "text": 4, "txt": 4, "hex": 1}
 WIDTHS = {r"char|int8": 1, r"short|int16": 2, r"long_?long|int64|double": 8, r"int|long|float": 4}
+AGAIN = "correct its header, or convert the exam from DICOM again (for instance with dcm2niix)"
 COPY = "copy it again from its source, or leave the exam out"
 
 
@@ -45,6 +49,7 @@ def check_announced(file: Path) -> None:
             f"{file} is damaged (its header announces {sizes[:9]} voxels in {dimensions[:1]} dimensions)",
             COPY,
         )
+    _check_grid(fields, file)
     kind, encoding = fields.get("type", "").lower(), fields.get("encoding", "").lower()
     width = next((n for names, n in WIDTHS.items() if re.search(names, kind.replace(" ", "_"))), 0)
     if not width or encoding not in INFLATED:
@@ -59,6 +64,34 @@ def check_announced(file: Path) -> None:
             f"{file} is damaged or cut short ({there:,} bytes of voxels, {encoding}, where its header announces {wanted:,})",
             COPY,
         )
+
+
+def _check_grid(fields: dict[str, str], file: Path) -> None:
+    """Refuse a header that does not say how large a voxel is and how it lies in the patient: ITK takes 1 mm, upright."""
+    nrrd = file.suffix.lower() in (".nrrd", ".nhdr")
+    wanted = ("space", "space directions") if nrrd else ("elementspacing", "transformmatrix")
+    for name in wanted:
+        if not fields.get(name):
+            raise Fault(f"{file} does not say how its voxels lie (its header has no {name!r})", AGAIN)
+    if nrrd and not re.fullmatch(
+        r"(l|left|r|right)-?(p|posterior|a|anterior)-?(s|superior)", fields["space"].lower()
+    ):
+        raise Fault(f"{file} lies in a space that is no patient's ({fields['space'][:40]!r})", AGAIN)
+    try:
+        if nrrd:
+            found = re.findall(r"\(([^)]*)\)", fields["space directions"])
+            axes = np.array([[float(v) for v in vector.split(",")] for vector in found], float).reshape(3, 3)
+            mm = np.linalg.norm(axes, axis=1)
+        else:
+            mm = np.array(fields["elementspacing"].split()[:3], float)
+            n = len(fields["elementspacing"].split())
+            axes = np.array(fields["transformmatrix"].split(), float).reshape(n, n)[:3, :3]
+    except ValueError:
+        raise Fault(f"{file} does not say in numbers how its voxels lie", AGAIN) from None
+    check_voxel(mm)
+    volume = abs(np.linalg.det(axes)) if np.isfinite(axes).all() else 0.0
+    if not volume > 1e-3 * np.prod(np.linalg.norm(axes, axis=1)):
+        raise Fault(f"{file} says that its axes lie in one plane", AGAIN)
 
 
 def _nrrd(head: bytes) -> tuple[dict[str, str], int]:

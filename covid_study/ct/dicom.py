@@ -1,15 +1,12 @@
 """A folder of DICOM slices -> one CT image, sorted and spaced by the slices' positions in the patient.
 
 File names and SliceThickness say nothing reliable about where a slice lies (COVID-CT-MD: names out of order),
-so both are ignored. Every fault that would bend the anatomy (a slice cut short, missing or doubled, two
-series mixed, a tilted gantry) is an error that names the files.
+so both are ignored. What HU, geometry or identity rest on must hold on every slice: a slice cut short, missing or
+doubled, without its rescale tags, of another acquisition, kernel or patient is an error that names the files.
 """
 
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +14,25 @@ import pydicom
 import SimpleITK as sitk
 
 from covid_study.cohort.file_kinds import is_dicom
+from covid_study.ct.geometry import Geometry
+from covid_study.ct.series import (
+    RESCALE,
+    SAME,
+    Slice,
+    check_acquisitions,
+    check_alike,
+    check_rescaled,
+    multi_frame,
+    one_series,
+)
 from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
-MAX_SHEAR_MM = 5.0  # Choice in read_series
-GAP, OVERLAP = 1.5, 0.5  # steps beyond these multiples of the median step are a missing or a surplus slice
+LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
 TAGS = (
-    "TransferSyntaxUID Modality ImageType SeriesInstanceUID SeriesDescription SliceThickness KVP TotalCollimationWidth "
-    "SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient ImageOrientationPatient PixelSpacing Rows "
-    "Columns SamplesPerPixel NumberOfFrames BitsAllocated PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
-    "RescaleIntercept RescaleSlope PixelData"
+    "TransferSyntaxUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription SliceThickness KVP "
+    "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
+    "SamplesPerPixel NumberOfFrames BitsAllocated PixelPaddingValue PixelPaddingRangeLimit ModalityLUTSequence "
+    "BurnedInAnnotation PixelData"
 )
 PROTOCOL = {
     "kvp": "KVP",
@@ -34,53 +41,56 @@ PROTOCOL = {
     "pitch": "SpiralPitchFactor",
 }
 COPY = "copy the file again from its source, or leave the exam out"
-EXPORT = "export the series again with its position tags, or convert it to NIfTI"
 
 
-@dataclass(frozen=True)
-class Slice:
-    """What one file says about itself, pixels left on disk."""
-
-    file: Path
-    header: pydicom.Dataset
-    position: np.ndarray | None  # mm, LPS, centre of the first voxel
-    orientation: np.ndarray | None  # (2, 3): directions of a row and of a column
-
-    @property
-    def name(self) -> str:
-        """The file's name, for a message."""
-        return self.file.name
-
-
-def read_series(folder: Path) -> tuple[sitk.Image, dict]:
+def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]:
     """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder.
 
     Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
-    over.
+    over, and counted in the protocol.
 
-    Choice: a series whose slices drift more than 5 mm sideways (gantry tilt) is refused rather than sheared
-    straight.
-
-    Choice: the spacing along z is the mean distance of neighbours, so that rounded positions do not matter.
+    Args:
+        burnt_in: read a series whose header says that text is burnt into its pixels (BurnedInAnnotation), which may name
+            the patient.
 
     Raises: Fault naming the files.
     """
-    headers = (_header(file) for file in sorted(folder.rglob("*")) if is_dicom(file))
-    slices, normal, spacing_z = _stack(_one_series([s for s in headers if s is not None], folder))
+    headers = [_header(file) for file in sorted(folder.rglob("*")) if is_dicom(file)]
+    found = [s for s in headers if s is not None]
+    slices = one_series(found, folder)
+    if not burnt_in and any(s.header.get("BurnedInAnnotation") == "YES" for s in slices):
+        raise Fault(
+            "its header says that text is burnt into the pixels (BurnedInAnnotation), perhaps the patient's name",
+            "look at it; then give the series without the text, or set cohort.burnt_in to true",
+        )
+    check_alike(slices)
+    row, column = slices[0].orientation
+    normal = np.cross(row, column)
+    slices.sort(key=lambda s: float(s.position @ normal))
+    check_acquisitions(slices)
     first = slices[0].header
     row_mm, column_mm = (float(v) for v in first.PixelSpacing)
+    positions = np.array([s.position for s in slices])
+    geometry = Geometry(positions, row, column, (column_mm, row_mm), [s.name for s in slices])
+    geometry.check()
+    padding = next((s.header for s in slices if s.header.get("PixelPaddingValue") is not None), None)
     with ThreadPoolExecutor(2) as pool:  # SimpleITK frees the interpreter while it decodes
-        hu = np.stack(list(pool.map(_pixels, slices)))
+        hu = np.stack(list(pool.map(lambda s: _pixels(s, padding), slices)))
     if "RescaleIntercept" not in first and hu.min() >= 0:
         raise Fault(
             f"{slices[0].name} has no RescaleIntercept and no negative value: not HU",
             "export the series again with its rescale tags, or leave the exam out",
         )
-    image = sitk.GetImageFromArray(hu)
-    image.SetSpacing((column_mm, row_mm, spacing_z))
-    image.SetOrigin([float(v) for v in slices[0].position])
-    image.SetDirection(np.stack([*slices[0].orientation, normal], axis=1).ravel().tolist())
-    return image, _protocol(first)
+    check_rescaled(slices, hu)
+    return geometry.image(hu), _protocol(first) | {"passed_over": len(headers) - len(slices)}
+
+
+def why_no_series(file: Path) -> Fault:
+    """What is wrong with one DICOM file where a series was expected."""
+    found = _header(file)
+    if found is not None and int(found.header.get("NumberOfFrames") or 1) > 1:
+        return multi_frame(found)
+    return Fault(f"{file} is one DICOM slice", "give the folder that holds the whole series")
 
 
 def _protocol(header: pydicom.Dataset) -> dict:
@@ -99,7 +109,7 @@ def _header(file: Path) -> Slice | None:
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, specific_tags=TAGS.split())
+            header = pydicom.dcmread(file, specific_tags=[*TAGS.split(), *SAME, *RESCALE])
             list(header)  # converts every value now, so that a broken one is found and named here
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
@@ -125,122 +135,23 @@ def _header(file: Path) -> Slice | None:
 def _is_whole(header: pydicom.Dataset) -> bool:
     """Whether the pixels that the header announces are all there; GDCM would fill what is missing."""
     pixels = header.get("PixelData") or b""
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is not None and syntax.is_encapsulated:
-        return bool(pixels)
     values = (
         int(header.get("Rows", 0)) * int(header.get("Columns", 0)) * int(header.get("SamplesPerPixel", 1))
     )
     frames = int(header.get("NumberOfFrames") or 1)
+    if max(int(header.get("Rows", 0)), int(header.get("Columns", 0))) > LARGEST_SIDE:
+        return False
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and syntax.is_encapsulated:
+        return bool(pixels)
     return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= len(pixels)
 
 
-def _one_series(slices: list[Slice], folder: Path) -> list[Slice]:
-    """The slices of the only CT series among what was found."""
-    if not slices:
-        raise Fault(
-            f"{folder} holds no DICOM image",
-            "give a folder with one CT series, or a .nii, .nii.gz, .nrrd, .mha or .mhd file",
-        )
-    ct = [s for s in slices if s.header.get("Modality", "CT") == "CT"]
-    if not ct:
-        found = ", ".join(sorted({str(s.header.Modality) for s in slices}))
-        raise Fault(
-            f"{folder} holds images of modality {found}, not CT", "give a CT series or leave the exam out"
-        )
-    groups = defaultdict(list)
-    for s in ct:
-        groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
-    placed = {uid: group for uid, group in groups.items() if any(s.position is not None for s in group)}
-    if not placed:
-        raise Fault(
-            f"the {len(ct)} slices in {folder} have no ImagePositionPatient: their order is unknown", EXPORT
-        )
-    if len(placed) > 1:
-        listing = "; ".join(
-            f"{uid} ({g[0].header.get('SeriesDescription') or 'no description'}, {len(g)} files, e.g. {g[0].name})"
-            for uid, g in sorted(placed.items(), key=lambda item: -len(item[1]))
-        )
-        raise Fault(
-            f"{len(placed)} series in {folder}: {listing}",
-            "keep one series in the folder, or give each a folder of its own",
-        )
-    (series,) = placed.values()
-    for s in series:
-        if s.position is None or s.orientation is None:
-            raise Fault(f"{s.name} has no ImagePositionPatient or ImageOrientationPatient", EXPORT)
-        if int(s.header.get("NumberOfFrames") or 1) > 1:
-            raise Fault(
-                f"{s.name} is a multi-frame DICOM file, which is not read here", "convert it to NIfTI"
-            )
-        if int(s.header.get("SamplesPerPixel", 1)) > 1:
-            raise Fault(f"{s.name} is a colour image, not HU", "give the original CT slices")
-    return series
+def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
+    """HU of one slice, int16 (y, x), clipped to what a scanner stores, padding as air.
 
-
-def _stack(slices: list[Slice]) -> tuple[list[Slice], np.ndarray, float]:
-    """Slices in the order of their positions, their normal, and the distance between neighbours in mm."""
-    first = slices[0]
-    for s in slices:
-        same = all(s.header.get(tag) == first.header.get(tag) for tag in ("Rows", "Columns", "PixelSpacing"))
-        turned = np.abs(s.orientation - first.orientation).max() > 1e-3
-        if not same or turned or not s.header.get("PixelSpacing"):
-            raise Fault(
-                f"{s.name} and {first.name} differ in matrix, pixel spacing or orientation, or lack them",
-                "keep one series of parallel slices in the folder",
-            )
-    normal = np.cross(*first.orientation)
-    if abs(np.linalg.norm(normal) - 1) > 1e-2:
-        raise Fault(f"ImageOrientationPatient of {first.name} is not orthogonal", "export the series again")
-    slices = sorted(slices, key=lambda s: float(s.position @ normal))
-    along = np.array([s.position @ normal for s in slices])
-    drift = np.array([s.position - slices[0].position for s in slices])
-    shear = np.linalg.norm(drift - np.outer(drift @ normal, normal), axis=1).max()
-    if shear > MAX_SHEAR_MM:
-        angle = np.degrees(np.arctan2(shear, np.ptp(along)))
-        raise Fault(
-            f"the slices drift {shear:.0f} mm sideways (gantry tilt of about {angle:.0f} degrees)",
-            "straighten the series (for instance with dcm2niix) or leave the exam out",
-        )
-    if len(slices) == 1:
-        return slices, normal, 1.0
-    steps = np.diff(along)
-    _check_steps([s.name for s in slices], along, steps, float(np.median(steps)))
-    return slices, normal, float(steps.mean())
-
-
-def _check_steps(names: list[str], along: np.ndarray, steps: np.ndarray, usual: float) -> None:
-    """Refuse positions with two slices, slices missing, slices that lie unevenly; all in mm along the normal."""
-    doubled = np.flatnonzero(steps < 0.01)
-    if len(doubled):
-        places = _few(f"{names[i]} and {names[i + 1]} at {along[i]:.1f} mm" for i in doubled)
-        raise Fault(
-            f"{len(doubled)} positions hold two slices: {places}",
-            "remove the copies, or give each acquisition a folder of its own",
-        )
-    gaps = np.flatnonzero(steps > GAP * usual)
-    if len(gaps):
-        places = _few(
-            f"between {names[i]} ({along[i]:.1f} mm) and {names[i + 1]} ({along[i + 1]:.1f} mm), {steps[i]:.1f} mm apart where "
-            f"neighbours lie {usual:.1f} mm apart"
-            for i in gaps
-        )
-        missing = int(np.rint(steps[gaps] / usual - 1).clip(1).sum())
-        raise Fault(
-            f"about {missing} slice{'s' * (missing > 1)} missing: {places}",
-            "restore the missing files from the source, or leave the exam out",
-        )
-    close = np.flatnonzero(steps < OVERLAP * usual)
-    if len(close):
-        places = _few(f"{names[i]} and {names[i + 1]}, {steps[i]:.1f} mm" for i in close)
-        raise Fault(
-            f"slices lie unevenly (usually {usual:.1f} mm apart, but {places})",
-            "keep one acquisition of evenly spaced slices in the folder",
-        )
-
-
-def _pixels(s: Slice) -> np.ndarray:
-    """HU of one slice, int16 (y, x), clipped to what a scanner stores, padding as air."""
+    padded: a header of the series that says what padding is, for slices that do not.
+    """
     try:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")  # applies RescaleSlope and RescaleIntercept, decodes JPEG-lossless
@@ -250,9 +161,10 @@ def _pixels(s: Slice) -> np.ndarray:
         raise Fault(
             f"the pixels of {s.name} cannot be decoded (cut short, or an unknown compression)", COPY
         ) from error
-    padding = s.header.get("PixelPaddingValue")
-    if padding is not None:
-        ends = (padding, s.header.get("PixelPaddingRangeLimit", padding))
+    says = padded if s.header.get("PixelPaddingValue") is None else s.header
+    if says is not None:
+        padding = says.PixelPaddingValue
+        ends = (padding, says.get("PixelPaddingRangeLimit", padding))
         low, high = sorted(_as_hu(v, s.header) for v in ends)
         hu = np.where((hu >= low - 1e-3) & (hu <= high + 1e-3), HU_RANGE[0], hu)
     return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
@@ -267,8 +179,3 @@ def _as_hu(stored: int, header: pydicom.Dataset) -> float:
     elif signed == 0 and stored < 0:
         stored += 2**bits
     return stored * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))
-
-
-def _few(items: Iterable[str], most: int = 3) -> str:
-    items = list(items)
-    return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")

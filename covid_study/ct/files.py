@@ -4,28 +4,34 @@ One bad exam raises one ExamError that says which file, what is wrong and what t
 what follows.
 """
 
-import gzip
+import logging
 import math
 import os
-import struct
 import zlib
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError
 
 from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
 from covid_study.ct import dicom
 from covid_study.ct.announced import check_announced
+from covid_study.ct.geometry import Geometry, check_voxel
 from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line
 from covid_study.errors import ExamError
 
 MIN_SLICES = 8  # Choice in read_volume
 COPY = "copy it again from its source, or leave the exam out"
+ORIENT = "convert it from DICOM again (for instance with dcm2niix), or leave the exam out"
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 sitk.ProcessObject_SetGlobalWarningDisplay(False)  # the errors below say it once and in words
 
 
-def read_volume(path: str | os.PathLike, exam_id: str | None = None) -> Volume:
+def read_volume(path: str | os.PathLike, exam_id: str | None = None, burnt_in: bool = False) -> Volume:
     """One chest CT from a folder with a DICOM series, or from a .nii, .nii.gz, .nrrd, .mha or .mhd file.
 
     hu is int16 (z, y, x), LPS (caudal to cranial, anterior to posterior, right to left), clipped to [-1024,
@@ -36,21 +42,25 @@ def read_volume(path: str | os.PathLike, exam_id: str | None = None) -> Volume:
 
     Choice: an oblique volume is turned to the nearest of the three planes, not resampled.
 
-    Raises: ExamError (missing, unreadable, cut short, slices missing or doubled, two series, colour, not HU,
-    NaN).
+    Args:
+        exam_id: named in the error.
+        burnt_in: see `dicom.read_series`.
+
+    Raises: ExamError (missing, unreadable, cut short, slices missing, doubled or unlike, two series, sheared, colour,
+    not HU, NaN, no size or place of a voxel).
     """
     path = Path(os.path.expanduser(path))
     try:
-        return _read(path)
+        return _read(path, burnt_in)
     except Fault as fault:
         raise ExamError(exam_id or path.name, fault.problem, fault.remedy) from fault.__cause__
 
 
-def _read(path: Path) -> Volume:
+def _read(path: Path, burnt_in: bool) -> Volume:
     if not path.exists():
         raise Fault(f"{path} does not exist", "correct the path in the exam table, or remove the row")
     try:
-        image, protocol = _read_folder(path) if path.is_dir() else _read_file(path)
+        image, protocol = _read_folder(path, burnt_in) if path.is_dir() else _read_file(path)
     except Fault:
         raise
     except OSError as error:
@@ -69,20 +79,17 @@ def _read(path: Path) -> Volume:
             f"{path} has {n} slice{'s' * (n > 1)}; a chest exam has at least {MIN_SLICES}",
             "give the whole series, or leave the exam out",
         )
-    if not all(0.05 < s < 20 for s in spacing):
-        voxels = " x ".join(f"{s:g}" for s in spacing)
-        raise Fault(f"{path} has voxels of {voxels} mm (z, y, x)", "correct the spacing in its header")
     _check_hu(array, path)
     hu = np.ascontiguousarray(np.clip(np.rint(array), *HU_RANGE).astype(np.int16))
     protocol |= {"n_slices": hu.shape[0], "matrix": hu.shape[1], "pixel_spacing_mm": spacing[1]}
     return Volume(hu, spacing, protocol)
 
 
-def _read_folder(folder: Path) -> tuple[sitk.Image, dict]:
+def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict]:
     """A DICOM series, or the only volume file of a folder."""
     volumes = [f for f in sorted(folder.iterdir()) if is_volume(f)]
     if not volumes or any(map(is_dicom, folder.rglob("*"))):
-        return dicom.read_series(folder)
+        return dicom.read_series(folder, burnt_in)
     if len(volumes) > 1:
         names = ", ".join(f.name for f in volumes[:4])
         raise Fault(f"{folder} holds {len(volumes)} volumes ({names})", "give the path of one of them")
@@ -92,7 +99,7 @@ def _read_folder(folder: Path) -> tuple[sitk.Image, dict]:
 def _read_file(file: Path) -> tuple[sitk.Image, dict]:
     """A volume file; its header knows nothing of the scanner."""
     if is_dicom(file):
-        raise Fault(f"{file} is one DICOM slice", "give the folder that holds the whole series")
+        raise dicom.why_no_series(file)
     if not is_volume(file):
         what = "a picture, not a CT volume in HU" if is_picture(file) else "no volume file"
         raise Fault(
@@ -101,45 +108,72 @@ def _read_file(file: Path) -> tuple[sitk.Image, dict]:
         )
     try:
         if ".nii" in file.name.lower():
-            _check_nifti(file)
+            values, steps, origin = _nifti(file)
         else:
             check_announced(file)
-        image = sitk.ReadImage(str(file))
-    except (RuntimeError, EOFError, struct.error, zlib.error, gzip.BadGzipFile) as error:
+            values, steps, origin = _itk(file)
+    except (RuntimeError, EOFError, OSError, zlib.error, ImageFileError, HeaderDataError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk, not of the file
+            raise
         reason = last_line(error).replace(str(file), file.name)
         raise Fault(f"{file} is damaged or cut short ({reason})", COPY) from error
+    geometry = Geometry.of_affine(steps, origin, len(values))
+    geometry.check()
+    return geometry.image(values), {"kvp": None, "slice_thickness_mm": None, "manufacturer": None}
+
+
+def _itk(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of an NRRD or MetaImage file."""
+    image = sitk.ReadImage(str(file))
     if (values := image.GetNumberOfComponentsPerPixel()) > 1:
         raise Fault(f"{file} has {values} values a voxel (colour or vectors), not HU", "give the CT itself")
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[..., 0]
     if image.GetDimension() != 3:
         raise Fault(f"{file} has {image.GetDimension()} dimensions, not 3", "give one volume a file")
-    return image, {"kvp": None, "slice_thickness_mm": None, "manufacturer": None}
+    axes = np.reshape(image.GetDirection(), (3, 3))
+    if np.abs(np.linalg.norm(axes, axis=0) - 1).max() > 1e-2:
+        raise Fault(f"{file} gives directions that are no unit vectors", ORIENT)
+    steps = axes * image.GetSpacing()
+    return sitk.GetArrayFromImage(image), steps, np.array(image.GetOrigin())
 
 
-def _check_nifti(file: Path) -> None:
-    """Refuse a NIfTI file cut short or with NaN: ITK fills the missing part with zeros and turns NaN into 0.
+def _nifti(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values (z, y, x), steps (3, 3) and origin (3,) in mm, LPS, of a NIfTI file; z is its last axis.
 
-    Raises: EOFError (cut short), Fault (NaN).
+    nibabel, for ITK reads no affine that is off by a twentieth of a degree, and turns NaN into 0.
+
+    Raises: Fault, EOFError and whatever nibabel raises for damaged files.
     """
-    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
-        header = stream.read(348)
-        order = "<" if struct.unpack_from("<i", header)[0] == 348 else ">"
-        dimensions = struct.unpack_from(f"{order}8h", header, 40)
-        kind, bits = struct.unpack_from(f"{order}2h", header, 70)
-        if struct.unpack_from(f"{order}i", header)[0] != 348:
-            return  # NIfTI-2 or no NIfTI: left to ITK
-        offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
-        wanted, found, bad = math.prod(dimensions[1 : 1 + dimensions[0]]) * bits // 8, 0, 0
-        stream.read(offset - 348)
-        while chunk := stream.read(min(2**24, wanted - found)):
-            found += len(chunk)
-            if kind in (16, 64):
-                values = np.frombuffer(chunk, f"{order}f{bits // 8}", len(chunk) * 8 // bits)
-                bad += int(values.size - np.isfinite(values).sum())
-    if found < wanted:
-        raise EOFError(f"{found} of {wanted} bytes of voxels are there")
-    _check_finite(bad, wanted * 8 // bits, file)
+    image = nibabel.load(file)
+    header, shape = image.header, image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    dtype, there = (
+        header.get_data_dtype(),
+        file.stat().st_size * (1032 if file.suffix.lower() == ".gz" else 1),
+    )
+    if dtype.fields or dtype.kind == "c":
+        raise Fault(f"{file} has several values a voxel (colour or complex), not HU", "give the CT itself")
+    if len(shape) != 3:
+        raise Fault(f"{file} has {len(shape)} dimensions, not 3", "give one volume a file")
+    if math.prod(shape) * dtype.itemsize > there:
+        raise EOFError(f"its header announces {math.prod(shape) * dtype.itemsize:,} bytes of voxels")
+    to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+    q, s = header.get_qform(coded=True), header.get_sform(coded=True)
+    if not q[1] and not s[1]:
+        raise Fault(
+            f"{file} does not say how it lies in the patient (qform_code and sform_code are 0)", ORIENT
+        )
+    if not s[1]:
+        with ImageOpener(file) as stream:  # nibabel turns a size of 0 into 1 mm
+            sizes = type(header).from_fileobj(stream, check=False)["pixdim"][1:4]
+        check_voxel(float(mm) * to_mm for mm in sizes)
+    if q[1] and s[1] and not np.allclose(q[0][:3, :3], s[0][:3, :3], atol=0.01 * header.get_zooms()[0]):
+        raise Fault(f"{file} says in two ways how it lies in the patient (qform and sform differ)", ORIENT)
+    affine = np.diag([-to_mm, -to_mm, to_mm]) @ image.affine[:3]  # RAS -> LPS
+    values = np.asanyarray(image.dataobj).reshape(shape, order="F")
+    return values.transpose(2, 1, 0), affine[:, :3], affine[:, 3]
 
 
 def _check_finite(bad: int, of: int, path: Path) -> None:

@@ -33,7 +33,7 @@ def lung_mask(volume_hu: np.ndarray, spacing_mm: tuple[float, float, float], exa
         bool (z, y, x).
 
     Raises:
-        ExamError: no lungs of a plausible size are found.
+        ExamError: no lungs of a plausible size are found, or only one.
 
     >>> body = np.full((20, 60, 60), -1000, np.int16)
     >>> body[:, 5:55, 5:55] = 40
@@ -51,6 +51,12 @@ def lung_mask(volume_hu: np.ndarray, spacing_mm: tuple[float, float, float], exa
     airways = _airways(air, v, spacing)
     aerated = _components(air & ~airways, v, spacing, exam_id)
     lungs = with_consolidation(aerated, v, airways, spacing)
+    if _one_sided(lungs, _right(v)):
+        raise ExamError(
+            exam_id,
+            "only one lung was found; the other holds no air, or is not there",
+            "look at the exam: a lung that is dense as a whole cannot be told from effusion here; leave it out",
+        )
     if max(factors) == 1:
         result = np.zeros(volume_hu.shape, bool)
         result[box] = lungs
@@ -180,6 +186,8 @@ def _components(air: np.ndarray, v: np.ndarray, spacing: tuple[float, ...], exam
     largest = ml[empty < 0.7].max(initial=0)
     gas = empty >= np.where(ml > 0.1 * largest, 0.6, 0.2)
     lung = (ml > max(8.0, 0.004 * largest)) & ~gas
+    other = _other_lung(parts, lung, np.where(gas, ml, 0) > 0.25 * largest, v)
+    lung, gas = lung | other, gas & ~other
     elsewhere = ndimage.binary_dilation((gas & (ml > 3))[parts], IN_SLICE, iterations=2)
     lungs = ndimage.binary_dilation(
         lung[parts], IN_SLICE, iterations=3, mask=air & ~elsewhere
@@ -188,6 +196,40 @@ def _components(air: np.ndarray, v: np.ndarray, spacing: tuple[float, ...], exam
     if not SMALLEST_ML <= total <= LARGEST_ML:
         raise _no_lungs(exam_id, total)
     return lungs
+
+
+def _other_lung(parts: np.ndarray, lung: np.ndarray, gas: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Which large components of gas are a lung: emphysema or a pneumothorax beside the lung that was found, not below it.
+
+    parts: labels (z, y, x). lung, gas: bool, by label. Gas in stomach or bowel shares little of the height of a lung.
+    """
+    found, right = lung[parts], _right(v)
+    if not gas.any() or not found.any() or not _one_sided(found, right):
+        return np.zeros_like(gas)
+    height = found.any((1, 2))
+    on_right = (found & right).sum() > (found & ~right).sum()
+    beside = np.zeros_like(gas)
+    for i in np.flatnonzero(gas):
+        part = parts == i
+        elsewhere = (
+            (part & right).sum() < (part & ~right).sum()
+            if on_right
+            else (part & right).sum() > (part & ~right).sum()
+        )
+        beside[i] = elsewhere and (part.any((1, 2)) & height).sum() > 0.5 * height.sum()
+    return beside
+
+
+def _right(v: np.ndarray) -> np.ndarray:
+    """The patient's right half, (1, 1, x): what lies on that side of the middle of the body's tissue."""
+    x = np.arange(v.shape[2])
+    return (x < np.average(x, weights=(v > -200).sum((0, 1)) + 1e-9))[None, None]
+
+
+def _one_sided(mask: np.ndarray, right: np.ndarray) -> bool:
+    """Whether one half of the body has less than a tenth of what the other has."""
+    halves = (mask & right).sum(), (mask & ~right).sum()
+    return min(halves) < 0.1 * max(halves)
 
 
 def _refined(coarse, dense, box, volume_hu, factors) -> np.ndarray:

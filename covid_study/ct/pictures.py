@@ -5,18 +5,22 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import tifffile
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from covid_study.ct.volume import last_line
 from covid_study.errors import ExamError
 
+PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
 SMALLEST = 32  # pixels a side
 
 
 def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np.ndarray:
     """One picture as grey values, cropped to its box where one is given: uint8 (y, x).
 
-    Whatever its suffix says; grey, colour and palette, with transparency (laid on black) or without; 16 bit is brought to
-    8 from its own least to its own greatest value, for such files know no window.
+    Whatever its suffix says; grey, colour and palette, with transparency (laid on black) or without; upright (EXIF); the
+    first page of several. 16 bits and floats are brought to 8 bits from their own least to their own greatest value, for
+    such files know no window; NaN, infinities and padding are darkest.
 
     Raises:
         ExamError: not there, not a picture, damaged, smaller than 32 pixels a side, all of one value, a box that does not
@@ -24,22 +28,17 @@ def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np
     """
     name = slice_id or Path(path).name
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
-            image = Image.open(path)
-            image.load()
+        image = _opened(Path(path))
     except FileNotFoundError:
         raise ExamError(name, f"{path} does not exist", "correct the path, or remove the image") from None
     except Exception as error:  # a damaged file leads Pillow to errors of any kind
         raise ExamError(
             name,
-            f"{path} cannot be read as an image ({error})",
-            "copy it again from its source, or remove it",
+            f"{path} cannot be read as an image ({last_line(error)})",
+            "see whether it opens elsewhere and save it as PNG, or remove it",
         ) from error
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        values = np.nan_to_num(np.asarray(image, np.float32))
-        low, high = float(values.min()), float(values.max())
-        grey = np.round(255 * (values - low) / max(high - low, 1e-9)).astype(np.uint8)
+    if isinstance(image, np.ndarray):
+        grey = _scaled(image, name, path)
     else:
         clear = "A" in image.getbands() or "transparency" in image.info
         if clear:
@@ -58,6 +57,56 @@ def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np
             name, f"every pixel of {path} is {grey.min()}", "copy it again from its source, or remove it"
         )
     return grey
+
+
+def _opened(path: Path) -> Image.Image | np.ndarray:
+    """A picture, upright; its values (y, x) where they are more than 8 bits deep."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
+            image = Image.open(path)
+            white_is_0 = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
+            image = ImageOps.exif_transpose(image)
+            image.load()
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            raise
+        with tifffile.TiffFile(path) as file:  # kinds that Pillow lacks: float64, 32 bits unsigned
+            values, white_is_0 = file.pages[0].asarray(), file.pages[0].photometric == 0
+        if values.ndim != 2 or values.dtype.kind not in "uif":
+            raise ValueError(f"a TIFF of {values.ndim} dimensions and type {values.dtype}") from None
+        values = values.astype(float)
+        return -values if white_is_0 else values
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+        return image
+    values = np.asarray(image, float)
+    return -values if white_is_0 else values  # Pillow turns 8 bits round, no more
+
+
+def _scaled(values: np.ndarray, name: str, path: str | os.PathLike) -> np.ndarray:
+    """Grey values from the least to the greatest that is part of the picture: NaN, infinities and padding are darkest.
+
+    Choice: padding is one value at an end of the scale, of 1 % of the pixels or more, as far from all others (more than 64
+    levels) as a quarter of what they span.
+    """
+    real = np.isfinite(values)
+    for end in (np.min, np.max):
+        if not real.any():
+            break
+        edge = end(values[real])
+        rest = real & (values != edge)
+        many = (values == edge).sum() > 0.01 * values.size
+        levels = np.unique(values[rest])
+        if many and len(levels) > 64 and abs(edge - end(levels)) > 0.25 * np.ptp(levels):
+            real = rest
+    if not real.any():
+        raise ExamError(
+            name, f"{path} holds no number that is finite", "save it again from its source, or remove it"
+        )
+    low, high = values[real].min(), values[real].max()
+    return np.where(
+        real, np.round(255 * (np.where(real, values, low) - low) / max(high - low, 1e-9)), 0
+    ).astype(np.uint8)
 
 
 def _cropped(grey: np.ndarray, box: str, name: str, path: str | os.PathLike) -> np.ndarray:

@@ -115,6 +115,7 @@ class Cohort(Section):
 
     exams: Annotated[str | None, "a CSV table or a folder with your exams; none: the phantom"]
     on_bad_exam: Annotated[Literal["leave_out", "stop"], "an exam that cannot be used"]
+    burnt_in: Annotated[bool, "read exams whose header says that text is burnt into the pixels"]
     classes: Annotated[
         list[Literal["covid", "cap", "non_pneumonia", "negative"]],
         Field(min_length=2, max_length=3),

@@ -90,8 +90,8 @@ def load_exam(row, how: dict) -> tuple[Volume, dict[str, np.ndarray] | None]:
 
     Args:
         row: of the exam table, with exam_id and path.
-        how: seed, matrix and thickness_mm of the phantom; "bodies", where its lesions lie in real exams: the folder of
-            the body of each exam id, see `real_bodies`.
+        how: seed, matrix and thickness_mm of the phantom; burnt_in, see `read_volume`; "bodies", where its lesions lie in
+            real exams: the folder of the body of each exam id, see `real_bodies`.
 
     Returns:
         The volume, and for the phantom its true masks "lungs" and "lesions".
@@ -103,13 +103,13 @@ def load_exam(row, how: dict) -> tuple[Volume, dict[str, np.ndarray] | None]:
     if row.path == PHANTOM:
         exam = phantom.make_exam(row.exam_id, how["seed"], how["matrix"], tuple(how["thickness_mm"]))
         return exam.volume, {"lungs": exam.lungs, "lesions": exam.lesions}
-    return files.read_volume(row.path, row.exam_id), None
+    return files.read_volume(row.path, row.exam_id, how["burnt_in"]), None
 
 
 def loader(p):
     """The function that reads one exam of the cohort: (Volume, truth)."""
     settings = p.cohort.phantom
-    how = {"seed": settings.seed, "matrix": settings.matrix, "thickness_mm": tuple(settings.thickness_mm)}
+    how = settings.model_dump(include={"seed", "matrix", "thickness_mm"}) | {"burnt_in": p.cohort.burnt_in}
     real = bodies(p) if p.cohort.exams is None else None
     if real is not None:
         exams = all_exams(p)
@@ -127,7 +127,7 @@ def files_of(exam: str) -> str:
 def sources(p, table: pd.DataFrame) -> list[str] | None:
     """What each exam of the table is made from: a fingerprint of its files, or of its real body; None for the pure phantom."""
     if p.cohort.exams is not None:
-        return [files_of(path) for path in table["path"]]
+        return [files_of(path) + "+burnt_in" * p.cohort.burnt_in for path in table["path"]]
     real = bodies(p)
     if real is None:
         return None

@@ -38,6 +38,15 @@ class VolumeStore:
         """Shares of lung voxels in bins of HU, a row an exam."""
         return pd.read_parquet(self.folder / "histograms.parquet")
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the cohort must know of its files."""
+        passed = (
+            self.table["passed_over"].fillna(0) if "passed_over" in self.table else pd.Series(dtype=float)
+        )
+        said = f"{passed.sum():.0f} files of {(passed > 0).sum()} exams are no CT slices (scouts, reports): passed over."
+        return [said] if passed.sum() else []
+
     def load(self, exam_ids: list[str]) -> np.ndarray:
         """The volumes of these exams: uint8 (n, z, y, x)."""
         array = zarr.open_array(self.folder / "volumes.zarr", mode="r")

@@ -27,7 +27,7 @@ def volumes(p) -> Samples:
     table = split.loc[kept.table["exam_id"]]
     check_splits(table, kept.left_out, p.cohort.classes)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
-    return Samples(table, data, kept.folder.name, kept.folder, tuple(notes_on(p)))
+    return Samples(table, data, kept.folder.name, kept.folder, (*notes_on(p), *kept.notes))
 
 
 def check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:

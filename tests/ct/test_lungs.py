@@ -213,3 +213,30 @@ def test_a_vessel_that_runs_out_of_the_lung_belongs_to_it():
     v = np.where(aerated, -850.0, 40.0)
     found = with_consolidation(aerated, v, np.zeros_like(aerated), (5.0, 2.0, 2.0))
     assert found[6, 40:43, 14:62].all() and not found[:, :10].any()
+
+
+def with_left_lung(parts, hu):
+    """The exam with another left lung: its HU given as a function of those it has."""
+    values, spacing, lungs = parts
+    left = lungs & (
+        np.arange(lungs.shape[2]) > np.average(np.arange(lungs.shape[2]), weights=(values > -200).sum((0, 1)))
+    )
+    values[left] = hu(values[left])
+    return values, spacing, lungs, left
+
+
+@pytest.mark.parametrize("kind", ["emphysema", "pneumothorax"])
+def test_a_lung_as_empty_as_gas_is_no_gas(parts, kind):
+    rng = np.random.default_rng(0)
+    hu = {
+        "emphysema": lambda was: rng.normal(-970, 20, was.shape),
+        "pneumothorax": lambda was: np.full(was.shape, -1000),
+    }
+    values, spacing, lungs, left = with_left_lung(parts, hu[kind])
+    mask = lung_mask(values, spacing)
+    assert dice(mask, lungs) > 0.95 and mask[left].mean() > 0.95
+
+
+def test_a_lung_without_any_air_is_said(parts):
+    values, spacing, *_ = with_left_lung(parts, lambda was: np.full(was.shape, 30))
+    refused(ExamError, partial(lung_mask, values, spacing, "E7"), "E7", "only one lung")

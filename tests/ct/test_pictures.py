@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 from refusals import refused
 
@@ -47,6 +48,42 @@ def test_what_is_transparent_is_black_and_two_levels_are_black_and_white(tmp_pat
     Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(alpha)]).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), GREY * (alpha > 0))
     assert np.unique(read_image(saved(tmp_path, "1"))).tolist() == [0, 255]
+
+
+def test_a_picture_is_upright_and_white_is_zero_is_turned_round(tmp_path):
+    fine = np.add.outer(np.arange(48), 3 * np.arange(40)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees, as a telephone writes it
+    Image.fromarray(np.rot90(fine)).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), fine)
+    for dtype in (np.uint8, np.uint16, np.float32, np.float64):
+        tifffile.imwrite(tmp_path / "w.tif", (fine.max() - fine).astype(dtype), photometric="miniswhite")
+        assert np.corrcoef(read_image(tmp_path / "w.tif").ravel(), fine.ravel())[0, 1] > 0.999, dtype
+
+
+DEPTHS = {np.int16: [0, -3024], np.uint16: [0, 60000], np.int32: [-3024], np.uint32: [60000]} | dict.fromkeys(
+    [np.float32, np.float64], [-3024, 60000, np.nan, np.inf, -np.inf]
+)
+
+
+@pytest.mark.parametrize(
+    "dtype, outside", [(dtype, value) for dtype, values in DEPTHS.items() for value in values]
+)
+def test_deep_pictures_are_scaled_by_what_is_in_them(tmp_path, dtype, outside):
+    deep = 1000 + np.add.outer(10 * np.arange(48), 3 * np.arange(40)).astype(dtype)
+    deep[:, 30:] = outside
+    tifffile.imwrite(tmp_path / "a.tif", deep)
+    read = read_image(tmp_path / "a.tif")
+    inside = deep[:, :30].astype(float)
+    np.testing.assert_array_equal(read[:, 30:], 0)
+    assert np.abs(read[:, :30] - 255 * (inside - inside.min()) / np.ptp(inside)).max() <= 1
+
+
+def test_a_tiff_without_a_number_or_of_an_unknown_kind_is_named(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((40, 40), np.nan, np.float32))
+    refused(ExamError, partial(read_image, tmp_path / "a.tif"), "a.tif", "finite")
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((40, 40), np.complex64))
+    refused(ExamError, partial(read_image, tmp_path / "b.tif"), "b.tif")
 
 
 def test_the_content_counts_not_the_suffix(tmp_path):

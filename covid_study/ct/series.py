@@ -1,0 +1,161 @@
+"""What must hold on every slice of a DICOM series: that HU, geometry and identity rest on the same ground in all of them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from covid_study.ct.geometry import few
+from covid_study.ct.volume import Fault
+
+SAME = {  # what must be alike in all slices, and why
+    "Rows": "the matrix", "Columns": "the matrix", "PixelSpacing": "the size of a pixel",
+    "ImageOrientationPatient": "how the slice lies", "FrameOfReferenceUID": "what positions refer to",
+    "PhotometricInterpretation": "what a value means", "PixelRepresentation": "the sign of values",
+    "RescaleType": "the unit of values", "ConvolutionKernel": "the reconstruction", "PatientID": "whose slice it is",
+    "StudyInstanceUID": "the study",
+}  # fmt: skip
+RESCALE = ("RescaleIntercept", "RescaleSlope")
+EXPORT = "export the series again with all its tags, or convert it to NIfTI"
+CONVERT = "convert it to NIfTI or to one file a slice (for instance with dcm2niix)"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What one file says about itself, pixels left on disk."""
+
+    file: Path
+    header: pydicom.Dataset
+    position: np.ndarray | None  # mm, LPS, centre of the first voxel
+    orientation: np.ndarray | None  # (2, 3): directions of a row and of a column
+
+    @property
+    def name(self) -> str:
+        """The file's name, for a message."""
+        return self.file.name
+
+
+def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
+    """The slices of the only CT series among what was found."""
+    if not slices:
+        raise Fault(
+            f"{folder} holds no DICOM image",
+            "give a folder with one CT series, or a .nii, .nii.gz, .nrrd, .mha or .mhd file",
+        )
+    ct = [s for s in slices if s.header.get("Modality", "CT") == "CT"]
+    if not ct:
+        found = ", ".join(sorted({str(s.header.Modality) for s in slices}))
+        raise Fault(
+            f"{folder} holds images of modality {found}, not CT", "give a CT series or leave the exam out"
+        )
+    groups = defaultdict(list)
+    for s in ct:
+        groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
+    for s in ct:
+        if int(s.header.get("NumberOfFrames") or 1) > 1:
+            raise multi_frame(s)
+    placed = {uid: group for uid, group in groups.items() if any(s.position is not None for s in group)}
+    if not placed:
+        raise Fault(
+            f"the {len(ct)} slices in {folder} have no ImagePositionPatient: their order is unknown", EXPORT
+        )
+    if len(placed) > 1:
+        listing = few(
+            f"{len(g)} files as {g[0].name} (series {g[0].header.get('SeriesNumber') or 'without number'}, "
+            f"{str(g[0].header.get('SeriesDescription') or 'no description')[:40]})"
+            for g in sorted(placed.values(), key=len, reverse=True)
+        )
+        raise Fault(
+            f"{len(placed)} series in {folder}: {listing}",
+            "keep one series in the folder, or give each a folder of its own",
+        )
+    (series,) = placed.values()
+    for s in series:
+        if s.position is None or s.orientation is None:
+            raise Fault(f"{s.name} has no ImagePositionPatient or ImageOrientationPatient", EXPORT)
+        grey = str(s.header.get("PhotometricInterpretation", "MONOCHROME2")).startswith("MONOCHROME")
+        if int(s.header.get("SamplesPerPixel", 1)) > 1 or not grey:
+            raise Fault(f"{s.name} is a colour image, not HU", "give the original CT slices")
+    return series
+
+
+def check_alike(slices: list[Slice]) -> None:
+    """Refuse a series in which a slice says otherwise than most of what HU, geometry or identity rest on, or is silent."""
+    for tag, what in SAME.items():
+        values = [s.header.get(tag) for s in slices]
+        usual = max((v for v in values if v is not None), key=values.count, default=None)
+        _refuse(
+            f"differ in {tag}, {what}",
+            [s for s, v in zip(slices, values, strict=True) if not _alike(v, usual)],
+            slices,
+        )
+    for tag in RESCALE:
+        silent = [s for s in slices if s.header.get(tag) is None]
+        if len(silent) < len(slices):
+            _refuse(f"lack {tag}", silent, slices)
+    if missing := next(
+        (tag for tag in ("PixelSpacing", "Rows", "Columns") if not slices[0].header.get(tag)), ""
+    ):
+        raise Fault(f"its slices lack {missing}", EXPORT)
+    kind = str(slices[0].header.get("RescaleType") or "HU").strip()
+    if kind not in ("HU", "US") or "ModalityLUTSequence" in slices[0].header:
+        raise Fault(
+            f"its values are {kind if kind != 'HU' else 'given by a table (ModalityLUTSequence)'}, not HU",
+            EXPORT,
+        )
+
+
+def _refuse(problem: str, odd: list[Slice], of: list[Slice]) -> None:
+    if odd:
+        raise Fault(
+            f"{len(odd)} of {len(of)} slices {problem}: {few(s.name for s in odd)}",
+            "keep one series of alike slices in the folder, or export it again with all its tags",
+        )
+
+
+def _alike(value, usual) -> bool:
+    """Whether two values of a tag are the same, numbers but for rounding: there are series with 0.703125 and 0.7031251."""
+    if value is None or usual is None:
+        return value is usual
+    if any(isinstance(v, str) for v in np.ravel(np.array(value, object))):
+        return str(value) == str(usual)
+    one, other = np.atleast_1d(np.asarray(value, float)), np.atleast_1d(np.asarray(usual, float))
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-4, atol=1e-3))
+
+
+def check_acquisitions(slices: list[Slice]) -> None:
+    """Refuse acquisitions that alternate along the patient: two states of one chest; one after the other they may lie."""
+    taken = [str(s.header.get("AcquisitionNumber") or "") for s in slices]
+    turns = [k for k in range(1, len(taken)) if taken[k] != taken[k - 1]]
+    if len(turns) >= len(set(taken)):
+        raise Fault(
+            f"{len(set(taken))} acquisitions alternate along the patient, first at {slices[turns[0]].name}",
+            "give each acquisition (AcquisitionNumber) a folder of its own",
+        )
+
+
+def check_rescaled(slices: list[Slice], hu: np.ndarray) -> None:
+    """Refuse slices rescaled otherwise than most whose values then do not fit those beside them; hu: (z, y, x).
+
+    Choice: 300 HU between the 5 % quantiles (air), or the 95 % quantiles (bone), of a slice and of the nearest other one.
+    """
+    values = [tuple(float(s.header.get(tag, 0)) for tag in RESCALE) for s in slices]
+    usual = max(values, key=values.count)
+    good = np.array([v == usual for v in values])
+    if not good.all():
+        ends = np.quantile(hu[:, ::4, ::4].reshape(len(hu), -1), (0.05, 0.95), axis=1)
+        places = np.flatnonzero(good)
+        nearest = [places[np.abs(places - k).argmin()] for k in range(len(hu))]
+        apart = ~good & (np.abs(ends - ends[:, nearest]).max(0) > 300)
+        _refuse(
+            "are rescaled otherwise, and do not fit",
+            [s for s, a in zip(slices, apart, strict=True) if a],
+            slices,
+        )
+
+
+def multi_frame(s: Slice) -> Fault:
+    """Choice: enhanced CT, all slices in one file, is left to a converter that knows each maker's."""
+    return Fault(f"{s.name} is a multi-frame DICOM file, which is not read here", CONVERT)
