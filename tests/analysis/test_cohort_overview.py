@@ -1,4 +1,4 @@
-"""Counts, ranges and sentences of notebook 01, on tables small enough to count by hand."""
+"""Counts and ranges of notebook 01, on tables small enough to count by hand."""
 
 import numpy as np
 import pandas as pd
@@ -8,48 +8,43 @@ from covid_study.phantom import lesions
 from covid_study.report import beside_paper
 from covid_study.scores import published
 
-EXAMS = pd.DataFrame(
-    [(f"e{i}", f"p{i // 2}", f, s) for i, (f, s) in enumerate(
-        [("covid", "train"), ("covid", "test"), ("cap", "train"), ("cap", "train"), ("non_pneumonia", "validation")])],
-    columns=["exam_id", "patient_id", "finding", "split"],
-)  # fmt: skip
+ROWS = [
+    ("covid", "train"),
+    ("covid", "test"),
+    ("cap", "train"),
+    ("cap", "train"),
+    ("non_pneumonia", "validation"),
+]
+EXAMS = pd.DataFrame(ROWS, columns=["finding", "split"])
+EXAMS = EXAMS.assign(exam_id=[f"e{i}" for i in range(5)], patient_id=list("aabbc"))
 
 
 def test_split_counts_stand_beside_table_two():
-    counts = cohort_overview.split_counts(EXAMS).set_index(["row", "column"])["mean"]
-    assert counts.to_dict() == {
-        ("positive", "train"): 1, ("positive", "validation"): 0, ("positive", "test"): 1,
-        ("negative", "train"): 2, ("negative", "validation"): 1, ("negative", "test"): 0,
-    }  # fmt: skip
-    shown = beside_paper.side_by_side(cohort_overview.split_counts(EXAMS), "A.II").data
+    counts = cohort_overview.split_counts(EXAMS)
+    wide = counts.pivot(index="row", columns="column", values="mean")[["train", "validation", "test"]]
+    assert wide.loc[["positive", "negative"]].to_numpy().tolist() == [[1, 0, 1], [2, 1, 0]]
+    shown = beside_paper.side_by_side(counts, "A.II").data
     assert "1,785" in shown.to_numpy() and not any("paper)" in row for row in shown.index.get_level_values(0))
 
 
 def test_protocol_ranges_know_only_what_the_exams_say():
-    facts = pd.DataFrame(
-        {"finding": ["cap", "cap", "covid"], "n_slices": [50, 30, 40], "kvp": [np.nan, 120, np.nan]}
-    )
-    ranges = cohort_overview.protocol_ranges(facts).set_index(["row", "column", "metric"])["mean"].to_dict()
-    assert ranges == {
-        ("cap", "slices_of_exam", "low"): 30, ("cap", "slices_of_exam", "high"): 50, ("covid", "slices_of_exam", "low"): 40,
-        ("covid", "slices_of_exam", "high"): 40, ("cap", "tube_voltage", "low"): 120, ("cap", "tube_voltage", "high"): 120,
-    }  # fmt: skip
-    assert {column for _, column, _ in ranges} <= set(published.table("A.I")["column"])
-    beside_paper.side_by_side(cohort_overview.protocol_ranges(facts), "A.I")
+    facts = {"finding": ["cap", "cap", "covid"], "n_slices": [50, 30, 40], "kvp": [np.nan, 120, np.nan]}
+    ranges = cohort_overview.protocol_ranges(pd.DataFrame(facts))
+    wide = ranges.pivot(index=["row", "column"], columns="metric", values="mean")[["low", "high"]]
+    expected = {
+        ("cap", "slices_of_exam"): [30, 50],
+        ("cap", "tube_voltage"): [120, 120],
+        ("covid", "slices_of_exam"): [40, 40],
+    }
+    assert {key: list(ends) for key, *ends in wide.itertuples()} == expected
+    assert cohort_overview.protocol_ranges(pd.DataFrame({"finding": ["cap"]})).empty
 
 
 def test_every_item_of_table_one_can_be_shown():
-    facts = pd.DataFrame(
-        {"finding": ["cap", "cap"]} | {fact: [1.5, 2.0] for fact in cohort_overview.PROTOCOL.values()}
-    )
-    ranges = cohort_overview.protocol_ranges(facts)
-    theirs = published.table("A.I").query("row == 'cap'")
-    assert set(ranges["column"]) == set(theirs["column"])
+    facts = dict.fromkeys(cohort_overview.PROTOCOL.values(), [1.5, 2.0])
+    ranges = cohort_overview.protocol_ranges(pd.DataFrame({"finding": ["cap", "cap"]} | facts))
+    assert set(ranges["column"]) == set(published.table("A.I").query("row == 'cap'")["column"])
     assert ranges.groupby("metric")["mean"].agg(set).to_dict() == {"low": {1.5}, "high": {2.0}}
-
-
-def test_an_empty_protocol_is_no_error():
-    assert cohort_overview.protocol_ranges(pd.DataFrame({"finding": ["cap"]})).empty
 
 
 def test_choices_of_exams_to_show():

@@ -10,19 +10,15 @@ from covid_study.report.results import join_published
 from covid_study.scores import published
 
 
-def made_up(rows=("random", "both"), columns=("14%", "all"), seeds=1, **more):
-    rng = np.random.default_rng(0)
-    found = []
-    for row in rows:
-        for column in columns:
-            if row != "random" and column == "all":
-                continue
-            for metric in ("precision", "recall", "f1"):
-                mean = rng.uniform(0.5, 0.9)
-                found.append((row, column, metric, mean, mean - 0.1, mean + 0.08, seeds))
-            found.append((row, column, "hours", 0.01 if row == "random" else 0.03, np.nan, np.nan, seeds))
-    frame = pd.DataFrame(found, columns=["row", "column", "metric", "mean", "low", "high", "seeds"])
-    return frame.assign(**more)
+def made_up(rows=("random", "both"), columns=("14%", "all"), **more):
+    rng, found = np.random.default_rng(0), []
+    for row, column in ((row, column) for row in rows for column in columns):
+        if row == "random" or column != "all":
+            means = {metric: rng.uniform(0.5, 0.9) for metric in ("precision", "recall", "f1")}
+            found += [(row, column, metric, mean, mean - 0.1, mean + 0.08) for metric, mean in means.items()]
+            found.append((row, column, "hours", 0.01 if row == "random" else 0.03, np.nan, np.nan))
+    frame = pd.DataFrame(found, columns=["row", "column", "metric", "mean", "low", "high"])
+    return frame.assign(seeds=1, **more)
 
 
 def test_join_keeps_every_row_of_the_paper_and_marks_ours():

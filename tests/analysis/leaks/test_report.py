@@ -23,13 +23,12 @@ PICTURES = {"size": 48, "crop": False, "per_exam": None, "exams": None, "train_s
 
 def of_exams(size=128):
     """Slices as if cut out of exams: 8 to train and 4 to test of each class, each of another patient."""
-    rows = [
-        (f"{finding} {n}", f"patient {finding} {n}", finding, "train" if n < 8 else "test")
-        for finding in ("covid", "cap")
-        for n in range(12)
-    ]
-    table = pd.DataFrame(rows, columns=["slice_id", "patient_id", "finding", "split"])
-    table = table.assign(exam_id=table["patient_id"], path="an exam").set_index("slice_id")
+    names = [(finding, n) for finding in ("covid", "cap") for n in range(12)]
+    table = pd.DataFrame(
+        names, columns=["finding", "n"], index=pd.Index([f"{f} {n}" for f, n in names], name="slice_id")
+    )
+    table = table.assign(split=np.where(table.pop("n") < 8, "train", "test"), path="an exam")
+    table = table.assign(patient_id="patient " + table.index, exam_id=table.index)
     return Samples(table, torch.from_numpy(np.stack([chest(n, size) for n in range(24)])), "key", None)
 
 
@@ -49,19 +48,17 @@ def all_faults(tmp_path_factory):
 
 def test_every_planted_fault_is_found(all_faults):
     _, found = all_faults
-    expected = {"split": FOUND, "patients": FOUND, "header": FOUND, "text": FOUND}
+    expected = dict.fromkeys(("split", "patients", "header", "text"), FOUND)
     assert found.checks["verdict"].to_dict() == dict.fromkeys(report.CHECKS, NOTHING) | expected
-    numbers = found.checks[["found", "of"]].loc[["split", "patients", "text"]].values.tolist()
-    assert numbers == [[1, 8], [1, 22], [6, 23]]
+    numbers = found.checks.loc[["split", "patients", "text"], ["found", "of"]].values.tolist()
+    assert numbers == [[1, 8], [1, 22], [6, 23]] and found.tree.auc.value == 1.0
     pair = found.pairs.iloc[0]
     assert {pair["first"].split("/")[-1], pair["second"].split("/")[-1]} == {"again.jpg", "covid_test_1.png"}
-    assert pair["kind"] == "split" and pair["same"] == "" and not pair["classes"]
-    assert found.tree.auc.value == 1.0
-    assert found.tree.rules[0] == "mode is not L: 100 % COVID-19 of 8 pictures"
+    assert pair[["kind", "same", "classes"]].tolist() == ["split", "", False]
     written = found.headers.index[found.headers["text"].map(len) > 0]
     assert len(written) == 6 and all("covid_" in name and name[-5] in "0246" for name in written)
-    shown = found.table().set_index("looked for")["found"]
-    assert list(shown)[:4] == ["1 of 8 test slices", "0 of 23 slices", "0 of 23 slices", "1 of 22 patients"]
+    numbers = found.table().set_index("looked for")["found"]
+    assert list(numbers)[:4] == ["1 of 8 test slices", "0 of 23 slices", "0 of 23 slices", "1 of 22 patients"]
     assert (planted.found_of(found)["verdict"] == FOUND).all()
 
 
