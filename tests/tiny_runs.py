@@ -15,6 +15,20 @@ CPU = torch.device("cpu")
 SHAPE = (16, 24, 32)
 NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
 TRAINING = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3, "intensity": [0.9, 1.1], "flips": True}
+PRETEXT = {
+    "permutations": 4, "batch_size": 4, "learning_rate": 1e-3, "gap": [2, 1, 1], "heads": "siamese", "probe_every": 2,
+}  # fmt: skip
+
+
+class CountingProbe:
+    """A probe that says how often it was asked."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def measure(self, backbone) -> dict[str, float]:
+        self.calls += 1
+        return {"probe_covid": 0.5 + self.calls / 100, "probe_cap": 0.5}
 
 
 class Killed(Exception):

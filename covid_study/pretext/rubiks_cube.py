@@ -1,6 +1,5 @@
 """Rubik's cube Pro: the pretext task of paper A, IV-B: cubes permuted, rotated, masked, and the network that undoes it."""
 
-import math
 from dataclasses import dataclass
 from itertools import permutations as all_orders, product
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 CUBES = 8  # 2 x 2 x 2
+Outputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of the heads: permutation, horizontal, vertical
 GREEDY = {"max_mean": np.add, "max_min": np.minimum}  # how a greedy search joins the distances to those taken
 
 
@@ -21,7 +21,8 @@ def permutations(k: int = 100, cubes: int = CUBES, kind: str = "optimal") -> np.
     2 to 5 (the kinds "max_mean" and "max_min", kept for comparison). The group PGL(2, cubes - 1) acts on the `cubes` points
     of a projective line so that two elements agree in at most two of them: any subset keeps a smallest distance of
     cubes - 2, which for 100 of 8 is the best possible.
-    Choice: among them, one by one the one with the largest summed distance to those taken, from the identity on.
+    Choice: among them, one by one the one with the largest summed distance to those taken, from the identity on. A greedy
+    kind begins with one drawn with seed 0, as Noroozi and Favaro draw theirs; of equally far ones the first is taken.
 
     Args:
         k: how many, at most (p + 1) p (p - 1), p = cubes - 1; cubes! of a greedy kind.
@@ -39,35 +40,40 @@ def permutations(k: int = 100, cubes: int = CUBES, kind: str = "optimal") -> np.
     >>> p.shape, min(int((a != b).sum()) for i, a in enumerate(p) for b in p[:i])
     ((100, 8), 6)
     """
-    if kind in GREEDY:
-        return _greedy(k, cubes, kind)
-    if kind != "optimal":
+    if kind == "optimal":
+        pool, first, join = _projective_line(cubes), 0, np.add  # sorted: the identity comes first
+    elif kind in GREEDY:
+        pool, join = _all_orders(cubes), GREEDY[kind]
+        first = int(np.random.default_rng(0).integers(len(pool)))
+    else:
         raise ValueError(f"kind must be one of optimal, {', '.join(GREEDY)}, got {kind!r}")
+    if not 1 <= k <= len(pool):
+        raise ValueError(f"k must lie between 1 and {len(pool)} for {cubes} cubes, got {k}")
+    return _farthest(pool, k, first, join)
+
+
+def _all_orders(cubes: int) -> np.ndarray:
+    """Every permutation, in lexicographic order."""
+    if not 1 <= cubes <= 9:
+        raise ValueError(f"a greedy search goes through all permutations: at most 9 cubes, got {cubes}")
+    return np.array(list(all_orders(range(cubes))))
+
+
+def _projective_line(cubes: int) -> np.ndarray:
+    """The group PGL(2, p), p = cubes - 1, sorted: X -> (ax + b) / (cx + d) on 0, ..., p - 1 and infinity, written as p."""
     prime = cubes - 1
     if prime < 2 or any(prime % d == 0 for d in range(2, int(prime**0.5) + 1)):
         raise ValueError(f"cubes must be one more than a prime (3, 4, 6, 8, 12, ...), got {cubes}")
-    order = (prime + 1) * prime * (prime - 1)
-    if not 1 <= k <= order:
-        raise ValueError(f"k must lie between 1 and {order} for {cubes} cubes, got {k}")
-    group = sorted(
-        {_moebius(*abcd, prime) for abcd in product(range(prime), repeat=4) if _invertible(*abcd, prime)}
-    )
-    return _farthest(np.array(group), k, 0, np.add)  # sorted: the identity comes first
 
+    def image(top: int, bottom: int) -> int:
+        return prime if bottom % prime == 0 else top * pow(bottom, -1, prime) % prime
 
-def _greedy(k: int, cubes: int, kind: str) -> np.ndarray:
-    """Greedy search among all permutations.
-
-    Choice: the first one is drawn with seed 0, as Noroozi and Favaro draw theirs; of equally far ones the first in
-    lexicographic order is taken.
-    """
-    order = math.factorial(max(0, cubes))
-    if not 1 <= cubes <= 9:
-        raise ValueError(f"a greedy search goes through all permutations: at most 9 cubes, got {cubes}")
-    if not 1 <= k <= order:
-        raise ValueError(f"k must lie between 1 and {order} for {cubes} cubes, got {k}")
-    pool = np.array(list(all_orders(range(cubes))))
-    return _farthest(pool, k, int(np.random.default_rng(0).integers(order)), GREEDY[kind])
+    group = {
+        (*(image(a * x + b, c * x + d) for x in range(prime)), image(a, c))
+        for a, b, c, d in product(range(prime), repeat=4)
+        if (a * d - b * c) % prime
+    }
+    return np.array(sorted(group))
 
 
 def _farthest(pool: np.ndarray, k: int, first: int, join: np.ufunc) -> np.ndarray:
@@ -81,19 +87,6 @@ def _farthest(pool: np.ndarray, k: int, first: int, join: np.ufunc) -> np.ndarra
         chosen.append(int(score.argmax()))
         score = join(score, (pool != pool[chosen[-1]]).sum(1))
     return pool[chosen]
-
-
-def _invertible(a: int, b: int, c: int, d: int, prime: int) -> bool:
-    return (a * d - b * c) % prime != 0
-
-
-def _moebius(a: int, b: int, c: int, d: int, prime: int) -> tuple[int, ...]:
-    """X -> (ax + b) / (cx + d) on 0, ..., p - 1 and infinity, which is written as p."""
-
-    def image(top, bottom):
-        return prime if bottom % prime == 0 else top * pow(bottom, -1, prime) % prime
-
-    return (*(image(a * x + b, c * x + d) for x in range(prime)), image(a, c))
 
 
 def distances(table: np.ndarray) -> np.ndarray:
@@ -134,8 +127,7 @@ def leave_gap(
     window that is `gap` smaller than the cube, at a random place; what is kept stays where it was.
 
     Args:
-        cubes: (B, 8, z, y, x).
-        gap: voxels lost along z, y, x.
+        cubes: (B, 8, z, y, x). gap: voxels lost along z, y, x.
     """
     b, n = cubes.shape[:2]
     for axis, width in enumerate(gap, start=2):
@@ -160,8 +152,7 @@ def rotate(cubes: torch.Tensor, horizontal: torch.Tensor, vertical: torch.Tensor
     reversed); the paper does not name the axes.
 
     Args:
-        cubes: (B, 8, z, y, x).
-        horizontal, vertical: bool (B, 8).
+        cubes: (B, 8, z, y, x). horizontal, vertical: bool (B, 8).
     """
     cubes = torch.where(horizontal[..., None, None, None], cubes.flip(2, 3), cubes)
     return torch.where(vertical[..., None, None, None], cubes.flip(3, 4), cubes)
@@ -194,11 +185,9 @@ def scramble(
     """Play the cube: gap, permutation, rotation and, for Rubik's cube Pro, masking (paper A, IV-B).
 
     Args:
-        volumes: (B, 1, z, y, x) in [0, 1].
-        table: (k, 8), the permutations to choose from.
+        volumes: (B, 1, z, y, x) in [0, 1]. table: (k, 8), the permutations to choose from.
         gap: largest gap in voxels along z, y, x.
-        masking: True for Rubik's cube Pro, False for Rubik's cube.
-        generator: makes it repeatable.
+        masking: True for Rubik's cube Pro, False for Rubik's cube. generator: makes it repeatable.
     """
     b, device = len(volumes), volumes.device
     which = torch.randint(len(table), (b,), generator=generator, device=device)
@@ -231,18 +220,17 @@ class RubiksCubeNet(nn.Module):
         self.horizontal = nn.Linear(hidden, CUBES)
         self.vertical = nn.Linear(hidden, CUBES)
 
-    def forward(self, cubes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, cubes: torch.Tensor) -> Outputs:
         if self.siamese:
-            features = (
-                self.encoder(cubes.flatten(0, 1).unsqueeze(1)).unflatten(0, (len(cubes), CUBES)).flatten(1)
-            )
+            each = self.encoder(cubes.flatten(0, 1).unsqueeze(1))
+            features = each.unflatten(0, (len(cubes), CUBES)).flatten(1)
         else:
             features = self.encoder(assemble(cubes))
         hidden = self.trunk(features)
         return self.permutation(hidden), self.horizontal(hidden), self.vertical(hidden)
 
 
-def pretext_loss(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth: Scrambled) -> torch.Tensor:
+def pretext_loss(outputs: Outputs, truth: Scrambled) -> torch.Tensor:
     """L_P + L_R, eq. 1 and 2 of paper A, IV-B; mean over the batch.
 
     Deviation: eq. 2 as printed has no (1 - g) log(1 - h) term, so that answering "turned" everywhere minimises it; this
@@ -256,18 +244,17 @@ def pretext_loss(outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth
     """
     permutation, horizontal, vertical = outputs
     loss_p = F.cross_entropy(permutation, truth.permutation)
-    loss_r = F.binary_cross_entropy_with_logits(horizontal, truth.horizontal, reduction="sum")
-    loss_r = loss_r + F.binary_cross_entropy_with_logits(vertical, truth.vertical, reduction="sum")
+    turns = ((horizontal, truth.horizontal), (vertical, truth.vertical))
+    loss_r = sum(F.binary_cross_entropy_with_logits(said, true, reduction="sum") for said, true in turns)
     return loss_p + loss_r / len(permutation)
 
 
-def pretext_accuracy(
-    outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor], truth: Scrambled
-) -> dict[str, float]:
+def pretext_accuracy(outputs: Outputs, truth: Scrambled) -> dict[str, float]:
     """Share of permutations named right (chance 1/k), and of turns told right, horizontal and vertical (chance 1/2)."""
     permutation, horizontal, vertical = outputs
-    return {
-        "permutation": float((permutation.argmax(1) == truth.permutation).float().mean()),
-        "horizontal": float(((horizontal > 0) == truth.horizontal.bool()).float().mean()),
-        "vertical": float(((vertical > 0) == truth.vertical.bool()).float().mean()),
+    right = {
+        "permutation": permutation.argmax(1) == truth.permutation,
+        "horizontal": (horizontal > 0) == truth.horizontal.bool(),
+        "vertical": (vertical > 0) == truth.vertical.bool(),
     }
+    return {name: float(told.float().mean()) for name, told in right.items()}

@@ -28,6 +28,12 @@ def original() -> nn.Module:
     return model.eval()
 
 
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    """Ours, into which each test loads what it has."""
+    return build("densenet121", classes=3)
+
+
 def old_name(name: str) -> str:
     return re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name)
 
@@ -44,8 +50,7 @@ def check_same_answer(original: nn.Module, model: nn.Module) -> None:
             assert torch.equal(model.features.get_parameter(name), values), name
 
 
-@pytest.mark.parametrize("best_loss", [0.15, np.float64(0.15), np.float32(0.15)])
-def test_a_checkpoint_as_chexnet_s_with_old_names(tmp_path, original, best_loss):
+def test_a_checkpoint_as_chexnet_s_with_old_names(tmp_path, original, model):
     state = {f"module.densenet121.{old_name(name)}": values for name, values in original.state_dict().items()}
     state = {
         name.replace("classifier", "classifier.0"): v
@@ -54,33 +59,26 @@ def test_a_checkpoint_as_chexnet_s_with_old_names(tmp_path, original, best_loss)
     }
     assert "module.densenet121.features.denseblock1.denselayer1.norm.1.weight" in state
     file = tmp_path / "model.pth.tar"
-    torch.save({"epoch": 7, "best_loss": best_loss, "optimizer": {}, "state_dict": state}, file)
+    beside = {"epoch": 7, "best_loss": np.float64(0.15), "loss": np.float32(0.2), "auc": 0.8, "optimizer": {}}
+    torch.save(beside | {"state_dict": state}, file)
     weights, sentence = find(file)
     assert "model.pth.tar" in sentence and weights.sha256[:12] in sentence
     assert (weights.name, weights.origin) == ("densenet121", "chexnet")
-    model = build("densenet121", classes=3)
     head = model.classifier.weight.clone()
-    report = load(model, weights)
-    assert report == "604 of 604 tensors of DenseNet-121 come from model.pth.tar."
+    assert "604 of 604" in load(model, weights)
     check_same_answer(original, model)
     assert torch.equal(model.classifier.weight, head) and head.shape == (3, 1024)
 
 
-def test_one_channel_is_taken_as_it_is_and_what_is_missing_is_said(tmp_path):
-    torch.manual_seed(2)
-    grey = build("densenet121", classes=CLASSES)
-    state = {
-        k: v
-        for k, v in grey.state_dict().items()
-        if k not in ("features.norm5.weight", "features.norm5.bias")
-    }
+def test_one_channel_is_taken_as_it_is_and_what_is_missing_is_said(tmp_path, original, model):
+    grey = original.features.conv0.weight[:, :1].detach().clone()
+    state = original.state_dict() | {"features.conv0.weight": grey}
+    for name in ("features.norm5.weight", "features.norm5.bias"):
+        del state[name]
     torch.save(state, tmp_path / "grey.pth")
-    model = build("densenet121", classes=3)
     report = load(model, find(tmp_path / "grey.pth")[0])
-    assert (
-        report == "602 of 604 tensors of DenseNet-121 come from grey.pth; not there: features.norm5.weight."
-    )
-    assert torch.equal(model.features.conv0.weight, grey.features.conv0.weight)
+    assert "602 of 604" in report and "features.norm5.weight" in report
+    assert torch.equal(model.features.conv0.weight, grey)
 
 
 def test_no_file_is_a_reason_and_a_wrong_path_an_error(tmp_path):
@@ -90,8 +88,7 @@ def test_no_file_is_a_reason_and_a_wrong_path_an_error(tmp_path):
         find(tmp_path / "gone.pth")
 
 
-def test_files_that_hold_something_else(tmp_path):
-    model = build("densenet121")
+def test_files_that_hold_something_else(tmp_path, model):
     torch.save({"state_dict": {"layer1.0.conv1.weight": torch.ones(3)}}, tmp_path / "resnet.pth")
     with pytest.raises(ParameterError, match="no weights of DenseNet-121.*layer1.0.conv1.weight.*null"):
         load(model, find(tmp_path / "resnet.pth")[0])

@@ -11,24 +11,22 @@ from covid_study.networks.backbones import NAMES, build, stages
 from covid_study.networks.deep_supervision import Auxiliary, DeepSupervision, sizes
 from covid_study.scores import published
 
-TABLE_4 = (
-    published.table("B.4").query("metric == 'params'").set_index(["row", "column"])["printed"].astype(float)
-)
+TABLE_4 = published.table("B.4").query("metric == 'params'").set_index(["row", "column"])["printed"]
 
 
 @pytest.mark.parametrize("name", ["vgg16_bn", "resnet50", "densenet169", "resnext50_32x4d"])
 def test_parameters_are_those_of_table_4(name):
     ours = sizes(name, classes=3)
-    assert round(ours["baseline"] / 1e6, 2) == TABLE_4[name, "baseline"]
+    assert round(ours["baseline"] / 1e6, 2) == float(TABLE_4[name, "baseline"])
     assert 0 < ours["dsn"] - ours["baseline"] <= 0.1e6  # paper B, 5.2: not more than 0.1 M
     if (
         name == "vgg16_bn"
     ):  # as 3.2 describes it: 13 convolutions beside 4224 channels; the paper prints 134.32
         side = 21 * 4224 + 13 * 21
         assert ours["dsn"] - ours["baseline"] == side + 5 * (21 + 1) + 5 * (49 * 3 + 3)
-        assert TABLE_4[name, "dsn"] == 134.32
+        assert float(TABLE_4[name, "dsn"]) == 134.32
     else:
-        assert round(ours["dsn"] / 1e6, 2) == TABLE_4[name, "dsn"]
+        assert round(ours["dsn"] / 1e6, 2) == float(TABLE_4[name, "dsn"])
 
 
 def test_an_auxiliary_classifier_by_hand():
@@ -75,16 +73,27 @@ def test_each_stage_is_classified_from_its_own_maps(tiny):
         torch.testing.assert_close(ours, by_hand)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def leaves_of(output: torch.Tensor) -> set[int]:
+    """The ids of the parameters that get a gradient from it."""
+    found, seen, ahead = set(), set(), [output.grad_fn]
+    while ahead:
+        if (node := ahead.pop()) is not None and node not in seen:
+            seen.add(node)
+            found.add(id(getattr(node, "variable", None)))
+            ahead += [before for before, _ in node.next_functions]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"densenet169", "resnext50_32x4d"}))  # one of each kind
 def test_a_loss_reaches_its_own_classifier_and_the_stages_before_it(name):
     with torch.device("meta"):  # which gradients there are does not hang on their values
         model = DeepSupervision(build(name, classes=2))
-        model(torch.zeros(2, 1, 64, 64))[2].sum().backward()
-    reached = [auxiliary.fuse.weight.grad is not None for auxiliary in model.auxiliaries]
-    assert reached == [False, False, True, False, False]
+        reached = leaves_of(model(torch.zeros(2, 1, 64, 64))[2])
+    of = [id(auxiliary.fuse.weight) in reached for auxiliary in model.auxiliaries]
+    assert of == [False, False, True, False, False]
     parameters = list(model.backbone.parameters())
-    assert parameters[0].grad is not None  # of the first convolution
-    assert parameters[-1].grad is None  # of the backbone's classifier, behind the third stage
+    assert id(parameters[0]) in reached  # of the first convolution
+    assert id(parameters[-1]) not in reached  # of the backbone's classifier, behind the third stage
 
 
 def test_the_watched_maps_are_rectified_in_resnet():

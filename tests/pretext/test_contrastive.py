@@ -46,23 +46,12 @@ def test_the_loss_is_nt_xent(monkeypatch, tmp_path):
 
     monkeypatch.setattr(module, "fit", keep)
     with pytest.raises(Killed):
-        train_contrastive(
-            tmp_path,
-            slices(),
-            small_backbone(),
-            epochs=1,
-            batch_size=4,
-            learning_rate=1,
-            seed=0,
-            temperature=0.3,
-        )
+        pretrain(tmp_path, small_backbone(), temperature=0.3)
     index, generator = torch.tensor([7, 2, 5]), torch.Generator().manual_seed(4)
     loss, measures = kept["loss_of"](kept["model"], index, torch.Generator().manual_seed(4))
     images = to_input(slices()[index])
-    z = F.normalize(
-        kept["model"](torch.cat([view(images, generator, *STRENGTH), view(images, generator, *STRENGTH)])),
-        dim=1,
-    )
+    views = [view(images, generator, *STRENGTH) for _ in range(2)]
+    z = F.normalize(kept["model"](torch.cat(views)), dim=1)
     total = 0.0
     for i in range(6):  # Chen et al. 2020, eq. 1
         partner = (i + 3) % 6

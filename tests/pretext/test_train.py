@@ -5,31 +5,14 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import CPU, NETWORK, SHAPE, Killed
+from tiny_runs import CPU, NETWORK, PRETEXT, SHAPE, CountingProbe, Killed
 
 from covid_study.networks.resnet3d import encoder
 from covid_study.pretext import train as module
 from covid_study.pretext.train import Probe, features, load_encoder, probe_auc, train_pretext
 from covid_study.training import loop
 
-PRETEXT = {
-    "permutations": 4,
-    "batch_size": 4,
-    "learning_rate": 1e-3,
-    "gap": [2, 1, 1],
-    "heads": "siamese",
-    "probe_every": 2,
-}
 ACCURACIES = ["permutation", "horizontal", "vertical"]
-
-
-class CountingProbe:
-    def __init__(self):
-        self.calls = 0
-
-    def measure(self, backbone):
-        self.calls += 1
-        return {"probe_covid": 0.5 + self.calls / 100, "probe_cap": 0.5}
 
 
 def volumes(n: int, seed: int = 0) -> torch.Tensor:
@@ -39,23 +22,29 @@ def volumes(n: int, seed: int = 0) -> torch.Tensor:
 def run(folder, *, epochs=3, masking=True, validation=2, probe=None, **settings) -> pd.DataFrame:
     folder.mkdir(exist_ok=True)
     return train_pretext(
-        folder,
-        volumes(6),
-        volumes(validation, seed=1),
-        masking=masking,
-        network=NETWORK,
-        pretext=PRETEXT | settings,
-        epochs=epochs,
-        seed=3,
-        device=CPU,
-        probe=probe or CountingProbe(),
-    )
+        folder, volumes(6), volumes(validation, seed=1), masking=masking, network=NETWORK, epochs=epochs, seed=3,
+        pretext=PRETEXT | settings, device=CPU, probe=probe or CountingProbe(),
+    )  # fmt: skip
 
 
-def test_files_and_history(tmp_path):
-    probe = CountingProbe()
-    history = run(tmp_path / "a", probe=probe)
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["encoder.safetensors", "history.csv"]
+class Keeping(CountingProbe):
+    """What the encoder said when it was probed last."""
+
+    def measure(self, backbone):
+        self.features = features(backbone, volumes(3, seed=7))
+        return super().measure(backbone)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One training that nothing stops: its folder, its history, and its probe."""
+    folder, probe = tmp_path_factory.mktemp("whole"), Keeping()
+    return folder, run(folder, probe=probe), probe
+
+
+def test_files_and_history(whole):
+    folder, history, probe = whole
+    assert sorted(p.name for p in folder.iterdir()) == ["encoder.safetensors", "history.csv"]
     assert history["epoch"].tolist() == [0, 1, 2, 3]
     validation = [f"validation_{name}" for name in ACCURACIES]
     cost = {"seconds", "exams_seen", "flops"}
@@ -70,15 +59,14 @@ def test_files_and_history(tmp_path):
     assert history[[*ACCURACIES, *validation]].stack().dropna().between(0, 1).all()
     # probed before the first epoch, every second one, and after the last
     assert history["probe_covid"].notna().tolist() == [True, False, True, True] and probe.calls == 3
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a" / "history.csv"), history)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), history)
     # an untrained network's loss is near that of guessing
     assert history.loc[1, "loss"] == pytest.approx(np.log(4) + 16 * np.log(2), rel=0.25)
 
 
 @pytest.mark.parametrize("killed_in", ["epoch 0", "epoch 2", "at the end"])
-def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, monkeypatch):
+def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, whole, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    expected = run(tmp_path / "whole")
 
     class Killing(CountingProbe):
         def measure(self, backbone):
@@ -87,56 +75,43 @@ def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, monkeypa
                 raise Killed
             return row
 
+    def kill(*_):
+        raise Killed
+
     with monkeypatch.context() as patch:
         if killed_in == "at the end":
-
-            def kill(*_):
-                raise Killed
-
             patch.setattr(module, "save_file", kill)
         with pytest.raises(Killed):
             run(tmp_path / "killed", probe=Killing())
     torch.manual_seed(12345)
     history = run(tmp_path / "killed")
-    ours, theirs = (load_file(tmp_path / name / "encoder.safetensors") for name in ("killed", "whole"))
+    ours, theirs = (load_file(f / "encoder.safetensors") for f in (tmp_path / "killed", whole[0]))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
     measured = [c for c in history if c not in ("seconds", "probe_covid", "probe_cap")]
-    pd.testing.assert_frame_equal(history[measured], expected[measured])
+    pd.testing.assert_frame_equal(history[measured], whole[1][measured])
 
 
-def test_the_encoder_comes_back_whole(tmp_path):
-    probe_on = volumes(3, seed=7)
-    kept = {}
-
-    class Keeping(CountingProbe):
-        def measure(self, backbone):
-            kept["features"] = features(backbone, probe_on)
-            return super().measure(backbone)
-
-    run(tmp_path / "a", epochs=2, probe=Keeping())
-    loaded = features(load_encoder(tmp_path / "a" / "encoder.safetensors", NETWORK), probe_on)
-    np.testing.assert_allclose(loaded, kept["features"], rtol=1e-4, atol=1e-6)
+def test_the_encoder_comes_back_whole(whole):
+    folder, _, probe = whole
+    loaded = features(load_encoder(folder / "encoder.safetensors", NETWORK), volumes(3, seed=7))
+    np.testing.assert_allclose(loaded, probe.features, rtol=1e-4, atol=1e-6)
     assert loaded.shape == (3, 32) and loaded.dtype == np.float32 and (loaded >= 0).all()
     torch.manual_seed(3)
-    untrained = features(encoder(NETWORK["width"]), probe_on)
+    untrained = features(encoder(NETWORK["width"]), volumes(3, seed=7))
     assert not np.allclose(untrained, loaded)  # it has moved
 
 
-def test_gap_is_in_the_order_of_the_parameters(tmp_path, monkeypatch):
-    seen = []
-    original = module.rubiks_cube.scramble
+def test_the_parameters_reach_the_task(tmp_path, monkeypatch):
+    """The gap as x, y, z, no masking, the whole cube; without validation exams nothing of them is told."""
+    seen, original = [], module.rubiks_cube.scramble
 
     def scramble(v, table, gap, masking, generator):
         seen.append((gap, masking, len(table)))
         return original(v, table, gap, masking, generator)
 
     monkeypatch.setattr(module.rubiks_cube, "scramble", scramble)
-    run(tmp_path / "a", epochs=1, masking=False, gap=[3, 2, 1])
-    assert set(seen) == {((1, 2, 3), False, 4)}  # x, y, z became z, y, x
-
-
-def test_without_validation_exams_and_with_the_whole_cube(tmp_path):
-    history = run(tmp_path / "a", epochs=1, validation=0, heads="whole")
+    history = run(tmp_path, epochs=1, masking=False, validation=0, gap=[3, 2, 1], heads="whole")
+    assert set(seen) == {((1, 2, 3), False, 4)}
     assert not any(column.startswith("validation") for column in history)
     assert np.isfinite(history["loss"].iloc[-1])
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import CPU, NETWORK, TRAINING, a_run, noise, problem, small_model
+from tiny_runs import CPU, NETWORK, PRETEXT, TRAINING, CountingProbe, a_run, noise, problem, small_model
 from torch import nn
 
 from covid_study.errors import ParameterError, StudyError
@@ -20,11 +20,10 @@ from covid_study.training.processes import spread
 from covid_study.training.run import predictions, timing
 from covid_study.training.volume_classifier import classifier_loss
 from covid_study.training.whole_batch import part
-from tests.pretext.test_train import PRETEXT, CountingProbe
 
 OHEM = {"strategy": "ohem", "ohem_share": 0.5}
 CASES = {"none": None, "ohem": OHEM}
-EXAMS, BATCH = 11, 4  # the last batch has three exams, one and two of them for each process
+EXAMS, BATCH = 7, 4  # the last batch has three exams, one and two of them for each process
 
 
 class Double(nn.Module):
@@ -71,12 +70,31 @@ def close(ours: dict, theirs: dict, tolerance: float) -> None:
             assert torch.equal(ours[name], values), name
 
 
+def compared_and_killed(folder, place, run, volumes, *, fabric):
+    """Does the trainings, begins a run, and is killed as nobody can prevent once the first epoch's checkpoint is written."""
+    trainings(place, fabric)
+    write = loop.write_atomically
+
+    def write_and_die(path, fill):
+        write(path, fill)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    loop.CHECKPOINT_SECONDS, loop.write_atomically = 0.0, write_and_die
+    run.method.fit(folder, run, volumes, "killed", fabric=fabric)
+
+
+RUN = a_run(training=TRAINING | {"epochs": 2, "learning_rate": 1e-4})
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """The same trainings in one process and in two."""
+    """The same trainings in one process and in two, which leave a run half done; they start once, for it takes long."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     trainings(one)
-    spread(trainings, two, processes=2, device=CPU)
+    final = RUN.folder(two)
+    with pytest.raises(StudyError, match="(?s)2 processes failed.*Signal 9"):
+        partial = final.with_name(f".partial-{final.name}")
+        spread(compared_and_killed, partial, two, RUN, noise(), processes=2, device=CPU)
     return one, two
 
 
@@ -107,30 +125,11 @@ def test_the_pretext_task_too_in_float32_and_one_process_writes(compared):
     close(ours, theirs, 1e-3)
 
 
-def killed_after_an_epoch(folder, *arguments, fabric):
-    """Trains a run, and is killed as nobody can prevent once the checkpoint of the first epoch is written."""
-    write = loop.write_atomically
-
-    def write_and_die(path, fill):
-        write(path, fill)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    loop.CHECKPOINT_SECONDS, loop.write_atomically = 0.0, write_and_die
-    run, *rest = arguments
-    run.method.fit(folder, run, *rest, fabric=fabric)
-
-
-def test_killed_it_goes_on_and_the_result_is_that_of_one_process(tmp_path):
-    volumes, run = noise(), a_run(training=TRAINING | {"epochs": 2, "learning_rate": 1e-4})
-    final = run.folder(tmp_path / "two")
-    partial = final.with_name(f".partial-{final.name}")
-    with pytest.raises(StudyError, match="(?s)2 processes failed.*Signal 9"):
-        spread(killed_after_an_epoch, partial, run, volumes, "killed", processes=2, device=CPU)
+def test_killed_it_goes_on_and_the_result_is_that_of_one_process(compared):
+    (partial,) = compared[1].glob(".partial-*")
     (first,) = torch.load(partial / "checkpoint.pt", weights_only=True)["history"]
-
-    two = run.train(volumes, tmp_path / "two", processes=2)
-    one = run.train(volumes, tmp_path / "one")
-    assert two == final and one.name == two.name  # the same key, whatever the number of processes
+    one, two = RUN.train(noise(), compared[0]), RUN.train(noise(), compared[1], processes=2)
+    assert not partial.exists() and one.name == two.name  # the same key, whatever the number of processes
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
     ours, theirs = (pd.read_csv(folder / "history.csv") for folder in (two, one))
     assert ours["epoch"].tolist() == [1, 2] and ours.loc[0, "seconds"] == pytest.approx(first["seconds"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_runs import NETWORK, TRAINING, Killed, a_run, noise, with_method
+from tiny_runs import NETWORK, TRAINING, Killed, a_run, with_method
 
 from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.rivals.feature_classifiers import FeatureClassifier
@@ -18,24 +18,6 @@ from covid_study.training.loop import in_batches
 from covid_study.training.run import Spent, predictions, timing
 from covid_study.training.slice_classifier import SliceClassifier
 from covid_study.training.volume_classifier import VolumeClassifier
-
-
-@pytest.fixture(scope="module")
-def volumes():
-    return noise()
-
-
-@pytest.fixture
-def trainings(monkeypatch) -> list:
-    """The titles of all trainings that really happen."""
-    happened, original = [], volume_classifier.fit
-
-    def fit(*args, title, **kwargs):
-        happened.append(title)
-        return original(*args, title=title, **kwargs)
-
-    monkeypatch.setattr(volume_classifier, "fit", fit)
-    return happened
 
 
 def reversed_ids(run):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,35 +10,17 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import NETWORK, a_run, noise, with_method
+from tiny_runs import NETWORK, TRAINING, a_run, noise, with_method
 
 from covid_study.errors import StudyError
 from covid_study.training import run as runs_module, volume_classifier
-from covid_study.training.run import timing
+from covid_study.training.run import predictions, timing
 from covid_study.training.sweep import plan_sentence, plan_table, planned, sweep
-
-
-@pytest.fixture(scope="module")
-def volumes():
-    return noise()
 
 
 @pytest.fixture
 def run():
     return a_run()
-
-
-@pytest.fixture
-def trainings(monkeypatch) -> list:
-    """The titles of all trainings that really happen."""
-    happened, original = [], volume_classifier.fit
-
-    def fit(*args, title, **kwargs):
-        happened.append(title)
-        return original(*args, title=title, **kwargs)
-
-    monkeypatch.setattr(volume_classifier, "fit", fit)
-    return happened
 
 
 def seeds(run, *numbers):
@@ -128,46 +109,38 @@ def test_a_cluster_trains_the_same_and_tells_what_fails(tmp_path, run, volumes):
     torch.set_num_threads(1)  # as a worker has: other threads take sums in another order
     here = sweep(seeds(run, 0, 1), volumes, tmp_path / "here")
     torch.set_num_threads(threads)
-    there = sweep(seeds(run, 0, 1), volumes, tmp_path / "dask")
-    for name in here:
-        assert here[name].name == there[name].name
-        a, b = (pd.read_parquet(folder[name] / "predictions.parquet") for folder in (here, there))
+    for folder in here.values():
+        a, b = (predictions(f) for f in (folder, tmp_path / "dask" / folder.name))
         pd.testing.assert_frame_equal(a, b)
 
 
-KILLED = """
-import sys
-import dataclasses
-from pathlib import Path
-from tiny_runs import TRAINING, a_run, noise
-from covid_study.training.sweep import plan_sentence, planned, sweep
+def six():
+    return seeds(a_run(training=TRAINING | {"epochs": 6}), *range(6))
 
-if __name__ == "__main__":
-    one = a_run(training=TRAINING | {"epochs": 6})
-    runs = {f"seed {n}": dataclasses.replace(one, seed=n) for n in range(6)}
-    print(plan_sentence(planned(runs, Path(sys.argv[1]))))
-    sweep(runs, noise(), Path(sys.argv[1]))
-"""
+
+def sweep_six(folder):
+    return sweep(six(), noise(), folder)
 
 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
-    script, folder = tmp_path / "sweep.py", tmp_path / "runs"
-    script.write_text(KILLED)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(script), str(folder)]
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 120
-    while len(there := sorted(folder.glob("run-*"))) < 2:
+    script = "import sys; from tests.training.test_sweep import sweep_six; sweep_six(sys.argv[1])"
+    first = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 240
+    while len(list(tmp_path.glob("run-*"))) < 2:
         assert first.poll() is None and time.monotonic() < until, "the sweep ended before it could be killed"
         time.sleep(0.01)
-    os.kill(first.pid, signal.SIGKILL)
+    first.kill()
     first.wait()
-    there = {f.name: f.stat().st_mtime_ns for f in sorted(folder.glob("run-*"))}
+    there = {f.name: f.stat().st_mtime_ns for f in tmp_path.glob("run-*")}
     assert 2 <= len(there) < 6
-    second = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert second.returncode == 0, second.stderr
-    assert f"6 runs: {len(there)} there, {6 - len(there)} to compute, about" in second.stdout
-    after = {f.name: f.stat().st_mtime_ns for f in folder.glob("run-*")}
-    assert there.items() <= after.items() and len(after) == 6
-    weights = [load_file(f / "weights.safetensors")["head.weight"] for f in sorted(folder.glob("run-*"))]
+    plan = planned(six(), tmp_path)
+    assert (plan["state"] == "there").sum() == len(there) and plan["seconds"].notna().all()
+    folders = sweep_six(tmp_path).values()
+    after = {f.name: f.stat().st_mtime_ns for f in tmp_path.glob("run-*")}
+    assert there.items() <= after.items() and set(after) == {f.name for f in folders} and len(after) == 6
+    weights = [load_file(f / "weights.safetensors")["head.weight"] for f in folders]
     assert all(not torch.equal(weights[0], other) for other in weights[1:])
