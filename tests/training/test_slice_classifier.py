@@ -13,23 +13,30 @@ from tiny_study import parameters
 from covid_study.cohort.findings import outputs
 from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
 from covid_study.networks.weights import Weights
-from covid_study.samples import slice_store
+from covid_study.samples.samples import Samples
 from covid_study.tables import slice_steps
 from covid_study.training import loop, slice_classifier, sweep
 from covid_study.training.loop import in_batches
 from covid_study.training.run import Spent
 from covid_study.training.slice_classifier import Final, load
 
+FINDINGS = ["covid", "cap", "non_pneumonia"]
+
 
 @pytest.fixture(scope="module")
 def q(root):
-    small = {"size": 32, "exams": None, "per_exam": 2}
-    return parameters(root, slices=small, slice_network={"weights": "none"}, slice_training={"epochs": 2})
+    return parameters(root, slice_network={"weights": "none"}, slice_training={"epochs": 2})
 
 
 @pytest.fixture(scope="module")
-def s(q):
-    return slice_store.slices(q)
+def s():
+    """Slices of noise, two a patient."""
+    table = pd.DataFrame(
+        {"patient_id": [f"P-{n // 2}" for n in range(36)], "finding": np.repeat(FINDINGS, 12)},
+        index=pd.Index([f"{n:02}" for n in range(36)], name="slice_id"),
+    )
+    data = torch.randint(0, 256, (36, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    return Samples(table.assign(split=np.tile(["train"] * 8 + ["test"] * 4, 3)), data, "store-1")
 
 
 @pytest.fixture(scope="module")
