@@ -9,7 +9,8 @@ from pandas.io.formats.style import Styler
 from covid_study.report import show
 from covid_study.report.words import FINDINGS, column_head
 from covid_study.scores import multiclass
-from covid_study.scores.resamples import Resamples, over_seeds, patient_means
+from covid_study.scores.resamples import Resamples, patient_means
+from covid_study.scores.seeds import over_seeds
 
 Tested = Mapping[str, list[pd.DataFrame]]  # of `Table.tested`: one frame a seed of each classifier
 

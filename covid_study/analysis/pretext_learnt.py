@@ -14,7 +14,8 @@ from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
 from covid_study.report.words import period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
-from covid_study.scores.resamples import auc_difference, auc_interval, over_seeds
+from covid_study.scores.resamples import auc_difference, auc_interval
+from covid_study.scores.seeds import over_seeds
 from covid_study.tables import volume_steps
 
 VARIANTS = {"rubiks_cube": "Rubik's cube", "rubiks_cube_pro": "Rubik's cube Pro"}

@@ -16,7 +16,8 @@ from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.report import show
 from covid_study.report.decided import between, points
 from covid_study.samples.samples import Samples
-from covid_study.scores.resamples import auc_difference, proportion_difference
+from covid_study.scores.closed_form import proportion_difference
+from covid_study.scores.resamples import auc_difference
 from covid_study.tables import volume_steps
 
 SETS = {  # kind of rubiks_cube.permutations, in words

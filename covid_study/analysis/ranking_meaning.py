@@ -21,7 +21,8 @@ from covid_study.runtime.artefacts import artefact
 from covid_study.samples import volume_store
 from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
-from covid_study.scores.resamples import Interval, Resamples, auc_difference, auc_interval, spearman_interval
+from covid_study.scores.closed_form import spearman_interval
+from covid_study.scores.resamples import Interval, Resamples, auc_difference, auc_interval
 from covid_study.tables import slice_ranking, volume_steps
 from covid_study.tables.selection_and_supervision import left, shares
 from covid_study.tables.table import column as share_name

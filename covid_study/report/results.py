@@ -10,7 +10,8 @@ from covid_study.report.words import column_head
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.scores import published as papers
 from covid_study.scores.claims import Scored
-from covid_study.scores.resamples import Resamples, over_seeds
+from covid_study.scores.resamples import Resamples
+from covid_study.scores.seeds import over_seeds
 
 KEY = ["row", "column", "metric"]
 COLUMNS = [*("table", "row", "label", "column", "metric"), *("mean", "sd", "low", "high", "seeds"),

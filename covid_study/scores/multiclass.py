@@ -74,15 +74,6 @@ def mean_confusion(runs: Iterable[tuple[Sequence[int], np.ndarray, Sequence[str]
     return sum(matrices) / len(matrices)
 
 
-def row_shares(counts: pd.DataFrame) -> pd.DataFrame:
-    """A confusion matrix as shares of each true class: the diagonal is the recall. NaN for a class without exams.
-
-    >>> row_shares(pd.DataFrame([[3, 1], [0, 0]]))[0].tolist()
-    [0.75, nan]
-    """
-    return counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
-
-
 def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Series:
     """Accuracy, balanced accuracy and macro F1; precision, recall, F1 and AUC of each class against the rest.
 

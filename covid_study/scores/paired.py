@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from covid_study.errors import StudyError
-from covid_study.scores import binary, resamples, slices
+from covid_study.scores import binary, resamples, seeds, slices
 from covid_study.scores.estimands import Term
 from covid_study.training.run import predictions as of_run
 
@@ -114,28 +114,6 @@ def _of_slices(test: pd.DataFrame):
     )
 
 
-def means(cases: pd.DataFrame, scores: Sequence[str], n: int = 1000, seed: int = 0) -> Scored:
-    """Means over cases, such as shares of a map or hits, on the same resamples of the patients of a column.
-
-    Args:
-        cases: a case a line, in the same order for all rows of a column: row, column, seed, patient_id, and the scores.
-
-    Returns:
-        No draws with fewer than two patients; `fewest` is of the column with the fewest.
-
-    >>> cases = pd.DataFrame({"row": "dsn", "column": "covid", "seed": 0, "patient_id": list("aab"), "hit": [1, 1, 0]})
-    >>> round(means(cases, ["hit"]).values["dsn", "covid", 0]["hit"], 3)
-    0.667
-    """
-    values, draws = {}, {}
-    for cell, part in cases.groupby(["row", "column", "seed"], sort=False):
-        values[cell] = {score: float(part[score].mean()) for score in scores}
-        drawn = resamples.patient_means(part[list(scores)], part["patient_id"], n, seed)
-        draws[cell] = dict(zip(scores, drawn.T, strict=True))
-    fewest = cases.groupby(["row", "column", "seed"])["patient_id"].nunique().min() if len(cases) else 0
-    return Scored(values, draws, int(fewest))
-
-
 def estimate(of: Scored, lines: Sequence[Sequence[Term]], less: float = 0.0) -> dict:
     """The mean of some differences with its interval over patients and seeds.
 
@@ -166,7 +144,7 @@ def estimate(of: Scored, lines: Sequence[Sequence[Term]], less: float = 0.0) -> 
     found = dict.fromkeys(("difference", "low", "high", "p", "patients", "trainings", "sd"), np.nan)
     if not values:
         return found | {"seeds": 0}
-    mean, below, above, half = resamples.joined(values, draws)
+    mean, below, above, half = seeds.joined(values, draws)
     low, high, most = mean - np.hypot(below, half), mean + np.hypot(above, half), len(lines[0]) / 2
     toward = below if mean > 0 else above
     width = np.hypot(toward, half)

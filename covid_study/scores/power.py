@@ -84,20 +84,6 @@ def _variance(measured, patients: float, seeds: float) -> float:
     return float(of_patients + of_training)
 
 
-def patients_needed(of: Scored, difference: float, seeds: float, score: str = "f1") -> pd.Series:
-    """Test patients of the smaller class with which 80 % of the tests find a difference, by column; inf where none are enough.
-
-    seeds: trainings a row.
-    """
-    measured = errors(of, score).set_index("column")
-    most = (difference / (Z + stats.norm.ppf(POWER))) ** 2  # the variance that the test may have
-    lone = np.isinf(seeds)
-    left = most - (0.0 if lone else measured["trainings"] / seeds)
-    of_patients = measured["patients"] + (0.0 if lone else measured["own"] / seeds)
-    needed = np.ceil(of_patients * of.fewest / left)
-    return needed.where(left > 0, np.inf).where(left.notna()).rename("patients")
-
-
 def paper_test() -> tuple[int]:
     """Positive exams in the test split of paper A (Table II), the smaller class.
 

@@ -1,17 +1,15 @@
-"""Intervals: the one place of the study where a 95 % interval comes from.
+"""Intervals of scores: patients of the test split drawn with replacement, by class and with all their exams or slices.
 
-Of a score, patients of the test split are drawn with replacement, stratified by class and with all their exams or slices;
-of several trainings, Student's t for the mean over seeds is joined to it. What is compared is compared on the same draw.
+What is compared is compared on the same draw. `seeds` joins the spread over several trainings to it.
 
 Choice: 95 % intervals over the test patients, where paper A gives single numbers and paper B deviations over 10 trainings.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from covid_study.errors import StudyError
 from covid_study.scores import binary
@@ -211,107 +209,3 @@ def patient_means(values, patients, n: int, seed=0) -> np.ndarray:
     drawn = Resamples(np.zeros(len(values)), patients, n, seed, classes=1)
     found = drawn.draws(lambda w: {"mean": ((w @ values).T / w.sum(axis=1)).T})
     return found["mean"] if found else np.empty((0, *values.shape[1:]))
-
-
-def spearman_interval(x, y, level: float = LEVEL) -> Interval:
-    """Spearman's rank correlation of the same exams, with the interval of Bonett and Wright (2000).
-
-    >>> spearman_interval([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 5, 6]).value.round(3)
-    np.float64(0.943)
-    """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if len(x) != len(y):
-        raise StudyError(f"{len(x)} and {len(y)} values: a correlation needs both of every exam.")
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Interval(np.nan, np.nan, np.nan, f"{len(x)} exams, or all values equal: no correlation")
-    rho = stats.spearmanr(x, y).statistic
-    if len(x) < 4:
-        return Interval(float(rho), np.nan, np.nan, "3 exams: no interval")
-    half = stats.norm.ppf(0.5 + level / 2) * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
-    z = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
-    return Interval(rho, *(float(v) for v in np.tanh([z - half, z + half])))
-
-
-def proportion_difference(right: Sequence[int], answers: Sequence[int], level: float = LEVEL) -> tuple:
-    """Difference of two proportions with Newcombe's interval (1998, method 10, from Wilson's): value, low, high.
-
-    Args:
-        right, answers: of the one and of the other; NaN where there is no answer.
-
-    >>> [round(float(x), 4) for x in proportion_difference((56, 48), (70, 80))]  # Newcombe's first example
-    [0.2, 0.0524, 0.3339]
-    """
-    if not all(answers):
-        return np.nan, np.nan, np.nan
-    one, other = (n / of for n, of in zip(right, answers, strict=True))
-    a, b = (
-        stats.binomtest(n, of).proportion_ci(level, "wilson") for n, of in zip(right, answers, strict=True)
-    )
-    low = one - other - np.hypot(one - a.low, b.high - other)
-    return one - other, low, one - other + np.hypot(a.high - one, other - b.low)
-
-
-def seeds_half(values, level: float = LEVEL) -> float:
-    """Half the width of Student's t interval for the mean over seeds; 0 with one seed, of which nothing is known.
-
-    >>> round(seeds_half([0.6, 0.7, 0.8]), 4)  # t, 2 degrees of freedom
-    0.2484
-    """
-    k = len(values)
-    return float(stats.t.ppf(0.5 + level / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k)) if k > 1 else 0.0
-
-
-def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean, deviation and interval over seeds.
-
-    Args:
-        frame: tidy, one row a run and score: any of `table`, `row`, `column`, `metric`, then `seed`, `value` and, where
-            known, `low` and `high` (of that run). Scores are fractions.
-
-    Returns:
-        The key columns, then `mean`, `sd` (NaN for one seed), `low`, `high`, `seeds`.
-
-    Choice: the interval joins two sources: which patients are in the test split (the mean half-width of the runs, which
-    more seeds do not shrink) and the seed (Student's t for the mean); the half-widths are added in quadrature.
-
-    >>> runs = pd.DataFrame({"row": "random", "metric": "f1", "seed": [0, 1], "value": [0.7, 0.8]})
-    >>> over_seeds(runs)[["row", "mean", "seeds"]].values.tolist()
-    [['random', 0.75, 2]]
-    """
-    keys = [c for c in ("table", "row", "column", "metric") if c in frame]
-    twice = frame.duplicated([*keys, "seed"])
-    if twice.any():
-        first = frame.loc[twice, [*keys, "seed"]].iloc[0].to_dict()
-        raise StudyError(f"Two values for the same run and score, {first}: average a seed's runs first.")
-    rows = []
-    for key, runs in frame.groupby(keys, sort=False, dropna=False):
-        runs = runs[runs["value"].notna()]  # precision has no value where nothing is called positive
-        value, k = runs["value"], len(runs)
-        mean, half = value.mean(), seeds_half(value)
-        below = above = 0.0 if k > 1 else np.nan
-        if {"low", "high"} <= set(runs) and runs[["low", "high"]].notna().all(axis=1).any():
-            below, above = (value - runs["low"]).mean(), (runs["high"] - value).mean()
-        low, high = mean - np.hypot(half, below), mean + np.hypot(half, above)
-        if "metric" in runs and k and str(runs["metric"].iloc[0]).startswith(binary.SCORES):
-            low, high = np.clip([low, high], 0, 1)
-        rows.append((*key, mean, value.std(ddof=1) if k > 1 else np.nan, low, high, k))
-    return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "low", "high", "seeds"])
-
-
-def joined(values, draws, level: float = LEVEL) -> tuple[float, float, float, float]:
-    """The mean over seeds of a difference, half-widths below and above it over the patients, and that over the seeds.
-
-    Choice: seeds are averaged before the percentiles are taken, so that what other test patients would change stands once.
-
-    Args:
-        values: (seeds,). draws: (seeds, n), on the same resamples; n may be 0.
-    """
-    mean, (low, high) = float(np.mean(values)), Resamples.interval(np.mean(draws, axis=0), level)
-    return (
-        mean,
-        float(np.maximum(0, mean - low)),
-        float(np.maximum(0, high - mean)),
-        seeds_half(values, level),
-    )

@@ -4,7 +4,6 @@ A slice is called what the network finds most likely. The accuracy is over all c
 against the rest, as in the paper, whose Table 6 agrees with itself only so. Scores are fractions, not per cent.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 from covid_study.errors import StudyError
 from covid_study.scores import multiclass
 from covid_study.scores.binary import weighted_scores
-from covid_study.scores.resamples import Resamples, over_seeds
+from covid_study.scores.resamples import Resamples
 
 OF_SLICES = ("acc", "f1", "gmean", "sen", "spe", "pre", "auc")
 COVID = "covid"
@@ -165,23 +164,3 @@ def run_scores(predictions: pd.DataFrame, bootstrap: int = 1000) -> pd.DataFrame
     of_patients = intervals(by_patient(test), bootstrap).reset_index()
     of_patients["metric"] += PATIENT
     return pd.concat([of_slices, of_patients], ignore_index=True)
-
-
-def over_repeats(scored: Mapping[tuple[str, str, int], pd.DataFrame]) -> pd.DataFrame:
-    """Mean, deviation and interval of every cell of a table over its repeats (paper B, 4.3: ten of them).
-
-    Args:
-        scored: what `run_scores` says of each (row, column, seed); other metrics may be among it.
-
-    Returns:
-        row, column, metric, mean, sd, low, high, seeds.
-
-    >>> s = pd.DataFrame({"metric": ["acc"], "value": [0.9], "low": [0.8], "high": [0.95]})
-    >>> over_repeats({("ce", "slices", 0): s})[["row", "metric", "mean", "seeds"]].values.tolist()
-    [['ce', 'acc', 0.9, 1]]
-    """
-    parts = [t.assign(row=row, column=column, seed=seed) for (row, column, seed), t in scored.items()]
-    table = over_seeds(pd.concat(parts, ignore_index=True))
-    score = table["metric"].str.removesuffix(PATIENT).isin(OF_SLICES)
-    table.loc[score, ["low", "high"]] = table.loc[score, ["low", "high"]].clip(0, 1)
-    return table

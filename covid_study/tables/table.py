@@ -16,7 +16,7 @@ from covid_study.report import beside_paper, decided, results as tidy
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, power, published, slices
 from covid_study.scores.claims import Cell
-from covid_study.scores.resamples import over_seeds
+from covid_study.scores.seeds import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
 from covid_study.training.run import Run, timing
 from covid_study.training.sweep import plan_table, planned, sweep

@@ -13,7 +13,7 @@ from covid_study.analysis import pretext_learnt, pretext_variants
 from covid_study.analysis.pretext_variants import CONTRASTS, OF_WEIGHTS, VARIANTS
 from covid_study.pretext import rubiks_cube, train
 from covid_study.pretext.probes import TARGETS
-from covid_study.scores.resamples import proportion_difference
+from covid_study.scores.closed_form import proportion_difference
 from covid_study.tables import a7_weights, volume_steps
 
 MASKING = CONTRASTS[:1]

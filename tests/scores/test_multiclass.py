@@ -36,15 +36,10 @@ def test_scores_are_those_of_scikit_learn():
     assert found["all", "macro_f1"] == pytest.approx(sk.f1_score(y, told, average="macro"))
 
 
-def test_confusion_matrix_and_its_shares():
+def test_confusion_matrix():
     y, p, _ = exams()
     counts = multiclass.confusion(y, p, CLASSES)
     assert (counts.to_numpy() == sk.confusion_matrix(y, p.argmax(1))).all()
-    shares = multiclass.row_shares(counts)
-    np.testing.assert_allclose(shares, sk.confusion_matrix(y, p.argmax(1), normalize="true"))
-    assert np.diag(shares) == pytest.approx(
-        [multiclass.point_scores(y, p, CLASSES)[c, "recall"] for c in CLASSES]
-    )
 
 
 def test_two_classes_are_scored_as_by_the_metrics_of_two():

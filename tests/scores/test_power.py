@@ -68,16 +68,11 @@ def test_the_smallest_difference_is_found_in_four_tests_of_five():
     assert line["smallest"] / line["by_chance"] == pytest.approx(2.8016 / 1.96, rel=1e-3)
 
 
-def test_more_patients_and_seeds_find_less_and_what_is_needed_is_enough():
+def test_more_patients_and_seeds_tell_smaller_differences():
     of = a_test(np.random.default_rng(2), seeds=5, training=0.2)
     found = power.detectable(of, sizes=[240]).set_index(["patients", "seeds"])["smallest"]
     assert (np.diff(found.loc[60]) < 0).all() and (found.loc[240] < found.loc[60]).all()
     assert found.loc[60, np.inf] == pytest.approx(2 * found.loc[240, np.inf])
-    patients = power.patients_needed(of, 0.06, seeds=10)["56%"]
-    assert power.detectable(of, sizes=[int(patients)], seeds=[10])["smallest"].iloc[-1] == pytest.approx(
-        0.06, rel=0.02
-    )
-    assert np.isinf(power.patients_needed(of, 0.001, seeds=1)["56%"])
 
 
 def test_one_seed_says_nothing_of_trainings():
@@ -85,7 +80,6 @@ def test_one_seed_says_nothing_of_trainings():
     found = power.detectable(of).set_index("seeds")["smallest"]
     assert np.isfinite(found[np.inf]) and found.drop(np.inf).isna().all()
     assert power.errors(Scored({}, {}, 0)).empty
-    assert np.isnan(power.patients_needed(of, 0.1, seeds=3)["56%"])
 
 
 def test_rows_are_compared_with_the_row_above_that_was_run():

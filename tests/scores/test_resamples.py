@@ -8,15 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from covid_study.errors import StudyError
 from covid_study.scores import resamples
-from covid_study.scores.resamples import (
-    Resamples,
-    auc_difference,
-    auc_interval,
-    bootstrap_intervals,
-    over_seeds,
-    proportion_difference,
-    spearman_interval,
-)
+from covid_study.scores.closed_form import proportion_difference, spearman_interval
+from covid_study.scores.resamples import Resamples, auc_difference, auc_interval, bootstrap_intervals
+from covid_study.scores.seeds import over_seeds
 
 
 def cohort(n=518, positives=50, seed=0, separation=1.5):

@@ -140,27 +140,6 @@ def test_no_slices_give_no_scores():
     assert found["value"].isna().all()
 
 
-def test_repeats_become_mean_and_deviation():
-    scored = {
-        ("ce", "slices", seed): slice_metrics.run_scores(predictions(seed=seed), bootstrap=50)
-        for seed in range(3)
-    }
-    found = slice_metrics.over_repeats(scored).set_index("metric")
-    accs = [t.set_index("metric").loc["acc", "value"] for t in scored.values()]
-    assert found.loc["acc", "mean"] == pytest.approx(np.mean(accs))
-    assert found.loc["acc", "sd"] == pytest.approx(np.std(accs, ddof=1)) and found.loc["acc", "seeds"] == 3
-    assert found["high"].max() <= 1 and found["low"].min() >= 0
-
-
-def test_only_scores_are_kept_between_0_and_1():
-    scored = pd.DataFrame(
-        {"metric": ["acc", "hours"], "value": [0.99, 3.0], "low": [0.9, 2.0], "high": [1.0, 5.0]}
-    )
-    lower = scored.assign(value=scored["value"] - [0.3, 1])
-    found = slice_metrics.over_repeats({("a", "b", 0): scored, ("a", "b", 1): lower}).set_index("metric")
-    assert found.loc["acc", "high"] == 1 and found.loc["hours", "high"] > 3
-
-
 @pytest.mark.parametrize(
     "change, word",
     [
