@@ -3,6 +3,7 @@
 PROFILE ?= demo
 LAB ?=
 FAULTS ?=
+FUZZ ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
 SET ?=
@@ -43,7 +44,7 @@ STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROF
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env reproduce test faults lab bench clean check-env
+.PHONY: help env reproduce test coverage faults fuzz audit dist lab bench clean check-env
 
 help: # the text below, between the two marks
 	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +62,15 @@ help: # the text below, between the two marks
 #   make faults      plant each of the faults listed in tests/faults.yaml in a copy of the code and see that a test fails
 #                    (a quarter of a minute each); FAULTS holds options of tests/faults.py
 #                      make faults FAULTS="--only ranking --jobs 2"
+#   make coverage    the unit tests once more, slower, with the lines that none of them reaches
+#                      make coverage
+#   make fuzz        feed every reader damaged inputs (an hour and more); nothing but an error for people may come out. FUZZ
+#                    holds options of fuzz/run.py; with `pip install atheris` the search is led by the code that is reached
+#                      make fuzz FUZZ="--target nifti dicom --runs 20000"
+#   make audit       ask the Python Package Index whether a package of the lock has a known weakness; needs the network
+#                      make audit
+#   make dist        build a wheel into dist/, with notebooks and profiles in it, and try it in a folder of its own
+#                      make dist
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
 #                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
 #                    of its own and print how long each notebook takes
@@ -105,6 +115,8 @@ help: # the text below, between the two marks
 #   PYTHON     use this interpreter and its packages instead of .venv; an active conda environment is also
 #              used (not its base), see environment.yml
 #                      make reproduce PYTHON=/opt/env/bin/python
+#   FUZZ       options of fuzz/run.py
+#                      make fuzz FUZZ="--seconds 60"
 #   FAULTS     options of tests/faults.py
 #                      make faults FAULTS="--only losses --named"
 #   LAB        further options of JupyterLab
@@ -143,18 +155,31 @@ SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(call quoted,$(PY)) -m pytest -q
 test: $(ENV) check-env
 	@$(call quoted,$(PY)) -m ruff check .
 	@$(call quoted,$(PY)) -m ruff format --check .
+	@$(call quoted,$(PY)) -m mypy
 	@$(SIDE_BY_SIDE) -n logical --maxprocesses 4 --dist loadscope
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
 		$(SIDE_BY_SIDE) -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 			notebooks/*.ipynb; \
 	else echo "notebooks/ is empty: nothing to run there"; fi
 
+coverage: $(ENV) check-env
+	@$(SIDE_BY_SIDE) -n logical --maxprocesses 4 --dist loadscope --cov --cov-report=term
+
+fuzz: $(ENV) check-env
+	@$(call quoted,$(PY)) fuzz/run.py $(FUZZ)
+
+audit: $(ENV) check-env
+	@$(call quoted,$(PY)) -m pip_audit --strict --no-deps --disable-pip --requirement requirements.lock
+
+dist: $(ENV) check-env
+	@$(call quoted,$(PY)) tests/release.py dist
+
 faults: $(ENV) check-env
 	@$(call quoted,$(PY)) tests/faults.py $(FAULTS)
 
 clean:
 	rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
-	$(if $(NAME),,rm -rf .pytest_cache .ruff_cache .hypothesis covid_study.egg-info)
+	$(if $(NAME),,rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist covid_study.egg-info)
 
 # An interpreter of the user's own: say what it lacks before a notebook does.
 check-env: $(ENV)

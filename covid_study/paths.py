@@ -5,6 +5,7 @@ papermill runs a notebook in the caller's folder and Jupyter in the notebook's, 
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def root() -> Path:
     raise StudyError(
         f"the project's root (with params/ and pyproject.toml) is neither beside the package nor above "
         f"{Path.cwd()}. "
-        "Run this in the cloned repository."
+        f"Run this in the cloned repository, or in a copy of {sys.prefix}/share/covid-study."
     )
 
 

@@ -18,6 +18,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  an interpreter that the user name
 import tomllib  # noqa: E402
 
 ROOT = paths.PACKAGE.parent
+LOCKED = ("test", "images")  # extras
 
 
 def canonical(name: str) -> str:
@@ -30,8 +31,10 @@ def canonical(name: str) -> str:
 
 
 def direct(root: Path = ROOT) -> dict[str, str]:
-    """The direct dependencies in pyproject.toml: canonical name to version range."""
-    lines = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    """The direct dependencies in pyproject.toml that the lock holds, tests included: canonical name to version range."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    more = project.get("optional-dependencies", {})
+    lines = [*project["dependencies"], *(line for extra in LOCKED for line in more.get(extra, ()))]
     parsed = [re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*(.*)", line).groups() for line in lines]
     return {canonical(name): versions for name, versions in parsed}
 
