@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.cohort import exams
-from covid_study.cohort.csv_files import nearest, read_csv
+from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
-from covid_study.cohort.findings import SPELLINGS, parse_finding
+from covid_study.cohort.finding_names import meanings, unclear
+from covid_study.cohort.findings import parse_finding
 from covid_study.errors import CohortError
 
 
@@ -142,16 +143,15 @@ def _stoic(path: Path) -> pd.DataFrame | None:
 def _by_finding(path: Path) -> pd.DataFrame | None:
     """Folders named by finding: in each one folder or file an exam, or one folder a patient, exams below."""
     findings = {d: parse_finding(d.name) for d in _folders(path)}
-    if not any(findings.values()):
+    if not any(meanings(d.name) for d in findings):
         return None
     rows = []
     for folder, finding in findings.items():
         if finding is None:
             if any(map(_is_scan, folder.rglob("*"))):
-                near = nearest(folder.name, " ".join(SPELLINGS.values()).split())
                 raise CohortError(
-                    f"the folder {folder} holds exams, but its name is no finding{near}. What to do: name it covid, cap, "
-                    f"non_pneumonia or other, or move it out of {path}."
+                    f"the folder {folder} holds exams, but its name is no finding{unclear(folder.name)}. What to do: "
+                    f"name it covid, cap, non_pneumonia or other, or move it out of {path}."
                 )
             continue
         for entry in sorted(folder.iterdir()):

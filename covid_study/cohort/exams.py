@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.cohort.csv_files import nearest, read_csv
+from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import FINDINGS, parse_finding
 from covid_study.cohort.splits import SPLITS, allocate, parse_split
 from covid_study.errors import CohortError, ParameterError
@@ -93,8 +94,9 @@ def _problem(failure, table: pd.DataFrame) -> str:
             " (where the patient is not known, repeat the exam_id)" if failure.column == "patient_id" else ""
         )
         return f"{where} has no {failure.column}: fill it in{hint}"
-    names = FINDINGS if failure.column == "finding" else SPLITS
-    return f"{where} has the {failure.column} {value!r}{nearest(value, names)}: use {', '.join(names)}"
+    if failure.column == "finding":
+        return f"{where} has the finding {value!r}{unclear(value)}: use {', '.join(FINDINGS)}"
+    return f"{where} has the split {value!r}{nearest(value, SPLITS)}: use {', '.join(SPLITS)}"
 
 
 def _cohort_problems(table: pd.DataFrame, both: bool) -> list[str]:

@@ -4,47 +4,42 @@ Three classes are the paper's future work (its section VI-4). Every table of the
 rest, whatever the number of classes: the probability of COVID-19 is one of the network's outputs in either case.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from covid_study.cohort.csv_files import spelled
+from covid_study.cohort.finding_names import meanings, mentions_covid
 from covid_study.errors import CohortError
 
 FINDINGS = ("covid", "cap", "non_pneumonia", "other")  # other: not COVID-19, and no more is known
 POSITIVE = 1  # the network's output for COVID-19
-SPELLINGS = {
-    "covid": "covid covid19 covid19pneumonia covidpneumonia coronavirus sarscov2 ncov",
-    "cap": "cap communityacquiredpneumonia pneumonia otherpneumonia",
-    "non_pneumonia": "nonpneumonia nopneumonia nonpneumonic normal healthy control controls",
-    "other": "other noncovid notcovid nocovid noncovid19 notcovid19 nocovid19 covidnegative covid19negative negative",
-}
-_COVID = r"(covid|corona|ncov|sars[\W_]*cov|\bncp\b)"
 
 
 def parse_finding(text: str) -> str | None:
-    """The finding of an exam that a person means: one of FINDINGS, or None.
+    """The finding of an exam that a person means: one of FINDINGS, or None where `finding_names.unclear` says why.
 
-    >>> [parse_finding(t) for t in ("COVID-19 subjects", "Cap", "Non pneumonia", "tumour")]
-    ['covid', 'cap', 'non_pneumonia', None]
+    >>> [parse_finding(t) for t in ("COVID-19 subjects", "Cap", "Non pneumonia", "COVID-19 negative", "tumour")]
+    ['covid', 'cap', 'non_pneumonia', 'other', None]
     """
-    plural = r"[\s_-]+(subjects|patients|cases|exams|scans)$"
-    return spelled(re.sub(plural, "", str(text).strip(), flags=re.I), SPELLINGS)
+    found = meanings(text)
+    return found.pop() if len(found) == 1 else None
 
 
-def parse_class(name: str) -> str:
+def parse_class(name: str) -> str | None:
     """The class of pictures that a name means: covid, non_covid, or the name as it is, for a data set has classes of its own.
 
-    >>> [parse_class(n) for n in ("CT_COVID", "CT_NonCOVID", "COVID-19 negative", "covid_positive", "Normal")]
-    ['covid', 'non_covid', 'non_covid', 'covid', 'Normal']
+    None where a name speaks of COVID-19 and it is not clear whether for or against.
+
+    >>> [parse_class(n) for n in ("CT_COVID", "CT_NonCOVID", "COVID-19 negative", "covid_positive", "Normal", "COVID/CAP")]
+    ['covid', 'non_covid', 'non_covid', 'covid', 'Normal', None]
     """
-    plain = name.strip().lower()
-    if not re.search(_COVID, plain):
+    if not mentions_covid(name):
         return name.strip()
-    without = re.search(r"(non|not|no|without)[\W_]*" + _COVID, plain) or re.search(r"neg(ative)?\b", plain)
-    return "non_covid" if without else "covid"
+    found = meanings(name)
+    if found == {"covid"}:
+        return "covid"
+    return "non_covid" if found and "covid" not in found else None
 
 
 def outputs(classes: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ broken is an error: it never falls through to the folders named by class.
 """
 
 import os
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from covid_study.cohort import covidx_ct, public_pictures
 from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import PICTURE_SUFFIXES, is_picture
+from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import parse_class
 from covid_study.cohort.splits import SPLITS, parse_split
 from covid_study.errors import CohortError
@@ -89,13 +90,28 @@ def _of_folder(folder: Path) -> pd.DataFrame:
         above = above[1:] if split else above
         if above:  # pictures beside the folders of the classes belong to none
             patient = "/".join(above[1:])
-            rows.append((inner.as_posix(), patient, parse_class(above[0]), split or "", str(file)))
+            rows.append((inner.as_posix(), patient, _class(above[0], folder), split or "", str(file)))
     return pd.DataFrame(rows, columns=public_pictures.COLUMNS)
+
+
+@cache
+def _class(name: str, path: Path) -> str:
+    """The class of pictures that a name means.
+
+    Raises:
+        CohortError: it is not clear whether the name is for or against COVID-19.
+    """
+    if (found := parse_class(name)) is None:
+        raise CohortError(
+            f"slices.images: {path}: the class {name[:80]!r} speaks of COVID-19, but not clearly for or against it"
+            f"{unclear(name)}. What to do: name it covid, non_covid, or without COVID-19 in its name."
+        )
+    return found
 
 
 def _of_csv(file: Path) -> pd.DataFrame:
     table = read_csv(file, "slices.images:", ("path", "finding"), ("patient_id", "split"))
-    table["finding"] = [parse_class(name) for name in table["finding"]]
+    table["finding"] = [_class(name, file) for name in table["finding"]]
     table["split"] = [parse_split(name) or name for name in table["split"]]
     names = table["path"]
     if len(names) and all(map(os.path.isabs, names)):  # an id tells nothing of the machine

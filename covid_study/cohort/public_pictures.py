@@ -11,6 +11,8 @@ import pandas as pd
 
 from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import is_picture
+from covid_study.cohort.finding_names import unclear
+from covid_study.cohort.findings import parse_finding
 from covid_study.cohort.splits import against_files, both_sides, listed_once, parse_split
 from covid_study.errors import CohortError
 
@@ -159,7 +161,7 @@ def sars_cov_2(path: Path) -> Found:
 
 # ------------------------------------------------------------------------------------------------ COVID19-Diag
 
-_KINDS = {"cap": r"bacterial|\bbp\b", "covid": r"covid", "non_pneumonia": r"normal|healthy"}
+_BACTERIAL = re.compile(r"bacterial|(?<![a-z])bp(?![a-z])", re.I)
 
 
 def covid19_diag(path: Path) -> Found:
@@ -174,19 +176,25 @@ def covid19_diag(path: Path) -> Found:
     if not path.is_dir():
         return None
     splits = {split: d for d in path.iterdir() if d.is_dir() and (split := parse_split(d.name))}
-    rows, classes = [], set()
-    for split, above in (splits or {"": path}).items():
-        for folder in sorted(d for d in above.iterdir() if d.is_dir()):
-            found = (name for name, words in _KINDS.items() if re.search(words, folder.name.lower()))
-            if (finding := next(found, None)) is None:
-                continue
-            classes.add(finding)
-            for file in filter(is_picture, sorted(folder.rglob("*"))):
-                case = "/".join(file.relative_to(folder).parts[:-1]) or _prefix(file.stem)
-                patient = f"{finding} {case}" if case else ""
-                rows.append((file.relative_to(path).as_posix(), patient, finding, split, str(file)))
-    if "cap" not in classes:
+    folders = [
+        (s, d) for s, above in (splits or {"": path}).items() for d in sorted(above.iterdir()) if d.is_dir()
+    ]
+    findings = {d: parse_finding(d.name) for _, d in folders}
+    if not any(finding == "cap" and _BACTERIAL.search(d.name) for d, finding in findings.items()):
         return None
+    rows = []
+    for split, folder in folders:
+        files = sorted(filter(is_picture, folder.rglob("*")))
+        finding = findings[folder]
+        if files and finding not in ("covid", "cap", "non_pneumonia"):
+            raise CohortError(
+                f"slices.images: {path} looks like COVID19-Diag, but its folder {folder.name} holds images and is none of its "
+                f"classes{unclear(folder.name)}. What to do: name it COVID-19, normal or bacterial pneumonia, or move it away."
+            )
+        for file in files:
+            case = "/".join(file.relative_to(folder).parts[:-1]) or _prefix(file.stem)
+            patient = f"{finding} {case}" if case else ""
+            rows.append((file.relative_to(path).as_posix(), patient, finding, split, str(file)))
     table = pd.DataFrame(rows, columns=COLUMNS)
     lacking = [name for name in ("covid", "cap", "non_pneumonia") if name not in set(table["finding"])]
     if lacking:

@@ -122,6 +122,8 @@ def test_csv_paths_are_relative_to_the_csv(tmp_path, monkeypatch):
         (["slice.png"], "", ["found: slice.png", "Pictures are no volumes"]),
         (["slice.png"], "slice.png", ["a file of type .png"]),
         (["covid/a.mha", "cap/a.mha", "healty/a.mha"], "", ["healty", "did you mean healthy?"]),
+        (["covid/a.mha", "cap/a.mha", "covid or cap/a.mha"], "", ["covid or cap", "no finding"]),
+        (["covid/a.mha", "non-COVID pneumonia/a.mha"], "", ["it could mean cap or other"]),
         (["inner/covid/covid.mha", "inner/cap/cap.mha"], "", ["EXAMS={}/inner"]),
         (["exams.csv"], "", ["EXAMS={}/exams.csv"]),
         (["covid/"], "", ["no exams"]),
