@@ -8,9 +8,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from covid_study import paths
-from covid_study.pretext.probes import TARGETS, asked, probe_scores, untrained_encoder
+from covid_study.pretext.probes import TARGETS, asked, probe_scores
 from covid_study.pretext.rubiks_cube import CUBES
-from covid_study.pretext.train import VALIDATION_DRAWS, features, load_encoder
+from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.report.words import period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
@@ -114,7 +114,6 @@ def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
     seen = set(volume_steps.ids(v, "train", True))
     exams = [e for e in v.table.index if e not in seen]
     table = v.table.loc[exams]
-    network = p.network.model_dump()
 
     def scored(variant: str, seed: int) -> pd.DataFrame:
         folder = folders.get((variant, seed))
@@ -122,17 +121,12 @@ def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
             "volumes": v.key,
             "exams": table[["patient_id", "finding"]].reset_index().to_numpy().tolist(),
             "encoder": folder.name if folder else UNTRAINED,
-            "network": network,
+            "network": p.network.model_dump(),
             "seed": seed,
         }
 
         def compute(to) -> None:
-            model = (
-                load_encoder(folder / "encoder.safetensors", network)
-                if folder
-                else untrained_encoder(network, seed)
-            )
-            values = features(model.to(v.data.device), v.of(exams))
+            values = volume_steps.encoded(p, v, exams, folder, seed)
             parts = []
             for target in TARGETS:
                 about = asked(table["finding"], target)

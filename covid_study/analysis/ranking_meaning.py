@@ -14,8 +14,7 @@ import pandas as pd
 from covid_study import paths
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.figures.pictures import some
-from covid_study.pretext.probes import asked, probe_scores, untrained_encoder
-from covid_study.pretext.train import features as encoder_features
+from covid_study.pretext.probes import asked, probe_scores
 from covid_study.report.words import percent, period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples import volume_store
@@ -44,18 +43,17 @@ RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> the 
 def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
     """The archive ranked by the features of an encoder that has learnt nothing: the reference for the pretext task."""
     positives, negatives = volume_steps.archive(v)
-    network = p.network.model_dump()
     config = {
         "volumes": v.key,
         "positives": positives,
         "negatives": negatives,
-        "network": network,
+        "network": p.network.model_dump(),
         "seed": seed,
         **volume_steps.ranking_rule(p),
     }
 
     def values(exams: list[str]) -> np.ndarray:
-        return encoder_features(untrained_encoder(network, seed).to(v.data.device), v.of(exams))
+        return volume_steps.encoded(p, v, exams, None, seed)
 
     def compute(folder: Path) -> None:
         volume_steps.rank_archive(p, v, folder, values)

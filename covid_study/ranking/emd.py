@@ -80,14 +80,12 @@ def pairwise_emd(
     F, G = _checked(F, "F"), _checked(G, "G")
     if F.shape[1] != G.shape[1]:
         raise ValueError(f"histograms of F have {F.shape[1]} bins, those of G {G.shape[1]}: they must agree")
-    if _mass(mass) == "normalised" and ground is None:
+    if _is_closed_form(mass, ground):
         from covid_study.ranking import emd_balanced
 
         return emd_balanced.distances(F, G, device, threads)
-    if mass == "normalised":
-        F, G = _scaled(F), _scaled(G)
     distances, side = _of_a_block(ground, F.shape[1])
-    return matrix(distances, F, G, side, blocks, threads)
+    return matrix(distances, _moved(F, mass), _moved(G, mass), side, blocks, threads)
 
 
 def mean_emd_to_others(
@@ -120,7 +118,7 @@ def mean_emd_to_others(
     n = len(F)
     if n < 2:
         raise ValueError(f"the mean distance to the others needs at least two histograms, got {n}")
-    if _mass(mass) == "normalised" and ground is None:
+    if _is_closed_form(mass, ground):
         from covid_study.ranking import emd_balanced
 
         return emd_balanced.mean_to_others(F, device, threads)
@@ -129,7 +127,7 @@ def mean_emd_to_others(
             "the ground distance is not symmetric, so the distance of two rows depends on which comes first"
         )
     distances, side = _of_a_block(ground, F.shape[1])
-    return sums(distances, _scaled(F) if mass == "normalised" else F, side, blocks, threads) / (n - 1)
+    return sums(distances, _moved(F, mass), side, blocks, threads) / (n - 1)
 
 
 def _of_a_block(ground: ArrayLike | None, bins: int) -> tuple[Distances, int]:
@@ -152,14 +150,14 @@ def partial_on_a_line(F: np.ndarray, G: np.ndarray, below: bool) -> np.ndarray:
     return emd_partial.distances(np.ascontiguousarray(F), np.ascontiguousarray(G), below)
 
 
-def _mass(mass: str) -> str:
+def _is_closed_form(mass: str, ground: ArrayLike | None) -> bool:
     if mass not in ("partial", "normalised"):
         raise ValueError(f"mass must be 'partial' or 'normalised', got {mass!r}")
-    return mass
+    return mass == "normalised" and ground is None
 
 
-def _scaled(F: np.ndarray) -> np.ndarray:
-    return F / F.sum(1, keepdims=True)
+def _moved(F: np.ndarray, mass: Mass) -> np.ndarray:
+    return F / F.sum(1, keepdims=True) if mass == "normalised" else F
 
 
 def _checked(histograms: ArrayLike, name: str) -> np.ndarray:

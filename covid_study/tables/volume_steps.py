@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study import paths
+from covid_study.pretext.probes import untrained_encoder
 from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
@@ -87,6 +88,15 @@ def pretext_seconds(folder: Path) -> float:
     return float(pd.read_csv(folder / "history.csv")["seconds"].sum())
 
 
+def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0) -> np.ndarray:
+    """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
+    network = p.network.model_dump()
+    model = (
+        load_encoder(folder / "encoder.safetensors", network) if folder else untrained_encoder(network, seed)
+    )
+    return encoder_features(model.to(v.data.device), v.of(exams))
+
+
 @dataclass(frozen=True)
 class Ranked:
     """The archive ranked: features of all exams of the training split, soft labels and the ranking of its negatives."""
@@ -117,10 +127,7 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     }
 
     def values(exams: list[str]) -> np.ndarray:
-        if not source:
-            return store(p).histograms.loc[exams].to_numpy()
-        model = load_encoder(source / "encoder.safetensors", p.network.model_dump()).to(v.data.device)
-        return encoder_features(model, v.of(exams))
+        return encoded(p, v, exams, source) if source else store(p).histograms.loc[exams].to_numpy()
 
     def compute(folder: Path) -> None:
         rank_archive(p, v, folder, values)
