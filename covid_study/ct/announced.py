@@ -6,6 +6,7 @@ fixed form: `files` and `dicom` check them.
 
 import math
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,11 @@ def check_announced(file: Path) -> None:
             COPY,
         )
     channels = math.prod(_whole(fields, "channels", file))
-    wanted, there = math.prod(sizes) * width * channels, _bytes(file, fields.get("data", ""), length)
+    wanted, (data, start) = math.prod(sizes) * width * channels, _data(file, fields.get("data", ""), length)
+    there = data.stat().st_size - start
+    if wanted <= there * INFLATED[encoding] and encoding in ("gzip", "gz"):
+        size = _whole(fields, "compresseddatasize", file)[0] if "compresseddatasize" in fields else there
+        there, encoding = _inflated(data, start, size, wanted), "raw"
     if wanted > there * INFLATED[encoding]:
         raise Fault(
             f"{file} is damaged or cut short ({there:,} bytes of voxels, {encoding}, where its header announces {wanted:,})",
@@ -110,10 +115,10 @@ def _nrrd(head: bytes) -> tuple[dict[str, str], int]:
 
 def _meta(head: bytes) -> tuple[dict[str, str], int]:
     """As `_nrrd`: its last field says where the voxels are."""
-    end = re.search(rb"^\s*ElementDataFile\s*[=:][^\n]*(\n|$)", head, re.M)
+    end = re.search(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*(\n|$)", head, re.M)
     text = head[: end.end() if end else len(head)].decode("latin-1")
-    pairs = (re.split(r"\s*[=:]\s*", line.strip(), maxsplit=1) for line in text.splitlines() if line.strip())
-    fields = {pair[0].lower(): pair[1] if len(pair) == 2 else "" for pair in pairs}
+    pairs = (re.split("[=:]", line, maxsplit=1) for line in text.splitlines() if line.strip())
+    fields = {name.strip().lower(): "".join(value).strip() for name, *value in pairs}
     data, compressed = (
         fields.pop("elementdatafile", ""),
         fields.get("compresseddata", "").lower() in ("true", "1"),
@@ -133,10 +138,26 @@ def _whole(fields: dict[str, str], name: str, file: Path) -> list[int]:
     return [int(word) for word in words]
 
 
-def _bytes(file: Path, data: str, length: int) -> int:
-    """Bytes of voxels, in this file or in the one beside it that its header names."""
+def _inflated(data: Path, start: int, size: int, most: int) -> int:
+    """Bytes that a compressed stream of `size` bytes holds, counted up to `most`: ITK never ends on a damaged one.
+
+    Raises: zlib.error.
+    """
+    stream, found = zlib.decompressobj(zlib.MAX_WBITS | 32), 0  # zlib or gzip, as its head says
+    with data.open("rb") as opened:
+        opened.seek(start)
+        while found < most and not stream.eof and (chunk := opened.read(min(size, 2**20))):
+            size -= len(chunk)
+            while chunk and found < most:
+                found += len(stream.decompress(chunk, 2**24))
+                chunk = stream.unconsumed_tail
+    return found
+
+
+def _data(file: Path, data: str, length: int) -> tuple[Path, int]:
+    """Where the voxels begin: in this file, or in the one beside it that its header names."""
     if not data:
-        return file.stat().st_size - length
+        return file, length
     beside = file.parent / data
     if re.match(r"LIST\b|.*%", data):
         raise Fault(
@@ -150,4 +171,4 @@ def _bytes(file: Path, data: str, length: int) -> int:
         raise Fault(
             f"{beside}, which holds the voxels of {file.name}, is missing", "put it beside its header"
         )
-    return beside.stat().st_size
+    return beside, 0

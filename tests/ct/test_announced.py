@@ -1,5 +1,7 @@
 """Headers of NRRD and MetaImage files that would end the process, take all memory or lead out of the folder."""
 
+import re
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -29,6 +31,7 @@ def change(file, old, new):
         ("a.mha", b"DimSize = 48", b"DimSize = 48000000", ["61,440 bytes", "announces"]),
         ("a.mha", b"MET_SHORT", b"MET_SHIRT", ["type", "met_shirt"]),
         ("a.mha", b"ElementDataFile", b"ElementFile", ["no end"]),
+        ("a.mha", b"CenterOfRotation = ", b" " * 900_000, ["a line of its header"]),  # in no time
         ("a.nrrd", b"sizes: 48", b"sizes: 48000000", ["announces"]),
         ("a.nrrd", b"sizes: 48", b"sizes: 0", ["[0, 40, 16]"]),
         ("a.nrrd", b"type: short", b"type: " + b"f " * 999, ["a line of its header"]),
@@ -57,6 +60,21 @@ def test_compressed_voxels_may_be_many_times_what_lies_on_disk_but_no_more_than_
     np.testing.assert_array_equal(read_volume(file).hu, chest())
     change(file, b" 40 16\n", b" 40 1600000\n")
     refused(ExamError, lambda: read_volume(file), "cut short", "announces 6,144,000,000")
+
+
+@pytest.mark.parametrize("change_of", ["cut", "flipped", "size"])
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_a_damaged_compressed_stream_is_refused_and_not_read_for_ever(tmp_path, name, change_of):
+    file = written(tmp_path, name, compress=True)
+    data, size = file.read_bytes(), re.search(rb"CompressedDataSize = \d+", file.read_bytes())
+    middle = len(data) - 200
+    if change_of == "size" and size:
+        file.write_bytes(data.replace(size[0], b"CompressedDataSize = 100"))
+    else:
+        file.write_bytes(
+            data[:middle] + (b"" if change_of != "flipped" else b"\xff" * 50 + data[middle + 50 :])
+        )
+    refused(ExamError, lambda: read_volume(file), "damaged or cut short")
 
 
 @pytest.mark.parametrize("name, key", [("a.mhd", b"ElementDataFile = "), ("a.nhdr", b"data file: ")])
