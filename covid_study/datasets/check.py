@@ -20,7 +20,7 @@ from covid_study.ct.files import read_volume
 from covid_study.ct.pictures import read_image
 from covid_study.datasets.catalogue import DataSet
 from covid_study.errors import CohortError, ExamError, StudyError
-from covid_study.runtime.artefacts import sha256_of
+from covid_study.runtime.manifest import sha256_of
 from covid_study.runtime.progress import progress
 
 AT_ONCE = 4  # exams in memory; a large one takes a gigabyte while it is read

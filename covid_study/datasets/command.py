@@ -19,7 +19,7 @@ from covid_study.datasets.catalogue import DataSet
 from covid_study.datasets.check import Checked, check, look
 from covid_study.datasets.fetch import fetch, unpack
 from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import sha256_of
+from covid_study.runtime.manifest import sha256_of
 from covid_study.runtime.progress import progress
 
 WIDTH = 110

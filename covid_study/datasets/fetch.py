@@ -20,7 +20,8 @@ import requests
 from filelock import FileLock
 
 from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import sha256_of, write_atomically
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.manifest import sha256_of
 from covid_study.runtime.progress import progress
 
 CHUNK = 2**20  # bytes between two looks at the progress

@@ -14,7 +14,7 @@ from torch import nn
 from covid_study.errors import ParameterError
 from covid_study.networks.backbones import classifier_name
 from covid_study.networks.weights import IMAGENET, Weights, modern_keys, to_grey
-from covid_study.runtime.artefacts import sha256_of
+from covid_study.runtime.manifest import sha256_of
 
 BACKBONE = "densenet121"
 FIRST, MEAN = "features.conv0.weight", "features.norm0.running_mean"

@@ -12,7 +12,7 @@ from torch import nn
 
 from covid_study.errors import ParameterError
 from covid_study.networks.backbones import NAMES, classifier_name, first_convolution
-from covid_study.runtime.artefacts import sha256_of
+from covid_study.runtime.manifest import sha256_of
 
 # What the weights expect of red, green and blue in [0, 1]: less the mean, divided by the deviation.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

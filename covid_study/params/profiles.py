@@ -194,15 +194,18 @@ def _line(model: type[Section], problem: Mapping[str, Any], source: str) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key that stands twice, where it would take the last and say nothing."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
+    def compose_mapping_node(self, anchor) -> yaml.MappingNode:
+        node, seen = (
+            super().compose_mapping_node(anchor),
+            set(),
+        )  # before `<<` is merged in: that is no second key
         for key, _ in node.value:
             name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
             if name in seen:
                 problem = f"the key '{key.value}' stands twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(name)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def load_profile(path: Path | str) -> dict[str, dict]:
@@ -220,12 +223,13 @@ def load_profile(path: Path | str) -> dict[str, dict]:
             f"there is no profile '{path.stem}' ({path}){hint} Profiles: {', '.join(known) or 'none'}"
         )
     try:
-        values = yaml.load(
-            path.read_bytes(), _Loader
-        )  # a safe loader; bytes: it finds UTF-8 and UTF-16 by itself
+        # a safe loader; bytes: it finds UTF-8 and UTF-16 by itself
+        values = yaml.load(path.read_bytes(), _Loader)
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).replace("\n", " ") or type(error).__name__
-        raise ParameterError(f"{path} is not valid YAML: {reason}. What to do: correct it there.") from None
+        raise ParameterError(f"{path} is not valid YAML: {reason}. What to do: correct it there and save it as UTF-8.") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path}: expected a mapping of sections ({', '.join(Profile.model_fields)})")
     return check(Profile, values, str(path)).model_dump()

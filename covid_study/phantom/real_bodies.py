@@ -21,7 +21,7 @@ from covid_study.ct.lungs import lung_mask
 from covid_study.ct.to_volume import average_to
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
-from covid_study.runtime.artefacts import artefact, artefact_path
+from covid_study.runtime.artefacts import artefact, artefact_path, is_there
 from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
 
@@ -151,7 +151,7 @@ def prepare(
         for row, key in zip(found.itertuples(), keys, strict=True)
     ]
     made = {config["exam_id"]: artefact_path(folder, _label(config), config, MODULES) for config in wanted}
-    missing = [config for config in wanted if not made[config["exam_id"]].is_dir()]
+    missing = [config for config in wanted if not is_there(made[config["exam_id"]])]
     if missing:
         parallel = Parallel(n_jobs=min(workers, len(missing)), return_as="generator_unordered")
         with told("read bodies", "the bodies", folder, workers):

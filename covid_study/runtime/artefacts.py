@@ -2,7 +2,8 @@
 
 An artefact is a folder `build/P/<step>/<label>-<key>`. It is computed in `.partial-<key>` beside its final place,
 where a killed computation finds its own work again, and renamed when it is whole: a folder that has its
-final name is complete, whatever happened to the machine.
+final name is complete, whatever happened to the machine. Its files are listed in `config.json` and looked for when it is
+asked for again (`manifest`): what was lost since is an error.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from covid_study.runtime import manifest
 from covid_study.runtime.closure import ONLY_LOOKS, WITHOUT_INFLUENCE, closure
+from covid_study.runtime.provenance import made_with
 
 
 def source_key(modules: Iterable[str]) -> str:
@@ -34,12 +37,6 @@ def fingerprint(value) -> str:
     """
     text = json.dumps(value, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file, read in pieces."""
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _plain(value):
@@ -68,6 +65,18 @@ def artefact_path(step_folder: Path, label: str, config: dict, modules: Iterable
     return Path(step_folder) / f"{label}-{key}"
 
 
+def is_there(folder: Path) -> bool:
+    """Has the artefact that belongs at `folder` been computed?
+
+    Raises:
+        StudyError: it has, and files of it are missing or cut short.
+    """
+    if not folder.is_dir():
+        return False
+    manifest.check(folder)
+    return True
+
+
 def artefact(
     step_folder: Path, label: str, config: dict, modules: Iterable[str], compute: Callable[[Path], object]
 ) -> Path:
@@ -82,25 +91,32 @@ def artefact(
         config: what the result depends on, the fingerprints of its inputs among it; goes to `config.json`.
         modules: the modules of this package whose code makes it (what they import is counted in).
         compute: called with the folder to fill.
+
+    Raises:
+        StudyError: it was computed, and files of it are missing or cut short.
     """
     modules = sorted(modules)
     final = artefact_path(step_folder, label, config, modules)
-    if final.is_dir():
+    if is_there(final):
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(f".partial-{final.name}")
     with FileLock(final.with_name(f".lock-{final.name}")):
-        if final.is_dir():  # another process has just finished it
+        if is_there(final):  # another process has just finished it
             return final
         partial.mkdir(exist_ok=True)
+        for leftover in partial.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            leftover.unlink()
         started = time.perf_counter()
         compute(partial)
         record = {
             "config": config,
             "modules": modules,
+            "made_with": made_with(),
+            "files": manifest.listed(partial),
             "seconds_last_session": round(time.perf_counter() - started, 3),
         }
         text = json.dumps(record, indent=1, sort_keys=True, default=_plain)
-        write_atomically(partial / "config.json", lambda p: p.write_text(text, encoding="utf-8"))
+        write_atomically(partial / manifest.RECORD, lambda p: p.write_text(text, encoding="utf-8"))
         os.replace(partial, final)
     return final

@@ -1,6 +1,5 @@
 """Where independent pieces of work are done: in this process, or on a Dask cluster; and what is told when that fails."""
 
-import errno
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from covid_study.errors import StudyError
+from covid_study.runtime.disk import writing
 
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx|inproc)://\S+")
 IN_FLIGHT = 4  # pieces a worker thread that wait at the cluster: enough to be busy, few enough to stop soon
@@ -116,31 +116,27 @@ def _keyed(function: Callable, key: Any, *values: Any) -> tuple[Any, Any]:
 
 @contextmanager
 def told(work: str, kept: str, folder: Path, workers: int, needs: str = "") -> Iterator[None]:
-    """Turn a process that died and a full disk into errors that say what to do; all else passes.
+    """Turn a process that died and a disk that cannot be written into errors that say what to do; all else passes.
 
     Args:
         work: what the processes did, e.g. "cut slices". kept: what is not lost, e.g. "the slices".
         folder: that is written. workers: processes. needs: how much disk, e.g. " needs about 3 MB"; "" where not known.
 
     Raises:
-        StudyError: a process died, or the disk is full.
+        StudyError: a process died, or the disk is full or read-only.
 
+    >>> import errno
     >>> with told("cut slices", "the slices", Path("build/x"), 2):
     ...     raise OSError(errno.ENOSPC, "No space left on device")
     Traceback (most recent call last):
     ...
-    covid_study.errors.StudyError: the disk is full: build/x. Free some space and call again; the slices done so far are kept.
+    covid_study.errors.StudyError: the disk is full: build/x. Free some space and call again; what was done so far is kept.
     """
     try:
-        yield
+        with writing(folder, needs=needs):
+            yield
     except BrokenProcessPool:  # joblib's TerminatedWorkerError is one
         raise StudyError(
             f"a process that {work} died, most often because the memory was used up ({workers} worked at once). "
             f"Set study.workers to a smaller number in the profile and call again; {kept} done so far are kept."
-        ) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StudyError(
-            f"the disk is full: {folder}{needs}. Free some space and call again; {kept} done so far are kept."
         ) from None

@@ -63,7 +63,14 @@ def build_slices(
         workers, threads: see `store.fill`, which also says what is raised.
     """
     keep = [partial(_kept, part, folder / "parts" / f"{n}.npz") for n, part in enumerate(parts)]
-    facts = fill(folder, keep, "cutting slices", workers, threads=threads)
+    facts = fill(
+        folder,
+        keep,
+        "cutting slices",
+        workers,
+        threads=threads,
+        beside=lambda n: folder / "parts" / f"{n}.npz",
+    )
     rows = [row for each in facts for row in each["rows"]]
     columns = ["slice_id", "source", *MEASURED]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "slices.parquet", index=False)

@@ -26,6 +26,7 @@ def fill(
     *,
     threads: bool = False,
     needs: str = "",
+    beside: Callable[[int], Path] | None = None,
 ) -> list[dict]:
     """Do every part that is not done yet; the facts of all, in their order.
 
@@ -37,13 +38,14 @@ def fill(
         workers: processes; None for one a core.
         threads: threads instead; enough for images, whose decoding leaves Python free.
         needs: how much disk, for the error.
+        beside: the file with the arrays of a part: without it the part is done again, whatever its facts say.
 
     Raises:
         ExamError: of a part that stops at what it cannot use.
-        StudyError: the disk is full, or a process died.
+        StudyError: the disk cannot be written, or a process died.
     """
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(len(parts)) if not is_done(folder, n)]
+    missing = [n for n in range(len(parts)) if not is_done(folder, n, beside)]
     workers = workers or len(os.sched_getaffinity(0))
     parallel = Parallel(
         n_jobs=min(workers, max(len(missing), 1)),
@@ -62,10 +64,10 @@ def facts_of(folder: Path, number: int) -> Path:
     return folder / "parts" / f"{number}.json"
 
 
-def is_done(folder: Path, number: int) -> bool:
-    """Is a part in the store, with nothing left out?"""
-    facts = facts_of(folder, number)
-    return facts.is_file() and not json.loads(facts.read_text())["left_out"]
+def is_done(folder: Path, number: int, beside: Callable[[int], Path] | None = None) -> bool:
+    """Is a part in the store, with its arrays and nothing left out?"""
+    facts, whole = facts_of(folder, number), beside is None or beside(number).is_file()
+    return whole and facts.is_file() and not json.loads(facts.read_text())["left_out"]
 
 
 def write_facts(folder: Path, number: int, facts: dict) -> None:

@@ -13,6 +13,7 @@ import zarr
 from covid_study.ct import to_volume
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
+from covid_study.runtime.manifest import damaged
 from covid_study.samples.store import fill, is_done, list_left_out, unusable, write_facts
 
 Loaded = tuple[Volume, dict[str, np.ndarray] | None]
@@ -48,13 +49,25 @@ class VolumeStore:
         return [said] if passed.sum() else []
 
     def load(self, exam_ids: list[str]) -> np.ndarray:
-        """The volumes of these exams: uint8 (n, z, y, x)."""
-        array = zarr.open_array(self.folder / "volumes.zarr", mode="r")
+        """The volumes of these exams: uint8 (n, z, y, x).
+
+        Raises:
+            StudyError: a chunk is missing; zarr would fill it with zeros.
+        """
         position = self.table.set_index("exam_id")["position"]
+        lost = [exam for exam in exam_ids if not chunk(self.folder, int(position[exam])).is_file()]
+        if lost:
+            raise damaged(self.folder, [f"volumes.zarr has lost the volume of exam {exam}" for exam in lost])
+        array = zarr.open_array(self.folder / "volumes.zarr", mode="r")
         result = np.empty((len(exam_ids), *array.shape[1:]), np.uint8)
         for n, exam in enumerate(exam_ids):
             result[n] = array[int(position[exam])]
         return result
+
+
+def chunk(folder: Path, place: int) -> Path:
+    """The file of one exam in a store; written for a volume of zeros too."""
+    return folder / "volumes.zarr" / "c" / str(place) / "0/0/0"
 
 
 def build_volumes(
@@ -95,7 +108,7 @@ def build_volumes(
     how = (folder, shape, working_spacing_mm, load, on_bad_exam)
     parts = [partial(of_exam, row, *how, keys.get(row.exam_id)) for row in exams.itertuples()]
     needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
-    facts = fill(folder, parts, "preprocessing exams", workers, needs=needs)
+    facts = fill(folder, parts, "preprocessing exams", workers, needs=needs, beside=partial(chunk, folder))
     _write_tables(exams, folder, facts)
 
 
@@ -110,23 +123,32 @@ def of_exam(
         )
     except ExamError as error:
         return {"left_out": [unusable(error, row.path, on_bad_exam)]}
-    zarr.open_array(folder / "volumes.zarr", mode="r+")[row.Index] = done.image
+    _opened(folder)[row.Index] = done.image
     spacing = {"spacing_z_mm": volume.spacing_mm[0], "spacing_xy_mm": volume.spacing_mm[1]}
     measured = {**done.facts, **volume.protocol, **spacing}
     return {"measured": measured, "histogram": done.histogram.tolist(), "key": key, "left_out": []}
 
 
+def _opened(folder: Path) -> zarr.Array:
+    return zarr.open_array(folder / "volumes.zarr", mode="r+", config={"write_empty_chunks": True})
+
+
 def _copy_known(exams: pd.DataFrame, folder: Path, keys: dict[str, str]) -> None:
     """Take exams over from the stores beside this one, finished or not, where they are there under the same key."""
-    missing = [row for row in exams.itertuples() if row.exam_id in keys and not is_done(folder, row.Index)]
+    missing = [
+        row
+        for row in exams.itertuples()
+        if row.exam_id in keys and not is_done(folder, row.Index, partial(chunk, folder))
+    ]
     if not missing:
         return
     known: dict[str, tuple[dict, Path, int]] = {}
     for file in folder.parent.glob("*/parts/*.json"):  # pathlib's * matches .partial- too
-        if file.parent.parent != folder:
+        other = file.parent.parent
+        if other != folder and chunk(other, int(file.stem)).is_file():
             facts = json.loads(file.read_text())
-            known[facts.get("key")] = facts, file.parent.parent, int(file.stem)
-    target = zarr.open_array(folder / "volumes.zarr", mode="r+")
+            known[facts.get("key")] = facts, other, int(file.stem)
+    target = _opened(folder)
     (folder / "parts").mkdir(exist_ok=True)
     for row in missing:
         if keys[row.exam_id] in known:

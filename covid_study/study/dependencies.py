@@ -5,19 +5,15 @@ from __future__ import annotations
 import ast
 import os
 import platform
-import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from covid_study.cohort.csv_files import read_csv
 from covid_study.errors import CohortError
 from covid_study.report import say
-from covid_study.runtime import artefacts, closure
-
-VERSIONS = ("torch", "monai", "numpy", "scipy", "pandas", "scikit-learn")
+from covid_study.runtime import artefacts, closure, provenance
 
 
 def imported(notebook: dict[str, Any]) -> set[str]:
@@ -103,43 +99,20 @@ def environment_key(root: Path) -> str:
     """Fingerprint of the lock file, the Python version and the installed versions that move numbers."""
     lock = root / "requirements.lock"
     text = lock.read_text(encoding="utf-8") if lock.is_file() else ""
-    return artefacts.fingerprint([text, sys.version_info[:2], versions()])
-
-
-def versions() -> dict[str, str]:
-    """The installed versions that a report states."""
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+    return artefacts.fingerprint([text, sys.version_info[:2], provenance.versions()])
 
 
 def facts(root: Path) -> dict[str, str]:
     """Where and with what a run was made: commit, date, versions, machine."""
-    commit = _output("git", "-C", str(root), "rev-parse", "--short=10", "HEAD") or "unknown"
-    if commit != "unknown" and _output(
-        "git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"
-    ):
-        commit += " with uncommitted changes"
-    gpu = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    gpu = provenance.output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
-        "commit": commit,
+        "commit": provenance.commit(root),
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "python": platform.python_version(),
-        **versions(),
+        **provenance.versions(),
         "system": platform.platform(aliased=True, terse=True),
         "processor": say.cpu(),
         "memory": f"{pages * size / 2**30:.0f} GiB",
         "GPU": gpu.replace("\n", "; ") or "none",
     }
-
-
-def _output(*command: str) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import errno
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from typing import Any
 from covid_study import errors, paths
 from covid_study.params.profiles import check
 from covid_study.params.sections import Profile
+from covid_study.runtime.disk import unwritable
 from covid_study.runtime.progress import LIVE_FILE, duration, read_live
 
 OWN_KERNEL = "covid-study"
@@ -140,6 +140,12 @@ def execute(
             start_timeout=120,
         )
     except papermill.PapermillExecutionError as error:
+        if error.ename in _names_of(OSError) and (number := re.match(r"\[Errno (\d+)\]", error.evalue)):
+            place = re.search(r": '(/.+?)'$", error.evalue)
+            met = OSError(int(number[1]), "", *([place[1]] if place else []))
+            told = unwritable(met, root / "build" / display.live.parent.name)
+            if told:
+                return Failure(str(told), True)
         for_people = error.ename in _names_of(errors.StudyError)
         return Failure(error.evalue if for_people else _end("\n".join(error.traceback)), for_people)
     except DeadKernelError:
@@ -155,12 +161,6 @@ def execute(
         return Failure(
             f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True
         )
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise errors.StudyError(
-            "The disk is full. Free some space, then call the same command again: it goes on."
-        ) from None
     finally:
         os.environ.pop(LIVE_FILE, None)
         display.live.unlink(missing_ok=True)

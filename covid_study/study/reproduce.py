@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from covid_study.errors import StudyError
 from covid_study.report import say
 from covid_study.runtime import artefacts
+from covid_study.runtime.disk import writing
 from covid_study.runtime.progress import duration
 from covid_study.study import dependencies, execute, pages
 from covid_study.study.plan import Notebook, Plan, plan, read_notebook, short
@@ -35,6 +36,11 @@ LABELS = {
 def reproduce(run: Plan, wanted: str | None = None) -> bool:
     """Run what is not up to date, in order, up to the first failure. True where all that was wanted is done."""
     chosen = run.choose(wanted)
+    with writing(run.build, run.reports):
+        return _reproduce(run, chosen)
+
+
+def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
     for folder in (run.build / "notebooks", run.reports):
         folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -14,6 +14,7 @@ import torch
 from IPython.display import HTML
 
 from covid_study.errors import StudyError
+from covid_study.runtime.artefacts import is_there
 from covid_study.runtime.executors import completed
 from covid_study.runtime.progress import duration, progress
 from covid_study.samples.samples import Samples
@@ -79,7 +80,7 @@ def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
     for name, run in runs.items():
         result = run.folder(folder)
         state, seconds = "to compute", paces.get(run.kind, float("nan")) * run.seen
-        if result.is_dir():
+        if is_there(result):
             state, seconds = "there", timing(result)["train_seconds"]
         elif result in first:
             state, seconds = f"same as {first[result]}", 0.0
