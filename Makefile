@@ -4,6 +4,7 @@ PROFILE ?= demo
 LAB ?=
 FAULTS ?=
 FUZZ ?=
+KILLS ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
 SET ?=
@@ -44,7 +45,7 @@ STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROF
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env reproduce test coverage faults fuzz audit dist lab bench clean check-env
+.PHONY: help env reproduce verify test coverage faults kills fuzz audit dist lab bench clean check-env
 
 help: # the text below, between the two marks
 	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +56,9 @@ help: # the text below, between the two marks
 #   make reproduce   run the notebooks in order, write reports/<name>/index.html
 #                    What is already done and still true is not done again; stopped at any moment, it goes on.
 #                      make reproduce
+#   make verify      look whether what a run left still holds: the hash of every file, a sample of the tables from the
+#                    stored predictions, and with what it was made
+#                      make verify PROFILE=smoke
 #   make lab         open JupyterLab to read, edit and re-run the notebooks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
@@ -71,6 +75,9 @@ help: # the text below, between the two marks
 #                      make audit
 #   make dist        build a wheel into dist/, with notebooks and profiles in it, and try it in a folder of its own
 #                      make dist
+#   make kills       kill the study at random moments, fifty times (the smoke profile; an hour), and see that its results
+#                    are those of a run that nobody disturbed; KILLS holds options of tests/kills.py
+#                      make kills KILLS="--number 5 --notebooks 00,01"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
 #                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
 #                    of its own and print how long each notebook takes
@@ -119,6 +126,8 @@ help: # the text below, between the two marks
 #                      make fuzz FUZZ="--seconds 60"
 #   FAULTS     options of tests/faults.py
 #                      make faults FAULTS="--only losses --named"
+#   KILLS      options of tests/kills.py
+#                      make kills KILLS="--seed 3 --keep"
 #   LAB        further options of JupyterLab
 #                      make lab LAB="--no-browser --port 8899"
 ## end
@@ -144,6 +153,9 @@ bench-study: $(ENV) check-env
 	@rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
 	@$(STUDY)
 	@$(STUDY) --times
+
+verify: $(ENV) check-env
+	@$(STUDY) --verify
 
 lab: $(ENV) check-env
 	@$(call quoted,$(PY)) -m jupyterlab --ServerApp.root_dir=. $(if $(KERNEL),--MultiKernelManager.default_kernel_name=$(KERNEL)) \
@@ -176,6 +188,9 @@ dist: $(ENV) check-env
 
 faults: $(ENV) check-env
 	@$(call quoted,$(PY)) tests/faults.py $(FAULTS)
+
+kills: $(ENV) check-env
+	@$(call quoted,$(PY)) tests/kills.py $(KILLS)
 
 clean:
 	rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))

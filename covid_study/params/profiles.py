@@ -229,7 +229,9 @@ def load_profile(path: Path | str) -> dict[str, dict]:
         raise ParameterError(f"{path} cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).replace("\n", " ") or type(error).__name__
-        raise ParameterError(f"{path} is not valid YAML: {reason}. What to do: correct it there and save it as UTF-8.") from None
+        raise ParameterError(
+            f"{path} is not valid YAML: {reason}. What to do: correct it, in UTF-8."
+        ) from None
     if not isinstance(values, dict):
         raise ParameterError(f"{path}: expected a mapping of sections ({', '.join(Profile.model_fields)})")
     return check(Profile, values, str(path)).model_dump()

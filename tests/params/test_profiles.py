@@ -197,3 +197,24 @@ def test_the_paper_s_values_stand_beside_ours_where_the_paper_gives_them(capsys)
     assert set(rows.loc[["cohort.phantom.train.covid", "slices.per_exam"], "paper"]) == {"243", ""}
     params.show(p)
     assert "slice_network.backbone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_profile_may_be_in_unicode_of_another_width(write, tmp_path, encoding):
+    text = (paths.root() / "params" / "smoke.yaml").read_text()
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    file = tmp_path / "mine.yaml"
+    file.write_bytes((mark + text).encode(encoding))
+    assert load_profile(file) == load_profile(paths.root() / "params" / "smoke.yaml")
+
+
+def test_a_merge_key_takes_over_what_is_not_said_and_is_no_second_key(tmp_path):
+    text = (paths.root() / "params" / "smoke.yaml").read_text()
+    before, after = text.split("  training:\n")  # of the public data sets, seven keys
+    rest = after.split("\n", 7)[7]
+    inner = "&inner\n    <<: *t\n    epochs: 2\n"
+    text = f"{before}  training: {inner}{rest}".replace("slice_training:", "slice_training: &t")
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    read = load_profile(file)
+    assert read["public"]["training"] == read["slice_training"] | {"epochs": 2}

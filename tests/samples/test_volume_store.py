@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 
 from covid_study.ct import to_volume
 from covid_study.ct.volume import Volume
@@ -187,3 +188,35 @@ def test_one_mended_exam_computes_one(exams, tmp_path, counted):
     whole = build(exams[::-1].iloc[:4], tmp_path / "other" / "whole")
     np.testing.assert_array_equal(kept.load(IDS[1:]), whole.load(IDS[1:]))
     pd.testing.assert_frame_equal(kept.table, whole.table)
+
+
+def test_a_lost_volume_is_never_zeros(exams, tmp_path, counted):
+    kept = build(exams, tmp_path / "s")
+    lost = volume_parts.chunk(kept.folder, sorted(IDS).index("cap-a"))
+    lost.unlink()
+    refused(StudyError, lambda: kept.load(IDS), kept.folder, "cap-a", f"rm -r {kept.folder}")
+    assert kept.load(["non-a"]).any()
+    counted.clear()
+    build(exams, kept.folder)  # of a store that was not finished it is made again, and alone
+    assert counted == ["cap-a"]
+
+
+def test_a_lost_volume_is_not_taken_over_from_another_store(exams, tmp_path, counted):
+    keys = dict(zip(IDS, IDS, strict=True))
+    old = build(exams, tmp_path / "old", keys=keys)
+    volume_parts.chunk(old.folder, 0).unlink()
+    counted.clear()
+    new = build(exams, tmp_path / "new", keys=keys)
+    assert counted == [sorted(IDS)[0]] and new.load(IDS).any((1, 2, 3)).all()
+
+
+def test_a_volume_of_zeros_is_no_lost_one(exams, tmp_path, monkeypatch):
+    made = to_volume.preprocess
+
+    def dark(*args, **kwargs):
+        done = made(*args, **kwargs)
+        done.image[:] = 0
+        return done
+
+    monkeypatch.setattr(to_volume, "preprocess", dark)
+    assert not build(exams, tmp_path / "s").load(IDS).any()
