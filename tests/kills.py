@@ -9,6 +9,7 @@ before all kills are spent is compared and begun anew. Exits with 1 where anythi
 """
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -40,10 +41,8 @@ def family(process: subprocess.Popen) -> list[psutil.Process]:
 def each(members: list[psutil.Process], act: Callable[[psutil.Process], None]) -> None:
     """Do something with processes, some of which may have ended."""
     for member in members:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             act(member)
-        except psutil.NoSuchProcess:
-            pass
 
 
 def kill(process: subprocess.Popen, alone: bool = False) -> None:
