@@ -1,6 +1,8 @@
 """Results as data: ours beside the paper's, tidy, what `build/P/results/<table>.parquet` holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pandas as pd
 from covid_study.errors import StudyError
 from covid_study.report.words import column_head
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.provenance import made_with
 from covid_study.scores import published as papers
 from covid_study.scores.claims import Scored
 from covid_study.scores.resamples import Resamples
@@ -127,8 +130,12 @@ def from_scored(of: Scored) -> pd.DataFrame:
     return found.assign(low=found["low"].clip(0, 1), high=found["high"].clip(0, 1))
 
 
-def write_results(path: str | Path, frame: pd.DataFrame) -> Path:
-    """Write a tidy result table (what `join_published` returns) as parquet, whole or not at all."""
-    path = Path(path)
+def write_results(path: str | Path, frame: pd.DataFrame, about: Mapping[str, Any] | None = None) -> Path:
+    """Write a tidy result table (what `join_published` returns) as parquet, whole or not at all.
+
+    With what it was made stands in its `attrs`: commit, versions, machine, and what `about` says of seeds, data and device.
+    """
+    path, frame = Path(path), frame.copy(deep=False)
+    frame.attrs = {"made_with": made_with(), **(about or {})}
     write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
     return path

@@ -130,7 +130,8 @@ def of_exam(
 
 
 def _opened(folder: Path) -> zarr.Array:
-    return zarr.open_array(folder / "volumes.zarr", mode="r+", config={"write_empty_chunks": True})
+    array = zarr.open_array(folder / "volumes.zarr", mode="r+")
+    return array.with_config({"write_empty_chunks": True})  # given to open_array it is passed over
 
 
 def _copy_known(exams: pd.DataFrame, folder: Path, keys: dict[str, str]) -> None:

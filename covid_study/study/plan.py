@@ -128,15 +128,20 @@ class Notebook:
             return "not-run"
         if self.record["status"] == "failed":
             return "failed"
-        whole = self.executed.is_file() and self.page.is_file()
+        whole = self.page.is_file() and self._is_whole()
         return "done" if whole and not self.changes() else "stale"
+
+    def _is_whole(self) -> bool:
+        """Is the executed notebook there, in the size that was written?"""
+        size = self.record.get("executed", [None])[0]
+        return self.executed.is_file() and size in (None, self.executed.stat().st_size)
 
     def why_stale(self) -> str:
         """What a person is told of a notebook that is no longer true."""
         changed = ", ".join(self.changes())
         if changed:
             return f"Out of date: changed since it ran: {changed}."
-        return "A part of its results is missing: run it again."
+        return "A part of its results is missing or was changed: run it again."
 
 
 @dataclass

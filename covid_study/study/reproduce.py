@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from covid_study.errors import StudyError
 from covid_study.report import say
-from covid_study.runtime import artefacts
+from covid_study.runtime import artefacts, manifest
 from covid_study.runtime.disk import writing
 from covid_study.runtime.progress import duration
 from covid_study.study import dependencies, execute, pages
@@ -103,6 +103,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
             "facts": facts,
             "templates": pages.templates_key(),
             "said": say.read(read_notebook(result)),
+            "executed": [result.stat().st_size, manifest.sha256_of(result)],
         }
         _write_page(run, notebook, result)
         notebook.write(notebook.record)  # last: only with it the notebook counts as run
@@ -192,6 +193,8 @@ def write_index(run: Plan, running: Notebook | None = None) -> None:
             ("exams", run.cohort),
             ("slices of paper B", run.images or "of the exams"),
             ("device asked for", run.profile["study"]["device"]),
+            ("seeds", ", ".join(map(str, run.profile["study"]["seeds"]))),
+            ("data", ", ".join(filter(None, {n.parts["exams"]: 0 for n in run.notebooks}))),
             *facts.items(),
         ],
     )
@@ -227,6 +230,9 @@ def _arguments() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="section.key=value", help="another value than the profile's"
     )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say what is up to date, run nothing")
+    parser.add_argument(
+        "--verify", action="store_true", help="say whether what was computed still holds, run nothing"
+    )
     parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
     return parser
 
@@ -247,6 +253,10 @@ def main(arguments: list[str] | None = None) -> int:
         if given.times:
             print(times(run))
             return 0
+        if given.verify:
+            from covid_study.study.verify import verify  # needs torch, which the runner does not
+
+            return 0 if verify(run) else 1
         return 0 if reproduce(run, given.notebooks) else 1
     except StudyError as error:
         print(error, file=sys.stderr)

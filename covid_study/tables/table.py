@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pandas.io.formats.style import Styler
 from covid_study import paths
 from covid_study.params.sections import Study
 from covid_study.report import beside_paper, decided, results as tidy
+from covid_study.runtime.device import device_name
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, power, published, slices
 from covid_study.scores.claims import Cell
@@ -47,6 +49,25 @@ def once(method: Callable) -> Callable:
         return self.kept[key]
 
     return kept
+
+
+def scores_of(
+    said: Mapping[Cell, pd.DataFrame], scoring: Scoring, n: int, hours: Mapping[Cell, float] | None = None
+) -> pd.DataFrame:
+    """Means over seeds with intervals of what the runs of some cells said, and their hours where known: `Table.scores`."""
+    parts = []
+    for cell, predictions in said.items():
+        found = scoring.scores(predictions, n)
+        if hours:
+            spent = {"metric": "hours", "value": hours[cell], "low": np.nan, "high": np.nan, "note": ""}
+            found = pd.concat([found, pd.DataFrame([spent])], ignore_index=True)
+        parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
+    table = over_seeds(pd.concat(parts, ignore_index=True))
+    ends = ["low", "high"]
+    score = table["metric"] != "hours"
+    table.loc[score, ends] = table.loc[score, ends].clip(0, 1)
+    table.loc[~score, ends] = np.nan  # a machine's moods are no interval of the method
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,25 +156,8 @@ class Table:
         Returns:
             Tidy: row, column, metric, mean, sd, low, high, seeds.
         """
-        parts = []
-        for cell, said in self.predictions().items():
-            found = self.scoring.scores(said, self.resamples)
-            if self.runs:
-                hours = {
-                    "metric": "hours",
-                    "value": self.seconds(cell) / 3600,
-                    "low": np.nan,
-                    "high": np.nan,
-                    "note": "",
-                }
-                found = pd.concat([found, pd.DataFrame([hours])], ignore_index=True)
-            parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
-        table = over_seeds(pd.concat(parts, ignore_index=True))
-        ends = ["low", "high"]
-        score = table["metric"] != "hours"
-        table.loc[score, ends] = table.loc[score, ends].clip(0, 1)
-        table.loc[~score, ends] = np.nan  # a machine's moods are no interval of the method
-        return table
+        hours = {cell: self.seconds(cell) / 3600 for cell in self.predictions()} if self.runs else {}
+        return scores_of(self.predictions(), self.scoring, self.resamples, hours)
 
     @once
     def results(self) -> pd.DataFrame:
@@ -270,5 +274,26 @@ class Table:
 
     def _written(self, end: str, found: pd.DataFrame) -> pd.DataFrame:
         if self.study:
-            tidy.write_results(self.build / "results" / f"{self.name}{end}.parquet", found)
+            about = self._about()
+            tidy.write_results(
+                self.build / "results" / f"{self.name}{end}.parquet",
+                found,
+                about if end else about | self._made_of(),
+            )
         return found
+
+    def _about(self) -> dict[str, Any]:
+        """Seeds, data and device behind the table."""
+        if self.samples is None:
+            return {}
+        seeds = sorted({seed for _, _, seed in self.runs})
+        return {
+            "seeds": seeds,
+            "data": [self.samples.key, self.samples.labels],
+            "device": device_name(self.samples.data.device),
+        }
+
+    def _made_of(self) -> dict[str, Any]:
+        """The run behind each cell, from whose predictions `study.verify` computes it again."""
+        runs = [[*cell, folder.name] for cell, folder in self.train().items()] if self.runs else []
+        return {"runs": runs, "case": self.scoring.case, "resamples": self.resamples}

@@ -149,7 +149,7 @@ AGAIN = "study: {name: a, profile: b, name: c}\n"
         ("study:\n  name: [unclosed\n", "line 2"),
         ("5: 1\n", "5"),
         (AGAIN, "'name' stands twice"),
-        ("study: {}\n" + AGAIN, "'study' stands twice"),
+        ("study: {}\nstudy: {}\n", "'study' stands twice"),
     ],
 )
 def test_a_file_that_is_no_profile(write, text, said):

@@ -1,0 +1,124 @@
+"""Does what a run left still hold? `make verify`: every file by its hash, a sample of the tables from predictions."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from covid_study.errors import StudyError
+from covid_study.runtime import manifest
+from covid_study.study.plan import Plan, short
+from covid_study.tables.scoring import EXAMS, SLICES
+from covid_study.tables.table import scores_of
+from covid_study.training.run import predictions
+
+CELLS = 5  # of each table that are computed again
+SCORINGS = {scoring.case: scoring for scoring in (EXAMS, SLICES)}
+
+
+def verify(run: Plan) -> bool:
+    """Print what was looked at, with what it was made, and what does not hold. True where all does."""
+    if not run.build.is_dir():
+        raise StudyError(
+            f"there is nothing in {short(run.build)} yet: call make reproduce with the same options first."
+        )
+    kept, lost = _artefacts(run.build)
+    ran, changed = _notebooks(run)
+    counted, differ = _tables(run.build)
+    print(
+        f"{short(run.build)}: {kept} artefacts read whole, {ran} executed notebooks, {counted} cells of tables computed again."
+    )
+    for name, value in made_with(run).items():
+        print(f"  {name:<12} {value}")
+    for notebook in run.notebooks:
+        if notebook.status() == "stale":
+            print(f"  {notebook.stem}: {notebook.why_stale()}")
+    problems = [*lost, *changed, *differ]
+    print(*problems, sep="\n")
+    again = f"To run notebooks again that used what was removed: rm {short(run.build)}/notebooks/*.json, then make reproduce."
+    print(again if lost else "All of it holds." if not problems else "")
+    return not problems
+
+
+def made_with(run: Plan) -> dict[str, str]:
+    """Seeds, data, device, commit and versions, as recorded when the notebooks ran."""
+    records = [notebook.record for notebook in run.notebooks if notebook.record]
+    latest = max(records, key=lambda record: record["finished"], default={"parts": {}, "facts": {}})
+    study = run.profile["study"]
+    return {
+        "seeds": ", ".join(map(str, study["seeds"])),
+        "data": ", ".join(filter(None, (latest["parts"].get(name, "") for name in ("exams", "the images")))),
+        "device": study["device"],
+        **latest["facts"],
+    }
+
+
+def _artefacts(build: Path) -> tuple[int, list[str]]:
+    """How many were read, and what is damaged of them."""
+    folders = [
+        file.parent for file in sorted(build.glob(f"*/*/{manifest.RECORD}")) if file.parent.name[0] != "."
+    ]
+    problems = []
+    for folder in folders:
+        try:
+            manifest.check(folder, whole=True)
+        except StudyError as error:
+            problems.append(str(error))
+    return len(folders), problems
+
+
+def _notebooks(run: Plan) -> tuple[int, list[str]]:
+    done = [n for n in run.notebooks if n.record and n.record["status"] == "done" and "executed" in n.record]
+    changed = [
+        n
+        for n in done
+        if not n.executed.is_file() or manifest.sha256_of(n.executed) != n.record["executed"][1]
+    ]
+    told = "{} is not what was written when it ran. What to do: make reproduce NAME={} NOTEBOOKS={} runs it again."
+    return len(done), [told.format(short(n.executed), run.name, n.stem[:2]) for n in changed]
+
+
+def _tables(build: Path) -> tuple[int, list[str]]:
+    """How many cells were computed again, and those that came out otherwise."""
+    counted, differ = 0, []
+    for file in sorted((build / "results").glob("*.parquet")):
+        try:
+            table = pd.read_parquet(file)
+        except (OSError, ValueError) as error:
+            differ.append(f"{short(file)} cannot be read ({error}). What to do: run its notebook again.")
+            continue
+        about = table.attrs
+        cells = {tuple(cell[:2]) for cell in about.get("runs", [])}
+        for cell in random.Random(0).sample(sorted(cells), min(CELLS, len(cells))):
+            folders = {
+                tuple(key): build / "runs" / name for *key, name in about["runs"] if tuple(key[:2]) == cell
+            }
+            try:
+                said = {key: predictions(folder) for key, folder in folders.items()}
+                again = scores_of(said, SCORINGS[about["case"]], about["resamples"])
+            except (OSError, ValueError, KeyError) as error:
+                differ.append(
+                    f"{short(file)}, {cell[0]}, {cell[1]}: its predictions cannot be read ({error})."
+                )
+                continue
+            counted += 1
+            both = again.merge(table, on=["row", "column", "metric"], how="left", suffixes=("", "_kept"))
+            wrong = [
+                m for m, *values in both[["metric", *_pairs()]].itertuples(index=False) if not _equal(values)
+            ]
+            if wrong:
+                differ.append(
+                    f"{short(file)}, {cell[0]}, {cell[1]}: {', '.join(wrong)} came out otherwise from its predictions."
+                )
+    return counted, differ
+
+
+def _pairs() -> list[str]:
+    return [f"{name}{end}" for end in ("", "_kept") for name in ("mean", "low", "high")]
+
+
+def _equal(values: list[float]) -> bool:
+    return np.allclose(values[:3], values[3:], rtol=0, atol=1e-12, equal_nan=True)
