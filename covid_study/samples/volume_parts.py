@@ -130,8 +130,10 @@ def of_exam(
 
 
 def _opened(folder: Path) -> zarr.Array:
-    array = zarr.open_array(folder / "volumes.zarr", mode="r+")
-    return array.with_config({"write_empty_chunks": True})  # given to open_array it is passed over
+    with zarr.config.set(
+        {"array.write_empty_chunks": True}
+    ):  # as an argument of open_array it is passed over
+        return zarr.open_array(folder / "volumes.zarr", mode="r+")
 
 
 def _copy_known(exams: pd.DataFrame, folder: Path, keys: dict[str, str]) -> None:

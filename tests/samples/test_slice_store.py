@@ -97,9 +97,7 @@ def test_where_nothing_is_left_of_a_class_it_says_why(folder):
     put_images(folder / "img", 2)
     for file in (folder / "img" / "COVID").iterdir():
         file.write_text("no picture")
-    with pytest.raises(
-        CohortError, match="no slice with the finding covid(.|\n)*COVID/0 %.png: .*cannot be read"
-    ):
+    with pytest.raises(CohortError, match="no slice with the finding covid(.|\n)*COVID/0 %.png"):
         slice_store.slices(images(folder))
 
 
