@@ -78,6 +78,16 @@ def falls(changed: pd.DataFrame) -> pd.DataFrame:
     return join_published(own.assign(metric="sen_fall"), "B.6", "B.6-falls")
 
 
+def by_method(changed: pd.DataFrame) -> pd.DataFrame:
+    """`changes` with the `method` of each line, and `what` changed: a score, as called or with the line moved back.
+
+    >>> by_method(pd.DataFrame({"column": ["ce_moved", "ce"], "metric": "sen"}))[["method", "what"]].values.tolist()
+    [['ce', 'sen_moved'], ['ce', 'sen']]
+    """
+    moved = changed["column"].str.endswith(MOVED).map({True: MOVED, False: ""})
+    return changed.assign(method=changed["column"].str.removesuffix(MOVED), what=changed["metric"] + moved)
+
+
 def shown(changed: pd.DataFrame) -> pd.DataFrame:
     """`changes` for a reader: a line a method and share, as called and with the line moved back, in points."""
     table = changed.pivot(index=["column", "row"], columns="metric", values="difference")

@@ -2,12 +2,13 @@
 
 import pandas as pd
 
+from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
 from covid_study.scores import multiclass, published, slices
 from covid_study.tables import slice_steps
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_rows import BASELINE, OURS, WHOLE, words
-from covid_study.tables.table import Cell, Table, column
+from covid_study.tables.table import Cell, Table, column, place
 from covid_study.training.run import Run
 
 METHODS = (BASELINE, OURS)  # the columns of Table 6
@@ -66,6 +67,25 @@ def kept(table: Table) -> pd.DataFrame:
         rows.append((row, seed, *counts, len(covid) / len(trained), theirs))
     names = ["row", "seed", "slices", "patients", "others", "share", "published"]
     return pd.DataFrame(rows, columns=names)
+
+
+def heads(counts: pd.DataFrame) -> dict[str, str]:
+    """Each share in words with the slices that it keeps, the most of any seed. counts: of `kept`.
+
+    >>> heads(pd.DataFrame({"row": ["10%", "10%"], "slices": [1250, 1249]}))
+    {'10%': '10 %\\n1,250 slices'}
+    """
+    left = counts.groupby("row", sort=False)["slices"].max()
+    return {row: f"{column_head(row)}\n{n:,} slices" for row, n in left.items()}
+
+
+def from_most(results: pd.DataFrame) -> pd.DataFrame:
+    """The lines of `Table.results` from all COVID-19 slices to the fewest.
+
+    >>> from_most(pd.DataFrame({"row": ["5%", "100%", "25%"]}))["row"].tolist()
+    ['100%', '25%', '5%']
+    """
+    return results.sort_values("row", key=lambda rows: -rows.map(place), kind="stable", ignore_index=True)
 
 
 def confusions(table: Table, method: str = OURS) -> dict[str, pd.DataFrame]:

@@ -20,6 +20,7 @@ from covid_study.tables.volume_steps import selection_size
 from covid_study.training.run import Spent
 
 LOSSES = ("ce", "saal")
+NEGATIVES = {"all": "all negatives", "random": "as many, random", "dual_track": "chosen by the ranking"}
 
 
 def random_order(negatives: list[str], seed: int) -> list[str]:
@@ -108,14 +109,14 @@ def effects(table: Table) -> pd.DataFrame:
 
 
 def taken(table: Table) -> pd.DataFrame:
-    """What each set of negatives is made of, a row a set, share and seed.
+    """What each set of negatives is made of, means over the seeds.
 
     Returns:
-        negatives (all, random, dual_track), column (share), seed, positives, slices, patients (of the negatives), and
-        one column a finding other than COVID-19: its part of the negatives.
+        Index (column, negatives), e.g. ("50%", "random"); positives, slices, patients (of the negatives), and one column a
+        finding other than COVID-19: its part of the negatives.
     """
     rows = []
-    for (row, share, seed), run in table.runs.items():
+    for (row, share, _), run in table.runs.items():
         name, _, loss = row.rpartition("_")
         if loss != LOSSES[0]:  # the other loss is trained on the same slices
             continue
@@ -124,7 +125,18 @@ def taken(table: Table) -> pd.DataFrame:
         parts = others["finding"].value_counts(normalize=True)
         parts = {finding: parts.get(finding, 0.0) for finding in run.classes[1:]}
         rows.append(
-            {"negatives": name, "column": share, "seed": seed, "positives": len(trained) - len(others)}
+            {"negatives": name, "column": share, "positives": len(trained) - len(others)}
             | {"slices": len(others), "patients": others["patient_id"].nunique(), **parts}
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).groupby(["column", "negatives"], sort=False).mean()
+
+
+def by_loss(results: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The lines of `Table.results` of one score, with `negatives` and `loss` beside them.
+
+    >>> by_loss(pd.DataFrame({"row": ["dual_track_ce"], "metric": "auc"}), "auc")[["negatives", "loss"]].values.tolist()
+    [['dual_track', 'ce']]
+    """
+    found = results[results["metric"] == metric]
+    parts = found["row"].str.rsplit("_", n=1, expand=True)
+    return found.assign(negatives=parts[0], loss=parts[1])
