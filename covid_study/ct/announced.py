@@ -82,6 +82,9 @@ def _check_grid(fields: dict[str, str], file: Path) -> None:
         r"(l|left|r|right)-?(p|posterior|a|anterior)-?(s|superior)", fields["space"].lower()
     ):
         raise Fault(f"{file} lies in a space that is no patient's ({fields['space'][:40]!r})", AGAIN)
+    units = fields.get("space units", "mm") if nrrd else fields.get("distanceunits", "mm")
+    if set(re.sub(r'["?]', " ", units).split()) - {"mm"}:
+        raise Fault(f"{file} gives the size of its voxels in {units[:40]}, not in mm", AGAIN)
     try:
         if nrrd:
             found = re.findall(r"\(([^)]*)\)", fields["space directions"])

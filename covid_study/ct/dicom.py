@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from covid_study.cohort.file_kinds import is_dicom
+from covid_study.cohort.file_kinds import files_below, is_dicom
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
     RESCALE,
@@ -22,6 +22,7 @@ from covid_study.ct.series import (
     check_acquisitions,
     check_alike,
     check_rescaled,
+    is_multi_frame,
     multi_frame,
     one_series,
 )
@@ -29,7 +30,7 @@ from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
 TAGS = (
-    "TransferSyntaxUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription SliceThickness KVP "
+    "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription SliceThickness KVP "
     "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
     "SamplesPerPixel NumberOfFrames BitsAllocated PixelPaddingValue PixelPaddingRangeLimit ModalityLUTSequence "
     "BurnedInAnnotation PixelData"
@@ -55,7 +56,7 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]
 
     Raises: Fault naming the files.
     """
-    headers = [_header(file) for file in sorted(folder.rglob("*")) if is_dicom(file)]
+    headers = [_header(file) for file in files_below(folder) if is_dicom(file)]
     found = [s for s in headers if s is not None]
     slices = one_series(found, folder)
     if not burnt_in and any(s.header.get("BurnedInAnnotation") == "YES" for s in slices):
@@ -76,11 +77,6 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]
     padding = next((s.header for s in slices if s.header.get("PixelPaddingValue") is not None), None)
     with ThreadPoolExecutor(2) as pool:  # SimpleITK frees the interpreter while it decodes
         hu = np.stack(list(pool.map(lambda s: _pixels(s, padding), slices)))
-    if "RescaleIntercept" not in first and hu.min() >= 0:
-        raise Fault(
-            f"{slices[0].name} has no RescaleIntercept and no negative value: not HU",
-            "export the series again with its rescale tags, or leave the exam out",
-        )
     check_rescaled(slices, hu)
     return geometry.image(hu), _protocol(first) | {"passed_over": len(headers) - len(slices)}
 
@@ -88,7 +84,7 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]
 def why_no_series(file: Path) -> Fault:
     """What is wrong with one DICOM file where a series was expected."""
     found = _header(file)
-    if found is not None and int(found.header.get("NumberOfFrames") or 1) > 1:
+    if found is not None and is_multi_frame(found):
         return multi_frame(found)
     return Fault(f"{file} is one DICOM slice", "give the folder that holds the whole series")
 
@@ -140,7 +136,7 @@ def _is_whole(header: pydicom.Dataset) -> bool:
     )
     frames = int(header.get("NumberOfFrames") or 1)
     if max(int(header.get("Rows", 0)), int(header.get("Columns", 0))) > LARGEST_SIDE:
-        return False
+        raise ValueError(f"{header.Rows} x {header.Columns} pixels are no CT slice")
     syntax = header.file_meta.get("TransferSyntaxUID")
     if syntax is not None and syntax.is_encapsulated:
         return bool(pixels)

@@ -17,11 +17,11 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
-from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
+from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, files_below, is_dicom, is_picture, is_volume
 from covid_study.ct import dicom
 from covid_study.ct.announced import check_announced
-from covid_study.ct.geometry import Geometry, check_voxel
-from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line
+from covid_study.ct.geometry import Geometry, check_voxel, few
+from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line, without_uids
 from covid_study.errors import ExamError
 
 MIN_SLICES = 8  # Choice in read_volume
@@ -53,7 +53,8 @@ def read_volume(path: str | os.PathLike, exam_id: str | None = None, burnt_in: b
     try:
         return _read(path, burnt_in)
     except Fault as fault:
-        raise ExamError(exam_id or path.name, fault.problem, fault.remedy) from fault.__cause__
+        name = exam_id or without_uids(path.name)
+        raise ExamError(name, without_uids(fault.problem), fault.remedy) from fault.__cause__
 
 
 def _read(path: Path, burnt_in: bool) -> Volume:
@@ -88,7 +89,7 @@ def _read(path: Path, burnt_in: bool) -> Volume:
 def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict]:
     """A DICOM series, or the only volume file of a folder."""
     volumes = [f for f in sorted(folder.iterdir()) if is_volume(f)]
-    if not volumes or any(map(is_dicom, folder.rglob("*"))):
+    if not volumes or any(map(is_dicom, files_below(folder))):
         return dicom.read_series(folder, burnt_in)
     if len(volumes) > 1:
         names = ", ".join(f.name for f in volumes[:4])
@@ -157,18 +158,25 @@ def _nifti(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise Fault(f"{file} has several values a voxel (colour or complex), not HU", "give the CT itself")
     if len(shape) != 3:
         raise Fault(f"{file} has {len(shape)} dimensions, not 3", "give one volume a file")
-    if math.prod(shape) * dtype.itemsize > there:
+    if min(shape) < 1 or math.prod(shape) * dtype.itemsize > there:
         raise EOFError(f"its header announces {math.prod(shape) * dtype.itemsize:,} bytes of voxels")
     to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+    with ImageOpener(
+        file
+    ) as stream:  # nibabel turns a size of 0 into 1 mm, and a scale that is no number into none
+        raw = type(header).from_fileobj(stream, check=False)
+    if not np.isfinite((raw["scl_slope"], raw["scl_inter"])).all():
+        raise Fault(
+            f"{file} has a scale that is no number (scl_slope, scl_inter): its HU are not known", ORIENT
+        )
     q, s = header.get_qform(coded=True), header.get_sform(coded=True)
     if not q[1] and not s[1]:
         raise Fault(
             f"{file} does not say how it lies in the patient (qform_code and sform_code are 0)", ORIENT
         )
-    if not s[1]:
-        with ImageOpener(file) as stream:  # nibabel turns a size of 0 into 1 mm
-            sizes = type(header).from_fileobj(stream, check=False)["pixdim"][1:4]
-        check_voxel(float(mm) * to_mm for mm in sizes)
+    check_voxel(float(mm) * to_mm for mm in raw["pixdim"][1:4])
+    if s[1] and not np.allclose(np.linalg.norm(s[0][:3, :3], axis=0), raw["pixdim"][1:4], rtol=0.05):
+        raise Fault(f"{file} says in two ways how large its voxels are (pixdim and sform differ)", ORIENT)
     if q[1] and s[1] and not np.allclose(q[0][:3, :3], s[0][:3, :3], atol=0.01 * header.get_zooms()[0]):
         raise Fault(f"{file} says in two ways how it lies in the patient (qform and sform differ)", ORIENT)
     affine = np.diag([-to_mm, -to_mm, to_mm]) @ image.affine[:3]  # RAS -> LPS
@@ -207,4 +215,11 @@ def _check_hu(values: np.ndarray, path: Path) -> None:
         raise Fault(
             f"{path}: values run from {low:g} to {high:g}: {problem}",
             "give the CT in Hounsfield units (air -1000, water 0)",
+        )
+    least = np.where(values > HU_RANGE[0], values, HU_RANGE[1]).min((1, 2))  # of each slice, padding aside
+    if len(above := np.flatnonzero((least >= 0) & (least < HU_RANGE[1]))):
+        raise Fault(
+            f"{path}: no value is below 0 in {len(above)} of {len(values)} slices, counted from the lowest: "
+            f"{few((str(n + 1) for n in above), 8)}: they are empty, or not in HU",
+            "give every slice in Hounsfield units (air -1000, water 0), or leave the exam out",
         )

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from covid_study.ct.volume import Fault
 
-MAX_SHEAR_MM = 5.0  # Choice in Geometry.check
+MAX_SHEAR_MM = 1.0  # Choice in Geometry.check
 OFF_GRID = 0.2  # Choice in Geometry.check
 GAP, OVERLAP = 1.5, 0.5  # steps beyond these multiples of the median step are a missing or a surplus slice
 VOXEL_MM = (0.05, 20.0)
@@ -65,7 +65,7 @@ class Geometry:
     def check(self) -> None:
         """Refuse a grid that is not one of boxes.
 
-        Choice: slices that drift more than 5 mm sideways (gantry tilt, shear) are refused rather than sheared straight.
+        Choice: slices that drift more than 1 mm sideways (gantry tilt, shear) are refused rather than sheared straight.
 
         Choice: no slice lies further than a fifth of the step, or 0.25 mm, from where an even grid has it: nearer, the error
         is below what resampling to 5 mm does; further, a lesion changes its size.

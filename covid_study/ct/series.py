@@ -17,6 +17,7 @@ SAME = {  # what must be alike in all slices, and why
     "RescaleType": "the unit of values", "ConvolutionKernel": "the reconstruction", "PatientID": "whose slice it is",
     "StudyInstanceUID": "the study",
 }  # fmt: skip
+ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # SOP classes of multi-frame CT
 RESCALE = ("RescaleIntercept", "RescaleSlope")
 EXPORT = "export the series again with all its tags, or convert it to NIfTI"
 CONVERT = "convert it to NIfTI or to one file a slice (for instance with dcm2niix)"
@@ -54,7 +55,7 @@ def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
     for s in ct:
         groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
     for s in ct:
-        if int(s.header.get("NumberOfFrames") or 1) > 1:
+        if is_multi_frame(s):
             raise multi_frame(s)
     placed = {uid: group for uid, group in groups.items() if any(s.position is not None for s in group)}
     if not placed:
@@ -91,20 +92,31 @@ def check_alike(slices: list[Slice]) -> None:
             [s for s, v in zip(slices, values, strict=True) if not _alike(v, usual)],
             slices,
         )
-    for tag in RESCALE:
-        silent = [s for s in slices if s.header.get(tag) is None]
-        if len(silent) < len(slices):
-            _refuse(f"lack {tag}", silent, slices)
+    silent = {tag: [s for s in slices if s.header.get(tag) in (None, "")] for tag in RESCALE}
+    rescaled = any(len(odd) < len(slices) for odd in silent.values())
+    for tag, odd in silent.items():
+        unsigned = [s for s in odd if rescaled or not s.header.get("PixelRepresentation")]
+        _refuse(f"lack {tag}", unsigned, slices)
+    scales = [[float(s.header.get(tag, 1)) for tag in RESCALE] for s in slices]
+    odd = [
+        s for s, scale in zip(slices, scales, strict=True) if not np.isfinite(scale).all() or scale[1] <= 0
+    ]
+    _refuse("have a RescaleSlope of 0 or below, or no number", odd, slices)
+    black = [s for s in slices if s.header.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2"]
+    _refuse(
+        "are MONOCHROME1 (PhotometricInterpretation): whether their values are inverted is not known",
+        black,
+        slices,
+    )
+    table = [s for s in slices if "ModalityLUTSequence" in s.header]
+    _refuse("have a table (ModalityLUTSequence) in place of a rescale slope", table, slices)
     if missing := next(
         (tag for tag in ("PixelSpacing", "Rows", "Columns") if not slices[0].header.get(tag)), ""
     ):
         raise Fault(f"its slices lack {missing}", EXPORT)
     kind = str(slices[0].header.get("RescaleType") or "HU").strip()
-    if kind not in ("HU", "US") or "ModalityLUTSequence" in slices[0].header:
-        raise Fault(
-            f"its values are {kind if kind != 'HU' else 'given by a table (ModalityLUTSequence)'}, not HU",
-            EXPORT,
-        )
+    if kind not in ("HU", "US"):
+        raise Fault(f"its values are {kind} (RescaleType), not HU", EXPORT)
 
 
 def _refuse(problem: str, odd: list[Slice], of: list[Slice]) -> None:
@@ -154,6 +166,11 @@ def check_rescaled(slices: list[Slice], hu: np.ndarray) -> None:
             [s for s, a in zip(slices, apart, strict=True) if a],
             slices,
         )
+
+
+def is_multi_frame(s: Slice) -> bool:
+    """Whether a file may hold many slices, whose places then stand elsewhere in its header."""
+    return int(s.header.get("NumberOfFrames") or 1) > 1 or s.header.get("SOPClassUID") in ENHANCED
 
 
 def multi_frame(s: Slice) -> Fault:

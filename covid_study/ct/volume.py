@@ -1,5 +1,6 @@
 """One chest CT volume in Hounsfield units, in canonical orientation."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,19 +15,11 @@ class Volume:
     hu: int16 (z, y, x); z runs caudal to cranial, y anterior to posterior, x from the patient's right to left
     (LPS). spacing_mm: (z, y, x). protocol: what the headers say, keys where known: kvp, slice_thickness_mm,
     n_slices, matrix, pixel_spacing_mm, collimation_rows, collimation_mm, pitch, manufacturer, centre.
-
-    >>> Volume(np.zeros((2, 3, 4), np.int16), (5.0, 1.0, 1.0)).extent_mm
-    (10.0, 3.0, 4.0)
     """
 
     hu: np.ndarray
     spacing_mm: tuple[float, float, float]
     protocol: dict = field(default_factory=dict)
-
-    @property
-    def extent_mm(self) -> tuple[float, float, float]:
-        """Size of the field of view in mm, (z, y, x)."""
-        return tuple(float(n * s) for n, s in zip(self.hu.shape, self.spacing_mm, strict=True))
 
 
 class Fault(Exception):
@@ -35,6 +28,15 @@ class Fault(Exception):
     def __init__(self, problem: str, remedy: str):
         super().__init__(problem, remedy)
         self.problem, self.remedy = problem, remedy
+
+
+def without_uids(text: str) -> str:
+    """A text whose UIDs, which lead to a patient, are down to their last digits: archives name files by them.
+
+    >>> without_uids("1.2.840.113619.2.55.3.604688119.971 is cut short")
+    '...19.971 is cut short'
+    """
+    return re.sub(r"\d+(?:\.\d+){4,}", lambda uid: "..." + uid.group()[-6:], text)
 
 
 def last_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from covid_study import paths
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.exams import PHANTOM, SPLITS, check_exams, split_exams
+from covid_study.cohort.file_kinds import files_below
 from covid_study.cohort.findings import belongs, studied
 from covid_study.ct import files
 from covid_study.ct.volume import Volume
@@ -120,7 +121,7 @@ def loader(p):
 def files_of(exam: str) -> str:
     """Fingerprint of the files behind an exam: names, sizes and times."""
     path = Path(exam)
-    found = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
+    found = [f for f in (files_below(path) if path.is_dir() else [path]) if f.is_file()]
     return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found])
 
 
