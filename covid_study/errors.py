@@ -21,6 +21,8 @@ class ParameterError(StudyError):
 class CohortError(StudyError):
     """The exam table as a whole cannot be used: no positives, a patient on two sides, an exam listed twice."""
 
+    table = None  # whose names stand in the message, where they do
+
 
 class ExamError(StudyError):
     """One exam cannot be used; `on_bad_exam` decides whether it is left out or stops the run.

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+os.environ["COVID_STUDY_SALT"] = (
+    "of the tests"  # hashes alike everywhere; nothing is kept in the user's folder
+)
 pytest_plugins = ["tiny_study"]  # fixtures root, p, v, table3
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,14 @@ def parameters(root, **changed):
     """The smoke profile, as small as it can be; `changed` by section."""
     values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
     small = {
-        "study": {"name": "tiny", "workers": 1, "seeds": [0], "bootstrap": 100, "device": "cpu"},
+        "study": {
+            "name": "tiny",
+            "workers": 1,
+            "seeds": [0],
+            "bootstrap": 100,
+            "device": "cpu",
+            "show_patient_ids": True,
+        },
         "cohort": {
             "phantom": {
                 "seed": 1,

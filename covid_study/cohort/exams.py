@@ -78,7 +78,9 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
         problems += [""] * (len(cases) - len(problems))
     if problems:
         more = f"\n- and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
+        error = CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
+        error.table = table
+        raise error
     return table
 
 

@@ -34,7 +34,7 @@ def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np
     except Exception as error:  # a damaged file leads Pillow to errors of any kind
         raise ExamError(
             name,
-            f"{path} cannot be read as an image ({last_line(error)})",
+            f"{path} cannot be read as an image ({last_line(error).replace(repr(str(path)), 'it')})",
             "see whether it opens elsewhere and save it as PNG, or remove it",
         ) from error
     if isinstance(image, np.ndarray):

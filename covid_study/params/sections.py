@@ -61,6 +61,9 @@ class Study(Section):
     processes: Annotated[AtLeastOne, "that train a 3-D network together, one a GPU"] = 1
     seeds: Annotated[list[Count], Some, "a training of every row of paper A's tables each"]
     bootstrap: Annotated[int, Field(ge=100), "resamples behind each interval"] = 1000
+    show_patient_ids: Annotated[bool, "names of your exams and patients as they are; else salted hashes"] = (
+        False
+    )
 
     @field_validator("executor")
     @classmethod

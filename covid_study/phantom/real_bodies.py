@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.findings import FINDINGS
+from covid_study.cohort.identity import Names, anonymous
 from covid_study.cohort.splits import SPLITS, allocate
 from covid_study.ct import files
 from covid_study.ct.lungs import lung_mask
@@ -45,7 +46,7 @@ class Body:
 class Bodies:
     """The bodies of a cohort.
 
-    table: a row a real exam: exam_id, patient_id, path, split, folder (of its artefact). left_out: exam_id, path, problem
+    table: a row a real exam: exam_id, patient_id, path, split, folder (of its artefact). left_out: exam_id, problem
     and remedy of those that could not be used. shared: whether validation has no patients of its own and takes train's.
     """
 
@@ -127,6 +128,7 @@ def prepare(
     thickness_mm: tuple[float, float],
     seed: int,
     on_bad_exam: str = "leave_out",
+    named: bool = True,
     workers: int | None = None,
 ) -> Bodies:
     """Read and mask every exam once, and give each patient a side of the split.
@@ -138,6 +140,7 @@ def prepare(
         exams: how many exams the cohort has in each split.
         matrix, thickness_mm: of the phantom; see `read_body`.
         on_bad_exam: "leave_out" lists an exam that cannot be used, and the others take its place; "stop" raises its error.
+        named: whether exams and their files are named as they are, see `cohort.identity`.
 
     Raises:
         ExamError: the first bad exam, where `on_bad_exam` is "stop".
@@ -145,9 +148,11 @@ def prepare(
         StudyError: the disk is full, or a process died.
     """
     workers = workers or len(os.sched_getaffinity(0))
+    said = dict(zip(found["exam_id"], found["exam_id"], strict=True)) if named else Names(found).aliases
+    path_of = {said[row.exam_id]: row.path for row in found.itertuples()}
     how = {"matrix": matrix, "least_mm": float(thickness_mm[0])}
     wanted = [
-        {"exam_id": row.exam_id, "path": row.path, "files": key} | how
+        {"exam_id": said[row.exam_id], "files": key} | how
         for row, key in zip(found.itertuples(), keys, strict=True)
     ]
     made = {config["exam_id"]: artefact_path(folder, _label(config), config, MODULES) for config in wanted}
@@ -155,12 +160,14 @@ def prepare(
     if missing:
         parallel = Parallel(n_jobs=min(workers, len(missing)), return_as="generator_unordered")
         with told("read bodies", "the bodies", folder, workers):
-            jobs = parallel(delayed(_prepare)(folder, config) for config in missing)
+            jobs = parallel(
+                delayed(_prepare)(folder, config, path_of[config["exam_id"]], named) for config in missing
+            )
             made |= dict(progress(jobs, "reading bodies", len(missing)))
-    folders = [made[exam] for exam in found["exam_id"]]
+    folders = [made[said[exam]] for exam in found["exam_id"]]
     problems = [json.loads((place / "facts.json").read_text()).get("problem") for place in folders]
     bad = [problem is not None for problem in problems]
-    left_out = found.loc[bad, ["exam_id", "path"]].reset_index(drop=True)
+    left_out = found.loc[bad, ["exam_id"]].replace({"exam_id": said}).reset_index(drop=True)
     left_out[["problem", "remedy"]] = [problem for problem in problems if problem] or None
     if on_bad_exam == "stop" and len(left_out):
         raise ExamError(*left_out[["exam_id", "problem", "remedy"]].iloc[0])
@@ -177,13 +184,14 @@ def _label(config: dict) -> str:
     return re.sub(r"[^\w.-]", "_", config["exam_id"])
 
 
-def _prepare(folder: Path, config: dict) -> tuple[str, Path]:
+def _prepare(folder: Path, config: dict, path: str, named: bool) -> tuple[str, Path]:
     """The exam and its artefact, in a worker process; of one that cannot be used it holds the reason."""
 
     def compute(made: Path) -> None:
         try:
-            body = read_body(config["path"], config["exam_id"], config["matrix"], config["least_mm"])
+            body = read_body(path, config["exam_id"], config["matrix"], config["least_mm"])
         except ExamError as error:
+            error = error if named else anonymous(error, path)
             facts = {"problem": [error.problem, error.remedy]}
         else:
             np.savez_compressed(made / "body.npz", hu=body.volume.hu, lungs=np.packbits(body.lungs))

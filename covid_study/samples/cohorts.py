@@ -8,11 +8,13 @@ import pandas as pd
 
 from covid_study import paths
 from covid_study.cohort.exam_layouts import find_exams
-from covid_study.cohort.exams import PHANTOM, SPLITS, check_exams, split_exams
+from covid_study.cohort.exams import PHANTOM, SPLITS, split_exams
 from covid_study.cohort.file_kinds import files_below
 from covid_study.cohort.findings import belongs, studied
+from covid_study.cohort.identity import SHOW, Names
 from covid_study.ct import files
 from covid_study.ct.volume import Volume
+from covid_study.errors import CohortError
 from covid_study.phantom import background, cohort as phantom, real_bodies
 from covid_study.runtime.artefacts import fingerprint
 
@@ -30,13 +32,23 @@ def cohort(p) -> pd.DataFrame:
     table = studied(all_exams(p), p.cohort.classes)
     if p.cohort.exams is None:
         return table
-    return split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed)
+    return hidden(p, split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed))
 
 
 def outside(p) -> pd.DataFrame:
     """The exams that are no part of the study, because their finding is none of its classes."""
     table = all_exams(p)
-    return table[~belongs(table["finding"], p.cohort.classes)].reset_index(drop=True)
+    return hidden(p, table[~belongs(table["finding"], p.cohort.classes)].reset_index(drop=True))
+
+
+def hidden(p, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with aliases for the ids of real exams and their patients, see `cohort.identity`; splits are made before."""
+    return table if are_named(p) else Names(table).hidden(table)
+
+
+def are_named(p) -> bool:
+    """Whether ids are shown as they are: the phantom's, or where `study.show_patient_ids` says so."""
+    return p.cohort.exams is None or p.study.show_patient_ids
 
 
 def all_exams(p) -> pd.DataFrame:
@@ -48,7 +60,12 @@ def all_exams(p) -> pd.DataFrame:
         counts = p.cohort.phantom
         table = phantom.cohort(counts.seed, {s: getattr(counts, s).model_dump() for s in SPLITS})
         return table if counts.background is None else table.assign(centre="")
-    return check_exams(find_exams(_absolute(p.cohort.exams)))
+    try:
+        return find_exams(_absolute(p.cohort.exams))
+    except CohortError as error:
+        if p.study.show_patient_ids or error.table is None:
+            raise
+        raise CohortError(f"{Names(error.table).hide(str(error))} ({SHOW})") from None
 
 
 def _absolute(path: str) -> Path:
@@ -71,6 +88,7 @@ def bodies(p) -> real_bodies.Bodies | None:
         found,
         paths.build(p.study.name) / "bodies",
         keys=[files_of(path) for path in found["path"]],
+        named=p.study.show_patient_ids,
         exams=exams,
         matrix=settings.matrix,
         thickness_mm=tuple(settings.thickness_mm),

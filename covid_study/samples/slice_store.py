@@ -9,11 +9,12 @@ import torch
 
 from covid_study import paths
 from covid_study.cohort.findings import studied
+from covid_study.cohort.identity import Names
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.cohort.slices import at_most, check_slices, split_patients
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import all_exams, files_of, loader, notes_on, sources
+from covid_study.samples.cohorts import all_exams, are_named, files_of, hidden, loader, notes_on, sources
 from covid_study.samples.samples import Samples
 from covid_study.samples.slice_parts import MEASURED, build_slices, of_exam, of_images
 
@@ -35,7 +36,8 @@ def slices(p) -> Samples:
     """
     images = p.slices.images is not None
     name, table, notes = _images(p) if images else ("", _exams(p), notes_on(p))
-    folder = _build(p, table, images)
+    named = are_named(p) if not images else bool(name) or p.study.show_patient_ids  # public ids are published
+    folder = _build(p, table, images, named)
     kept = pd.read_parquet(folder / "slices.parquet")
     source = "slice_id" if images else "exam_id"
     facts = table.set_index(source, drop=False).loc[
@@ -57,7 +59,7 @@ def _exams(p) -> pd.DataFrame:
     table = split_patients(
         table.sort_values("exam_id", ignore_index=True), p.slices.train_share, p.cohort.split_seed
     )
-    return at_most(table, p.slices.exams, p.cohort.split_seed)
+    return hidden(p, at_most(table, p.slices.exams, p.cohort.split_seed))
 
 
 def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
@@ -72,10 +74,13 @@ def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
             f"Of {len(table):,} images {len(taken):,} are taken, at most {limits[0] * limits[1]:,} of a class "
             "(slices.exams x slices.per_exam of the parameters; null takes all)."
         )
-    return name, taken, notes
+    if name or p.study.show_patient_ids:
+        return name, taken, notes
+    names = Names(table)
+    return name, names.hidden(taken), [names.hide(note) for note in notes]
 
 
-def _build(p, table: pd.DataFrame, images: bool) -> Path:
+def _build(p, table: pd.DataFrame, images: bool, named: bool) -> Path:
     """The artefact that holds the slices of these exams or images. Neither finding nor split is part of its key."""
     size, per_exam, crop, bad = p.slices.size, p.slices.per_exam, p.slices.crop, p.cohort.on_bad_exam
     name = "slice_id" if images else "exam_id"
@@ -95,10 +100,10 @@ def _build(p, table: pd.DataFrame, images: bool) -> Path:
     if images:
         table = table if boxes else table.assign(box="")
         groups = [table.iloc[start : start + BATCH] for start in range(0, len(table), BATCH)]
-        parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
+        parts = [partial(of_images, list(group.itertuples()), size, bad, named) for group in groups]
     else:
         load = loader(p)
-        parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
+        parts = [partial(of_exam, row, load, per_exam, size, crop, bad, named) for row in table.itertuples()]
     return artefact(
         paths.build(p.study.name) / "slices",
         "images" if images else "phantom" if synthetic else "exams",

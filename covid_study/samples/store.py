@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
+from covid_study.cohort.identity import anonymous
 from covid_study.errors import ExamError
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.executors import told
@@ -81,16 +82,20 @@ def _do(part: Part, folder: Path, number: int) -> None:
     write_facts(folder, number, part())
 
 
-def unusable(error: ExamError, path: str, on_bad_exam: str) -> dict:
-    """What is listed of an exam or image that cannot be used; raises its error where `on_bad_exam` is "stop"."""
+def unusable(error: ExamError, path: str, on_bad_exam: str, named: bool) -> dict:
+    """What is listed of an exam or image that cannot be used; raises its error where `on_bad_exam` is "stop".
+
+    named: with the names of its files, see `cohort.identity`.
+    """
+    error = error if named else anonymous(error, path)
     if on_bad_exam == "stop":
-        raise error
-    return {"name": error.exam_id, "path": path, "problem": error.problem, "remedy": error.remedy}
+        raise error from None  # what it was made of names files
+    return {"name": error.exam_id, "problem": error.problem, "remedy": error.remedy}
 
 
 def list_left_out(folder: Path, facts: Sequence[dict]) -> pd.DataFrame:
     """Write left_out.csv, what could not be used of all parts, and return it."""
     rows = [row for part in facts for row in part["left_out"]]
-    table = pd.DataFrame(rows, columns=["name", "path", "problem", "remedy"])
+    table = pd.DataFrame(rows, columns=["name", "problem", "remedy"])
     table.to_csv(folder / "left_out.csv", index=False)
     return table

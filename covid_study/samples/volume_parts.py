@@ -31,7 +31,7 @@ class VolumeStore:
 
     @cached_property
     def left_out(self) -> pd.DataFrame:
-        """Name, path, problem and remedy of the exams that could not be used."""
+        """Name, problem and remedy of the exams that could not be used."""
         return pd.read_csv(self.folder / "left_out.csv", dtype=str)
 
     @cached_property
@@ -78,6 +78,7 @@ def build_volumes(
     working_spacing_mm: tuple[float, float, float],
     load: Callable[..., Loaded],
     on_bad_exam: str = "leave_out",
+    named: bool = True,
     workers: int | None = None,
     keys: dict[str, str] | None = None,
 ) -> None:
@@ -89,6 +90,7 @@ def build_volumes(
         load: from a row of the table to (Volume, truth); runs in worker processes.
         on_bad_exam: "leave_out" lists an exam that cannot be used and goes on; "stop" raises its error. What was computed
             stays in both cases.
+        named: whether errors tell the names of files.
         workers: processes; None for one a core.
         keys: of each exam id, what its volume depends on; an exam that a store beside this one holds under the same key is
             copied from there, so that one mended exam in a thousand computes one, not a thousand.
@@ -105,7 +107,7 @@ def build_volumes(
         zarr.create_array(folder / "volumes.zarr", **array, overwrite=True)
     exams, keys = exams.sort_values("exam_id", ignore_index=True), keys or {}
     _copy_known(exams, folder, keys)
-    how = (folder, shape, working_spacing_mm, load, on_bad_exam)
+    how = (folder, shape, working_spacing_mm, load, on_bad_exam, named)
     parts = [partial(of_exam, row, *how, keys.get(row.exam_id)) for row in exams.itertuples()]
     needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
     facts = fill(folder, parts, "preprocessing exams", workers, needs=needs, beside=partial(chunk, folder))
@@ -113,7 +115,7 @@ def build_volumes(
 
 
 def of_exam(
-    row, folder: Path, shape, working_spacing_mm, load, on_bad_exam: str, key: str | None = None
+    row, folder: Path, shape, working_spacing_mm, load, on_bad_exam: str, named: bool, key: str | None = None
 ) -> dict:
     """Preprocess one exam into its chunk; its facts."""
     try:
@@ -122,7 +124,7 @@ def of_exam(
             volume.hu, volume.spacing_mm, shape, working_spacing_mm, row.exam_id, truth
         )
     except ExamError as error:
-        return {"left_out": [unusable(error, row.path, on_bad_exam)]}
+        return {"left_out": [unusable(error, row.path, on_bad_exam, named)]}
     _opened(folder)[row.Index] = done.image
     spacing = {"spacing_z_mm": volume.spacing_mm[0], "spacing_xy_mm": volume.spacing_mm[1]}
     measured = {**done.facts, **volume.protocol, **spacing}

@@ -10,7 +10,7 @@ from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
 from covid_study.runtime.artefacts import artefact, fingerprint, source_key
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import cohort, loader, notes_on, sources
+from covid_study.samples.cohorts import are_named, cohort, loader, notes_on, sources
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_parts import VolumeStore, build_volumes
 
@@ -55,7 +55,7 @@ def store(p) -> VolumeStore:
     settings = p.preprocessing
     # Neither the split nor the classes are part of the key: another split, or three classes, needs no volume anew.
     config = {
-        "exams": table[["exam_id", "path", "finding"]].sort_values("exam_id").to_numpy().tolist(),
+        "exams": table[["exam_id", "finding"]].sort_values("exam_id").to_numpy().tolist(),
         "files": made_from and dict(zip(table["exam_id"], made_from, strict=True)),
         "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
         if synthetic
@@ -77,6 +77,7 @@ def store(p) -> VolumeStore:
             working_spacing_mm=tuple(settings.working_spacing_mm),
             load=loader(p),
             on_bad_exam=p.cohort.on_bad_exam,
+            named=are_named(p),
             workers=p.study.workers,
             keys={row.exam_id: key(row) for row in table.itertuples()},
         )

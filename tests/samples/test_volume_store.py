@@ -93,7 +93,7 @@ def test_store_holds_what_preprocessing_makes(exams, tmp_path):
         assert row["mean_hu"] == pytest.approx(expected.facts["mean_hu"])
         assert (row["kvp"], row["spacing_z_mm"], row["spacing_xy_mm"]) == (120, 8, 6)
     assert kept.load(["non-b", "covid-a"]).shape == (2, 8, 10, 12)
-    assert kept.left_out.empty and list(kept.left_out) == ["name", "path", "problem", "remedy"]
+    assert kept.left_out.empty and list(kept.left_out) == ["name", "problem", "remedy"]
 
 
 def test_two_workers_make_the_same_of_rows_in_any_order(exams, tmp_path):
@@ -132,7 +132,6 @@ def test_bad_exams_are_left_out_and_listed(exams, tmp_path):
     assert kept.left_out.to_dict("records") == [
         {
             "name": exam_id,
-            "path": f"/ct/{exam_id}",
             "problem": f"/ct/{exam_id}: 11 of 12 slices are there",
             "remedy": "restore the missing file",
         }
