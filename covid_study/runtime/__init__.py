@@ -1,6 +1,6 @@
 """Computed once, atomically, resumable; and where work is done.
 
-Read `artefacts` (a result in a folder of its own, found where it was computed before), then `closure` (which code it depends
-on), `progress` (one display for a person, a report and a log), `executors` (in this process, or on a Dask cluster; what
-is told when memory or disk are used up), `device`.
+Read `artefacts` (a result in a folder of its own, found where it was computed before), `manifest` (its files, looked for when
+they are read), `closure` (which code it depends on), `provenance` (with what it was made), then `progress` (one display for
+a person, a report and a log), `executors` (in this process, or on a Dask cluster), `disk` (one that is full), `device`.
 """
