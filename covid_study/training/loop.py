@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.manifest import damaged
 from covid_study.runtime.progress import progress
 from covid_study.samples.batch import to_input
 from covid_study.training.optimisers import optimiser_of
@@ -80,7 +82,10 @@ def fit(
     )
     checkpoint, history, done = Path(folder) / "checkpoint.pt", [], 0
     if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        try:
+            state = torch.load(checkpoint, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError):
+            raise damaged(checkpoint, ["it cannot be read"]) from None
         for part, values in zip((model, stepper, scheduler), state["parts"], strict=True):
             part.load_state_dict(values)
         history, done = state["history"], len(state["history"])

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from refusals import refused
 from tiny_runs import CPU, SHAPE, Killed, problem, small_model
 from torch import nn
 
-from covid_study.errors import ParameterError
+from covid_study.errors import ParameterError, StudyError
 from covid_study.runtime.device import find_device
 from covid_study.training import loop
 from covid_study.training.loop import counted_flops, fit, in_batches, training_flops
@@ -100,6 +101,14 @@ def test_a_checkpoint_is_written_when_the_last_is_old_enough_and_after_the_last_
     monkeypatch.setattr(loop, "write_atomically", noted)
     train(tmp_path, small_model(), epochs=5, after_epoch=tick)
     assert written == kept
+
+
+@pytest.mark.parametrize("left", [0, 20, 4000])
+def test_a_checkpoint_that_was_cut_short_is_named(tmp_path, every_epoch, left):
+    train(tmp_path, small_model(), epochs=1)
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:left])
+    refused(StudyError, lambda: train(tmp_path, small_model(), epochs=2), file, f"rm -r {file}")
 
 
 def test_every_exam_is_seen_once_an_epoch_in_a_new_order(tmp_path):
