@@ -11,10 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.cohort import exams
+from covid_study.cohort.copies import notes_on_copies
 from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
 from covid_study.cohort.finding_names import meanings, unclear
 from covid_study.cohort.findings import parse_finding
+from covid_study.cohort.folders import below
 from covid_study.errors import CohortError
 
 
@@ -42,6 +44,25 @@ def find_exams(path: str | os.PathLike, both: bool = True) -> pd.DataFrame:
         if (table := find(path)) is not None:
             return exams.check_exams(table, both)
     raise CohortError(_not_known(path))
+
+
+def notes_on_exams(path: str | os.PathLike, table: pd.DataFrame, named: bool = True) -> list[str]:
+    """What a reader must know of the exams found at `path`: files that take no part, and the same exam in two places.
+
+    Choice: in the folder of an exam its DICOM files take part, and a volume file only where there are none, as they are read.
+    """
+    path, notes = Path(os.path.abspath(Path(os.path.expanduser(path)))), notes_on_copies(table, "exam_id")
+    if not path.is_dir():
+        return notes
+    places, taken, within = set(table["path"]), [], {}
+    for file in (held := below(path)).files:
+        if str(file) in places:
+            taken.append(file)
+        elif exam := next((p for p in file.parents if str(p) in places), None):
+            within.setdefault(exam, []).append(file)
+    for files in within.values():
+        taken += list(filter(is_dicom, files)) or list(filter(is_volume, files))
+    return held.passed_over(taken, named) + notes
 
 
 # ------------------------------------------------------------------------------------------------ layouts
@@ -148,7 +169,7 @@ def _by_finding(path: Path) -> pd.DataFrame | None:
     rows = []
     for folder, finding in findings.items():
         if finding is None:
-            if any(map(_is_scan, folder.rglob("*"))):
+            if any(map(_is_scan, below(folder).files)):
                 raise CohortError(
                     f"the folder {folder} holds exams, but its name is no finding{unclear(folder.name)}. What to do: "
                     f"name it covid, cap, non_pneumonia or other, or move it out of {path}."
@@ -211,7 +232,7 @@ def _not_known(path: Path) -> str:
         found += f" and {len(entries) - 8} more" if len(entries) > 8 else ""
         tables = [e for e in entries if e.suffix.lower() == ".csv"]
         named = [s for d in _folders(path) for s in _folders(d) if parse_finding(s.name)]
-        inside = [s.parent for s in named if any(map(_is_scan, s.rglob("*")))]
+        inside = [s.parent for s in named if any(map(_is_scan, below(s).files))]
         if inside or tables:
             hint = f" Did you mean EXAMS={(inside or tables)[0]}?"
         elif any(map(is_picture, entries)):

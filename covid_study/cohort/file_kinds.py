@@ -1,23 +1,10 @@
 """What kind of file is it? By its name, and by its first bytes where archives drop the suffix."""
 
-import os
 from pathlib import Path
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-
-
-def files_below(folder: Path) -> list[Path]:
-    """All files below a folder, sorted; symbolic links are followed, each folder once."""
-    found, seen = [], set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        found += [Path(place, name) for name in names]
-    return sorted(found)
 
 
 def is_volume(file: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from covid_study.cohort.folders import below
 from covid_study.errors import ExamError, StudyError
 
 SALT = "COVID_STUDY_SALT"
@@ -91,7 +92,7 @@ class Names:
 def anonymous(error: ExamError, path: str) -> ExamError:
     """The error without the names of the exam's folder and files: they are counted instead, in the order of their names."""
     place = Path(path)
-    files = sorted(f for f in place.rglob("*") if f.is_file()) if place.is_dir() else [place]
+    files = below(place).files if place.is_dir() else [place]
     said = {str(f): f"file {k} of {len(files)}" for k, f in enumerate(files, 1)} | {str(place): "its folder"}
     if place.is_file() or not place.exists():
         said |= {str(place): "its file", str(place.parent): "its folder"}

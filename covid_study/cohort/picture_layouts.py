@@ -11,10 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from covid_study.cohort import covidx_ct, public_pictures
+from covid_study.cohort.copies import notes_on_copies
 from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import PICTURE_SUFFIXES, is_picture
 from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import parse_class
+from covid_study.cohort.folders import below
 from covid_study.cohort.splits import SPLITS, parse_split
 from covid_study.errors import CohortError
 
@@ -24,6 +26,11 @@ LAYOUTS = {
     "sars-cov-2": public_pictures.sars_cov_2,
     "covid19-diag": public_pictures.covid19_diag,
 }
+WITHOUT_LISTS = (
+    "",
+    "sars-cov-2",
+    "covid19-diag",
+)  # all their pictures take part; the others note what is in no list
 COLUMNS = ("slice_id", "exam_id", "patient_id", "finding", "split", "path", "box")
 
 
@@ -73,18 +80,19 @@ def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]
         )
         table["patient_id"] = table["patient_id"].where(~alone, table["slice_id"])
     table["exam_id"] = table["patient_id"]
+    if path.is_dir() and source in WITHOUT_LISTS:
+        notes += below(path).passed_over(list(map(Path, table["path"])))
     if problems := _problems(table, path, own_split=not source):
         raise CohortError(f"slices.images: {path}: {'; '.join(problems)}.")
+    notes += notes_on_copies(table, "slice_id")
     columns = table.reindex(columns=list(COLUMNS), fill_value="")
     return source, columns.sort_values("slice_id", ignore_index=True), notes
 
 
 def _of_folder(folder: Path) -> pd.DataFrame:
     rows = []
-    for file in filter(is_picture, sorted(folder.rglob("*"))):
+    for file in filter(is_picture, below(folder).files):
         inner = file.relative_to(folder)
-        if any(part.startswith(".") for part in inner.parts):
-            continue
         above = list(inner.parts[:-1])
         split = parse_split(above[0]) if above else None
         above = above[1:] if split else above

@@ -13,6 +13,7 @@ from covid_study.cohort.csv_files import read_csv
 from covid_study.cohort.file_kinds import is_picture
 from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import parse_finding
+from covid_study.cohort.folders import below
 from covid_study.cohort.splits import against_files, both_sides, listed_once, parse_split
 from covid_study.errors import CohortError
 
@@ -184,7 +185,7 @@ def covid19_diag(path: Path) -> Found:
         return None
     rows = []
     for split, folder in folders:
-        files = sorted(filter(is_picture, folder.rglob("*")))
+        files = list(filter(is_picture, below(folder).files))
         finding = findings[folder]
         if files and finding not in ("covid", "cap", "non_pneumonia"):
             raise CohortError(

@@ -13,7 +13,8 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from covid_study.cohort.file_kinds import files_below, is_dicom
+from covid_study.cohort.file_kinds import is_dicom
+from covid_study.cohort.folders import below
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
     RESCALE,
@@ -56,7 +57,7 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]
 
     Raises: Fault naming the files.
     """
-    headers = [_header(file) for file in files_below(folder) if is_dicom(file)]
+    headers = [_header(file) for file in below(folder).files if is_dicom(file)]
     found = [s for s in headers if s is not None]
     slices = one_series(found, folder)
     if not burnt_in and any(s.header.get("BurnedInAnnotation") == "YES" for s in slices):

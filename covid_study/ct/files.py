@@ -17,7 +17,8 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
-from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, files_below, is_dicom, is_picture, is_volume
+from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
+from covid_study.cohort.folders import below
 from covid_study.ct import dicom
 from covid_study.ct.announced import check_announced
 from covid_study.ct.geometry import Geometry, check_voxel, few
@@ -89,7 +90,7 @@ def _read(path: Path, burnt_in: bool) -> Volume:
 def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict]:
     """A DICOM series, or the only volume file of a folder."""
     volumes = [f for f in sorted(folder.iterdir()) if is_volume(f)]
-    if not volumes or any(map(is_dicom, files_below(folder))):
+    if not volumes or any(map(is_dicom, below(folder).files)):
         return dicom.read_series(folder, burnt_in)
     if len(volumes) > 1:
         names = ", ".join(f.name for f in volumes[:4])

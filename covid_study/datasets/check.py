@@ -12,9 +12,10 @@ import joblib
 import pandas as pd
 from PIL import Image
 
-from covid_study.cohort.exam_layouts import find_exams
+from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM
 from covid_study.cohort.file_kinds import PICTURE_SUFFIXES, VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
+from covid_study.cohort.folders import below
 from covid_study.cohort.picture_layouts import find_images
 from covid_study.ct.files import read_volume
 from covid_study.ct.pictures import read_image
@@ -75,7 +76,7 @@ def check(path: str | os.PathLike, dataset: DataSet | None = None, read: bool = 
 def look(path: str | os.PathLike, dataset: DataSet) -> str:
     """A light look by names only: "not there", "there: 746 slices, whole", "there, 3 of 746 slices missing"."""
     path = Path(path)
-    if not path.is_file() and not any(f.is_file() and not f.name.startswith(".") for f in path.rglob("*")):
+    if not path.is_file() and not below(path).files:
         return "not there"
     found = Checked(path, dataset.kind)
     _count(found)
@@ -98,12 +99,11 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as opened:
             return "exams" if b"exam_id" in opened.readline().lower() else "slices"
     kind = "exams"
-    for folder, _, names in os.walk(path):
-        for file in (Path(folder, name) for name in names):
-            if is_picture(file):
-                kind = "slices"
-            elif is_volume(file) or is_dicom(file):
-                return "exams"
+    for file in below(path).files:
+        if is_picture(file):
+            kind = "slices"
+        elif is_volume(file) or is_dicom(file):
+            return "exams"
     return kind
 
 
@@ -115,6 +115,7 @@ def _count(found: Checked) -> None:
     try:
         if found.kind == "exams":
             found.table = find_exams(found.path)
+            found.remarks += notes_on_exams(found.path, found.table)
         else:
             found.table, notes = find_images(found.path)
             found.remarks += notes
@@ -160,7 +161,7 @@ def _open_all(found: Checked) -> None:
         items = [(row[1], Path(row.path), getattr(row, "box", "")) for row in there.itertuples()]
     else:
         wanted = VOLUME_SUFFIXES if found.kind == "exams" else PICTURE_SUFFIXES
-        files = sorted(f for f in found.path.rglob("*") if f.name.lower().endswith(wanted))
+        files = [f for f in below(found.path).files if f.name.lower().endswith(wanted)]
         items = [(f.relative_to(found.path).as_posix(), f, "") for f in files]
     work = _exam if found.kind == "exams" else _picture
     run = joblib.Parallel(min(joblib.cpu_count(), AT_ONCE), prefer="threads", return_as="generator")
@@ -220,7 +221,7 @@ def _exam(name: str, path: Path, _box: str) -> tuple[dict[Path, str], str, str]:
     """The hashes of an exam's files, its voxels in words, and what is wrong with it."""
     hashes: dict[Path, str] = {}
     try:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        files = below(path).files if path.is_dir() else [path]
         hashes = {file: sha256_of(file) for file in files}
         volume = read_volume(path, name)
     except StudyError as error:

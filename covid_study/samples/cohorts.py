@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from covid_study import paths
-from covid_study.cohort.exam_layouts import find_exams
+from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM, SPLITS, split_exams
-from covid_study.cohort.file_kinds import files_below
 from covid_study.cohort.findings import belongs, studied
+from covid_study.cohort.folders import below
 from covid_study.cohort.identity import SHOW, Names
 from covid_study.ct import files
 from covid_study.ct.volume import Volume
@@ -99,8 +99,13 @@ def bodies(p) -> real_bodies.Bodies | None:
 
 
 def notes_on(p) -> list[str]:
-    """Sentences that a reader of the cohort's scores must know: which real exams the phantom's lesions lie in."""
-    real = bodies(p) if p.cohort.exams is None else None
+    """Sentences that a reader of the cohort's scores must know: which real exams the phantom's lesions lie in, what of
+    the user's exams takes no part or stands there twice."""
+    if p.cohort.exams is not None:
+        table = all_exams(p)
+        notes = notes_on_exams(_absolute(p.cohort.exams), table, are_named(p))
+        return notes if are_named(p) else list(map(Names(table).hide, notes))
+    real = bodies(p)
     return [] if real is None else [real.sentence()]
 
 
@@ -139,7 +144,7 @@ def loader(p):
 def files_of(exam: str) -> str:
     """Fingerprint of the files behind an exam: names, sizes and times."""
     path = Path(exam)
-    found = [f for f in (files_below(path) if path.is_dir() else [path]) if f.is_file()]
+    found = below(path).files if path.is_dir() else [path] if path.is_file() else []
     return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found])
 
 

@@ -1,6 +1,7 @@
 """Pictures on disk become a table: any folders, a CSV, the public data sets, whole and broken, up to the slices of a run."""
 
 import re
+import zlib
 
 import pandas as pd
 import pytest
@@ -23,8 +24,8 @@ def refused(path, *words):
 
 def put(folder, *names):
     """Pictures of these names."""
-    for n, name in enumerate(names):
-        picture(folder / name, seed=n)
+    for name in names:
+        picture(folder / name, seed=zlib.crc32(name.encode()))
 
 
 def row(table, slice_id):
@@ -41,7 +42,8 @@ def test_a_folder_a_class_with_odd_names_and_suffixes(tmp_path):
     table, notes = find_images(tmp_path)
     assert table["slice_id"].tolist() == names and (table["split"] == "").all()
     assert table["finding"].tolist() == ["covid", "covid", "non_covid", "non_covid"]
-    assert table["patient_id"].nunique() == 4 and len(notes) == 1 and "4 of 4" in notes[0]
+    assert table["patient_id"].nunique() == 4 and len(notes) == 2 and "4 of 4" in notes[0]
+    assert " 3 (" in notes[1] and "1 hidden" in notes[1]
 
 
 def test_folders_of_patients_and_of_splits(tmp_path):
@@ -209,7 +211,13 @@ def test_a_covid_ct_that_is_not_whole_is_refused(tmp_path):
     refused(root, "Data-split/COVID/trainCT_COVID.txt", f"DATA={images}")
     (root / "Other").rename(root / "Data-split")
     source, table, notes = find_data_set(images)
-    assert source == "" and (table["split"] == "").all() and len(table) == 24 and len(notes) == 2
+    assert (
+        source == ""
+        and (table["split"] == "").all()
+        and len(table) == 24
+        and len(notes) == 3
+        and ".zip" in notes[2]
+    )
 
 
 def test_the_real_covid_ct(real_data):

@@ -1,0 +1,80 @@
+"""The same file in two places of a cohort, found by its content: copies make scores look better than they are."""
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from covid_study.cohort.folders import below
+from covid_study.cohort.splits import some
+
+MOST = 50_000  # files that are looked at; beyond, reading the ends of each takes longer than a table should
+ENDS = 4096  # bytes at each end of a file
+CONTRADICTIONS = {"finding": "findings", "patient_id": "patients", "split": "splits"}
+
+
+def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
+    """A sentence on files or folders that are the same byte for byte, and stand under two findings, patients or splits.
+
+    Choice: first sizes are compared, then both ends, and what is still equal as a whole: hardly a file is read that is no copy.
+
+    Args:
+        table: path, finding, patient_id, split, and the column `name`, by which its rows are named.
+    """
+    places = {row.Index: Path(row.path) for row in table[["path"]].itertuples()}
+    if len(places) > MOST:
+        return [
+            f"Among {len(places):,} files copies are not looked for; checking the data set (datasets check) does."
+        ]
+    groups = [[row for row, path in places.items() if path.exists()]]
+    for measure in (_size, _ends, _content):
+        equal = defaultdict(list)
+        for n, rows in enumerate(groups):
+            for row in rows:
+                equal[n, measure(places[row])].append(row)
+        groups = [rows for rows in equal.values() if len(rows) > 1]
+    counts = {
+        words: sum(table.loc[rows, column].nunique() > 1 for rows in groups)
+        for column, words in CONTRADICTIONS.items()
+    }
+    if not any(counts.values()):
+        return []
+    against = [rows for rows in groups if any(table.loc[rows, c].nunique() > 1 for c in CONTRADICTIONS)]
+    named = some([" = ".join(table.loc[rows[:2], name]) for rows in against])
+    under = ", ".join(f"{count:,} under two {words}" for words, count in counts.items() if count)
+    return [
+        f"The same byte for byte: {named}; {under}. What is trained on may be tested on, or be called two things."
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    return below(path).files if path.is_dir() else [path]
+
+
+def _size(path: Path) -> tuple[int, ...]:
+    return tuple(sorted(file.stat().st_size for file in _files(path)))
+
+
+def _ends(path: Path) -> bytes:
+    """Of the file, or of the one in the middle of a folder: a header is often shared, the last pixels are not."""
+    if not (files := _files(path)):
+        return b""
+    try:
+        with files[len(files) // 2].open("rb") as opened:
+            start = opened.read(ENDS)
+            opened.seek(max(0, opened.seek(0, 2) - ENDS))
+            return start + opened.read()
+    except OSError:  # the reader's business
+        return str(path).encode()
+
+
+def _content(path: Path) -> tuple[str, ...]:
+    hashes = []
+    for file in _files(path):
+        try:
+            with file.open("rb") as opened:
+                hashes.append(hashlib.file_digest(opened, "sha256").hexdigest())
+        except OSError:
+            hashes.append(str(file))
+    return tuple(sorted(hashes))
