@@ -34,18 +34,14 @@ def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
             for row in rows:
                 equal[n, measure(places[row])].append(row)
         groups = [rows for rows in equal.values() if len(rows) > 1]
-    counts = {
-        words: sum(table.loc[rows, column].nunique() > 1 for rows in groups)
-        for column, words in CONTRADICTIONS.items()
-    }
-    if not any(counts.values()):
-        return []
-    against = [rows for rows in groups if any(table.loc[rows, c].nunique() > 1 for c in CONTRADICTIONS)]
-    named = some([" = ".join(table.loc[rows[:2], name]) for rows in against])
-    under = ", ".join(f"{count:,} under two {words}" for words, count in counts.items() if count)
+    under = []
+    for column, words in CONTRADICTIONS.items():
+        differ = [table.loc[rows].drop_duplicates(column)[name] for rows in groups]
+        if pairs := [" = ".join(names[:2]) for names in differ if len(names) > 1]:
+            under.append(f"under two {words} {some(pairs)}")
     return [
-        f"The same byte for byte: {named}; {under}. What is trained on may be tested on, or be called two things."
-    ]
+        f"The same byte for byte, {'; '.join(under)}. What is trained on may be tested on, or be called two things."
+    ] if under else []  # fmt: skip
 
 
 def _files(path: Path) -> list[Path]:

@@ -132,8 +132,14 @@ def _problems(table: pd.DataFrame, path: Path, own_split: bool) -> list[str]:
     """What keeps the images from being used."""
     if not len(table):
         suffixes = ", ".join(PICTURE_SUFFIXES)
+        stray = sum(map(is_picture, below(path).files)) if path.is_dir() else 0
+        found = (
+            f"{stray:,} images were found, none of them in the folder of a class"
+            if stray
+            else "no images were found"
+        )
         return [
-            f"no images were found; expected a folder a class with images in it ({suffixes}), e.g. COVID and Non-COVID"
+            f"{found}; expected a folder a class with images in it ({suffixes}), e.g. COVID and Non-COVID"
         ]
     problems, classes = [], list(dict.fromkeys(table["finding"]))
     if "covid" not in classes:

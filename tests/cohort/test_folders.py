@@ -88,7 +88,7 @@ def test_a_class_folder_may_be_a_link(tmp_path):
     (tmp_path / "set" / "COVID" / "linked.png").symlink_to(tmp_path / "set" / "COVID" / "0.png")
     table, notes = find_images(tmp_path / "set")
     assert table["finding"].value_counts().to_dict() == {"Normal": 2, "covid": 2, "CAP": 1}
-    said(notes, "COVID/0.png = COVID/linked.png", "1 under two patients")
+    said(notes, "under two patients 1 (COVID/0.png = COVID/linked.png)")
 
 
 def test_a_class_that_links_to_another_or_nowhere_is_said(tmp_path):
@@ -169,8 +169,8 @@ def test_the_same_exam_under_two_findings_patients_or_splits_is_said(copies, of_
         copies, a=of_a, b=of_b, c=("other", "r", "train"), f=("other", "s", "test"), gone=("other", "t", "")
     )
     (note,) = notes_on_copies(table, "exam_id")
-    assert "1 (a = b)" in note and f"1 under two {word}" in note
-    assert [w for w in ("findings", "patients", "splits") if w in note] == [word]
+    assert f"under two {word} 1 (a = b)" in note
+    assert [w for w in ("findings", "patients", "splits") if f"two {w}" in note] == [word]
 
 
 def test_copies_that_contradict_nothing_and_changed_files_are_none(copies):

@@ -98,6 +98,8 @@ def test_what_is_wrong_with_a_list_is_said(tmp_path, lines, words):
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     refused(tmp_path / "nowhere", "does not exist", "What to do")
     refused(tmp_path, "no images", ".png")
+    put(tmp_path, "1.png")
+    refused(tmp_path, "1 images were found, none")
     put(tmp_path, "pictures/COVID/1.png", "pictures/Normal/1.png")
     refused(tmp_path, "no class of COVID-19", f"{tmp_path}/pictures looks like")
 
