@@ -35,7 +35,9 @@ class Below:
             "Folders that may not be read": self.closed,
         }
         notes = [
-            f"{what}: {some(self._names(paths)) if named else f'{len(paths):,}'}." for what, paths in groups.items() if paths
+            f"{what}: {some(self._names(paths)) if named else f'{len(paths):,}'}."
+            for what, paths in groups.items()
+            if paths
         ]
         kept = set(taken)
         left = [file for file in self.files if file not in kept]

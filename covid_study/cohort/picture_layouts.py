@@ -39,7 +39,7 @@ def find_images(path: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
     return find_data_set(path)[1:]
 
 
-def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]]:
+def find_data_set(path: str | os.PathLike, named: bool = True) -> tuple[str, pd.DataFrame, list[str]]:
     """Which public data set lies at `path` ("" where it is none), its pictures, a row each, and what a reader must know.
 
     The root of a data set is read in its own layout (LAYOUTS), with its authors' split. Else a folder holds a folder a class,
@@ -51,6 +51,9 @@ def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]
 
     Choice: a patient on both sides is refused where the user made the split, and said aloud where its authors did, whose
     split is kept (`splits.both_sides`).
+
+    Args:
+        named: whether sentences on what takes no part may name files, see `Below.passed_over`.
 
     Returns:
         The layout's name; a table with slice_id (the path below the folder, or as the CSV has it), exam_id, patient_id,
@@ -81,7 +84,7 @@ def find_data_set(path: str | os.PathLike) -> tuple[str, pd.DataFrame, list[str]
         table["patient_id"] = table["patient_id"].where(~alone, table["slice_id"])
     table["exam_id"] = table["patient_id"]
     if path.is_dir() and source in WITHOUT_LISTS:
-        notes += below(path).passed_over(list(map(Path, table["path"])))
+        notes += below(path).passed_over(list(map(Path, table["path"])), named)
     if problems := _problems(table, path, own_split=not source):
         raise CohortError(f"slices.images: {path}: {'; '.join(problems)}.")
     notes += notes_on_copies(table, "slice_id")

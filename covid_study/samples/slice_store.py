@@ -65,7 +65,7 @@ def _exams(p) -> pd.DataFrame:
 def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
     """The data set's name, the images to read, split into train and test, and what a reader must know about them."""
     path = Path(p.slices.images).expanduser()
-    name, table, notes = find_data_set(path if path.is_absolute() else paths.root() / path)
+    name, table, notes = find_data_set(paths.root() / path, p.study.show_patient_ids)
     table = split_patients(table, p.slices.train_share, p.cohort.split_seed)
     limits = (p.slices.exams, p.slices.per_exam)
     taken = at_most(table, None if None in limits else limits[0] * limits[1], p.cohort.split_seed)

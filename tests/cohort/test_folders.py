@@ -61,7 +61,9 @@ def test_what_is_passed_over_is_counted_by_kind(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (note,) = below(tmp_path).passed_over([tmp_path / "a.png"])
-    assert " 6 (" in note and all(f in note for f in ("2 .zip", "2 hidden", "1 .db", "1 of other kinds", "Thumbs.db"))
+    assert " 6 (" in note and all(
+        f in note for f in ("2 .zip", "2 hidden", "1 .db", "1 of other kinds", "Thumbs.db")
+    )
     (note,) = below(tmp_path).passed_over([tmp_path / "a.png"], named=False)
     assert " 6 (" in note and not any(Path(f).name in note for f in files)
 
