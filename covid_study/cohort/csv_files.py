@@ -1,8 +1,10 @@
 """CSV files as people write them, and words as people spell them."""
 
+import codecs
 import csv
 import difflib
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +32,9 @@ def read_csv(
     """
     said = f"{what} {file}".strip()
     try:
-        text = file.read_text(encoding="utf-8-sig", errors=encoding_errors)
+        raw = file.read_bytes()
+        wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of spreadsheets
+        text = raw.decode("utf-16" if wide else "utf-8-sig", encoding_errors)
         if "\0" in text:
             raise csv.Error("it holds NUL, which no text does")
         reader = csv.reader(io.StringIO(text), delimiter=_separator(text), skipinitialspace=True, strict=True)
@@ -49,8 +53,7 @@ def read_csv(
             f"{said} cannot be read as CSV: {error}. What to do: save it as CSV in UTF-8{columns}."
         ) from error
     names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in head]
-    if needed:
-        _check_columns(names, said, needed, optional)
+    _check_columns(names, said, needed, optional)
     fields = [[field.strip() for field in row] + [""] * (len(names) - len(row)) for _, row in rows]
     found = {name: [row[place] for row in fields] for place, name in enumerate(names) if name}
     columns = (*needed, *optional) or tuple(found)
@@ -72,7 +75,10 @@ def _check_columns(names: Sequence[str], said: str, needed: Sequence[str], optio
     problems += [
         f"column '{name}' is missing" for name in needed if name in absent and [name] not in near.values()
     ]
-    problems += [f"column '{name}' stands there twice" for name in wanted if names.count(name) > 1]
+    twice = wanted or filter(None, dict.fromkeys(names))  # where none are named any may be used
+    problems += [f"column '{name}' stands there twice" for name in twice if names.count(name) > 1]
+    if problems and not wanted:
+        raise CohortError(f"{said}: {'; '.join(problems)}. What to do: leave one of them.")
     if problems:
         more = f" ({' and '.join(optional)} may be left out)" if optional else ""
         raise CohortError(
@@ -91,6 +97,24 @@ def spelled(text: str, spellings: Mapping[str, str]) -> str | None:
     """
     plain = re.sub(r"[^a-z0-9]", "", text.lower())
     return next((word for word, spelt in spellings.items() if plain in spelt.split()), None)
+
+
+def resolved(cell: str, table: Path) -> str:
+    """The path in a cell of a table: whole, or relative to the table and below its folder.
+
+    Raises:
+        CohortError: steps up lead out of the table's folder, to what nobody sees in the table.
+
+    >>> resolved("scans/../a.mha", Path("/ct/exams.csv")), resolved("/elsewhere/a.mha", Path("/ct/exams.csv"))
+    ('/ct/scans/../a.mha', '/elsewhere/a.mha')
+    """
+    path = os.path.expanduser(cell)
+    if not os.path.isabs(path) and os.path.normpath(path).split(os.sep)[0] == os.pardir:
+        raise CohortError(
+            f"{table}: the path {cell[:100]!r} leads out of the table's folder. What to do: give the whole path, from "
+            f"{os.sep}, or put the table above what it lists."
+        )
+    return str(table.parent / path)
 
 
 def nearest(text: str, names: Iterable[str]) -> str:

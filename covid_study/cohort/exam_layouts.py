@@ -12,7 +12,7 @@ import pandas as pd
 
 from covid_study.cohort import exams
 from covid_study.cohort.copies import notes_on_copies
-from covid_study.cohort.csv_files import read_csv
+from covid_study.cohort.csv_files import read_csv, resolved
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
 from covid_study.cohort.finding_names import meanings, unclear
 from covid_study.cohort.findings import parse_finding
@@ -79,7 +79,7 @@ def _csv(path: Path) -> pd.DataFrame | None:
         return None
     table = exams.read_table(path)
     kept = ("", exams.PHANTOM)
-    table["path"] = [p if p in kept else str(path.parent / os.path.expanduser(p)) for p in table["path"]]
+    table["path"] = [p if p in kept else resolved(p, path) for p in table["path"]]
     return table
 
 

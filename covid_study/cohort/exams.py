@@ -25,8 +25,10 @@ def read_table(file: str | os.PathLike) -> pd.DataFrame:
     Raises: CohortError (unreadable, empty, columns missing or mistyped).
     """
     table = read_csv(Path(file), "the exam table", COLUMNS[:4], COLUMNS[4:])
-    table["finding"] = [parse_finding(f) or f for f in table["finding"]]
-    table["split"] = [parse_split(s) or s for s in table["split"]]
+    for column, parse in {"finding": parse_finding, "split": parse_split}.items():
+        table[column] = (
+            table[column].map({text: parse(text) or text for text in set(table[column])}).astype(str)
+        )
     return table
 
 
@@ -106,18 +108,19 @@ def _cohort_problems(table: pd.DataFrame, both: bool) -> list[str]:
     problems = []
     files = table[table.path != PHANTOM]
     places = files.path.map(os.path.realpath)
-    for place in places[places.duplicated()].unique():
-        same = ", ".join(files.exam_id[places == place])
-        problems.append(f"exams {same} are the same file or folder, {place}: list it once")
+    twice = places.duplicated(keep=False)
+    for place, ids in files.exam_id[twice].groupby(places[twice], sort=False):
+        problems.append(f"exams {', '.join(ids)} are the same file or folder, {place}: list it once")
     if len(files) and not any(map(os.path.exists, places)):
         problems.append(
             f"none of the {len(files)} paths exists (the first is {files.path.iloc[0]}): correct the paths; in a CSV they are "
             "relative to the CSV"
         )
     sides = table[table.split != ""].groupby("patient_id").split.unique()
+    ids = table.exam_id.groupby(table.patient_id).agg(list) if (sides.map(len) > 1).any() else {}
     for patient, splits in sides[sides.map(len) > 1].items():
-        exams = ", ".join(table.exam_id[table.patient_id == patient][:4])
-        where = ", ".join(s for s in SPLITS if s in splits)
+        exams = ", ".join(ids[patient][:4])
+        where = ", ".join(s for s in SPLITS if s in list(splits))
         problems.append(
             f"patient {patient} is on both sides of a split ({where}): put all exams ({exams}) on one"
         )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from covid_study.cohort import covidx_ct, public_pictures
 from covid_study.cohort.copies import notes_on_copies
-from covid_study.cohort.csv_files import read_csv
+from covid_study.cohort.csv_files import read_csv, resolved
 from covid_study.cohort.file_kinds import PICTURE_SUFFIXES, is_picture
 from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import parse_class
@@ -128,7 +128,7 @@ def _of_csv(file: Path) -> pd.DataFrame:
     if len(names) and all(map(os.path.isabs, names)):  # an id tells nothing of the machine
         above = os.path.commonpath([os.path.dirname(name) for name in names])
         names = [os.path.relpath(name, above) for name in names]
-    return table.assign(slice_id=names, path=[str(file.parent / name) for name in table["path"]])
+    return table.assign(slice_id=names, path=[resolved(name, file) for name in table["path"]])
 
 
 def _problems(table: pd.DataFrame, path: Path, own_split: bool) -> list[str]:
@@ -144,6 +144,10 @@ def _problems(table: pd.DataFrame, path: Path, own_split: bool) -> list[str]:
         return [
             f"{found}; expected a folder a class with images in it ({suffixes}), e.g. COVID and Non-COVID"
         ]
+    for column in ("path", "finding"):
+        if (empty := table["slice_id" if column == "path" else column] == "").any():
+            row = int(empty.to_numpy().argmax()) + 1
+            return [f"{empty.sum():,} images have no {column}, the first in row {row}: fill it in"]
     problems, classes = [], list(dict.fromkeys(table["finding"]))
     if "covid" not in classes:
         # often the folder above was given

@@ -104,6 +104,14 @@ def test_folders_named_by_finding_with_volumes_series_and_patients(tmp_path):
     }
 
 
+@pytest.mark.parametrize("path", ["../a.mha", "x/../../a.mha", ".."])
+def test_a_path_of_a_table_cannot_leave_its_folder(tmp_path, path):
+    (tmp_path / "in").mkdir()
+    volume(tmp_path / "a.mha")
+    (tmp_path / "in" / "exams.csv").write_text(f"exam_id,patient_id,path,finding\na,1,{path},covid\n")
+    refused(tmp_path / "in" / "exams.csv", "exams.csv", f"'{path}' leads out", "What to do")
+
+
 def test_csv_paths_are_relative_to_the_csv(tmp_path, monkeypatch):
     volume(tmp_path / "scans" / "a.nii.gz")
     volume(tmp_path / "scans" / "b.nii.gz")

@@ -87,6 +87,24 @@ def test_csv_as_people_write_it(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_csv_in_every_dress(tmp_path, encoding, sep):
+    """Byte order marks, separators, quotes, blank rows, rows that end in a separator, line ends."""
+    rows = [
+        ["exam_id", "patient_id", "path", "finding"],
+        ["a", '"p, 1"', '"x;y\ty"', "covid", ""],
+        [],
+        ["", "", "", ""],
+        ["b", "é", "b", "CAP"],
+    ]
+    mark = "\ufeff" if encoding[-2:] in ("le", "be") else ""
+    file = tmp_path / "exams.csv"
+    file.write_bytes((mark + "\r\n".join(map(sep.join, rows))).encode(encoding))
+    found = exams.read_table(file)[list(exams.COLUMNS[:4])].values.tolist()
+    assert found == [["a", "p, 1", "x;y\ty", "covid"], ["b", "é", "b", "cap"]]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -95,6 +113,7 @@ def test_csv_as_people_write_it(tmp_path):
         (b"exam_id,path,finding\n", ["'patient_id' is missing"]),
         (b"exam_id,patient_id,path,finding,splt\n", ["did you mean 'split'?"]),
         (b"Exam ID,exam_id,patient_id,path,finding\n", ["'exam_id' stands there twice"]),
+        (b"exam_id,patient_id,path,finding,SPLIT,split \n", ["'split' stands there twice"]),
         (b"a,b\n1,2,3,4\n5\n", []),
         (np.random.default_rng(0).bytes(2000), ["UTF-8"]),
         (None, ["does not exist"]),
