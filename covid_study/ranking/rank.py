@@ -40,17 +40,16 @@ def soft_labels(
     >>> soft_labels(pd.DataFrame([[1, 0, 0]], ids[0]), pd.DataFrame([[0, 1, 0], [0, 0, 1]], ids[1])).p1.tolist()
     [1.0, 2.0]
     """
-    for frame in (positives, negatives):
-        values = frame.to_numpy(dtype=float)
+    # A frame holds its columns one after another: rows of 100 thousand exams are read ten times faster from a copy.
+    near, far = (np.ascontiguousarray(frame.to_numpy(dtype=float)) for frame in (positives, negatives))
+    for frame, values in ((positives, near), (negatives, far)):
         bad = ~np.isfinite(values).all(1) | (values < 0).any(1) | ~(values > 0).any(1)
         if bad.any():
             raise ValueError(
                 f"exam {frame.index[bad][0]}: its features are all zero, negative or not finite, so it has no distance "
                 "to the positives. Look at its preprocessed volume, or leave it out."
             )
-    distances = pairwise_emd(
-        negatives.to_numpy(), positives.to_numpy(), mass, ground=ground, device=device, blocks=blocks
-    )
+    distances = pairwise_emd(far, near, mass, ground=ground, device=device, blocks=blocks)
     return pd.DataFrame(distances, index=negatives.index, columns=positives.index)
 
 

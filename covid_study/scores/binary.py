@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from covid_study.errors import StudyError
 
+AT_THRESHOLD = ("precision", "recall", "f1")
 SCORES = ("precision", "recall", "f1", "auc", "average_precision")
 
 
@@ -115,6 +116,18 @@ def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: fl
     return Threshold(float(values[nearest]), float(f1[nearest]), "")
 
 
+def weighted_at(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 at a threshold under each row of exam weights (resamples, exams).
+
+    >>> weighted_at(np.array([1, 0]), np.array([0.9, 0.6]), 0.7, np.array([[1.0, 1.0], [2.0, 1.0]]))["f1"]
+    array([1., 1.])
+    """
+    at = p >= threshold
+    tp, called, positives = weights @ (at * y), weights @ at, weights @ y
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {"precision": tp / called, "recall": tp / positives, "f1": 2 * tp / (called + positives)}
+
+
 def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The five scores under each row of exam weights (resamples, exams): scikit-learn's, all rows at once.
 
@@ -122,6 +135,7 @@ def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np
     >>> scores["precision"].round(2)
     array([0.5 , 0.67])
     """
+    at = weighted_at(y, p, threshold, weights)
     order = np.argsort(-p, kind="stable")
     y, p, weights = y[order], p[order], weights[:, order]
     last_of_tie = np.r_[np.flatnonzero(np.diff(p)), len(p) - 1]
@@ -134,12 +148,4 @@ def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np
         auc = ((tp - new_tp / 2) * new_fp).sum(axis=1) / (positives * fp[:, -1])
         precision_here = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
         average_precision = (new_tp * precision_here).sum(axis=1) / positives
-        at = p >= threshold
-        tp_at, called_at = (weights * y)[:, at].sum(axis=1), weights[:, at].sum(axis=1)
-        return {
-            "precision": tp_at / called_at,
-            "recall": tp_at / positives,
-            "f1": 2 * tp_at / (called_at + positives),
-            "auc": auc,
-            "average_precision": average_precision,
-        }
+    return {**at, "auc": auc, "average_precision": average_precision}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,16 +93,17 @@ def _of_exams(table: pd.DataFrame):
     best = binary.best_f1_threshold(validation["label"], validation["probability"]).threshold
     y, p = binary.checked(test["label"], test["probability"])
 
-    def both(score) -> dict:
-        moved = score(best)
-        return {m: v for m, v in score(0.5).items() if m in binary.SCORES} | {
-            f"{m}_validation": moved[m] for m in ("precision", "recall", "f1")
-        }
+    def both(score, moved) -> dict:
+        fixed = {m: v for m, v in score(y, p, 0.5).items() if m in binary.SCORES}
+        at_best = moved(y, p, best)
+        return fixed | {f"{m}_validation": at_best[m] for m in binary.AT_THRESHOLD}
 
     return (
         lambda n, seed: resamples.Resamples(y, test["patient_id"], n, seed),
-        lambda weights: both(lambda t: binary.weighted_scores(y, p, t, weights)),
-        both(lambda t: binary.classification_scores(y, p, t)),
+        lambda weights: both(
+            partial(binary.weighted_scores, weights=weights), partial(binary.weighted_at, weights=weights)
+        ),
+        both(binary.classification_scores, binary.classification_scores),
     )
 
 

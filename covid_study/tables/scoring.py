@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from covid_study.scores import slices
-from covid_study.scores.binary import best_f1_threshold
+from covid_study.scores.binary import AT_THRESHOLD, best_f1_threshold
 from covid_study.scores.resamples import bootstrap_intervals
-
-AT_THRESHOLD = ["precision", "recall", "f1"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ def exam_scores(predictions: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     chosen = best_f1_threshold(validation["label"], validation["probability"])
     arguments = test["label"], test["probability"], test["patient_id"]
     fixed = bootstrap_intervals(*arguments, threshold=0.5, n=n)
-    moved = bootstrap_intervals(*arguments, threshold=chosen.threshold, n=n)
-    moved = moved.loc[AT_THRESHOLD].add_suffix("_validation", axis=0)
+    moved = bootstrap_intervals(*arguments, threshold=chosen.threshold, n=n, only_at=True)
+    moved = moved.add_suffix("_validation", axis=0)
     if chosen.note:
         moved["note"] = chosen.note
     return pd.concat([fixed, moved]).rename_axis("metric").reset_index()

@@ -204,3 +204,12 @@ def test_a_slope_needs_two_measured_points():
     rows[2] |= {"extrapolated": True, "seconds": 1e9}
     assert emd_report.fitted_slope(rows) == pytest.approx(1.5)
     assert emd_report.fitted_slope(rows[1:]) is None
+
+
+def test_an_exam_table_is_ranked_reported_and_measured(tmp_path):
+    command = [sys.executable, "exam_table.py", "--exams", "300", "--out", str(tmp_path)]
+    environ = {**os.environ, "PYTHONPATH": str(paths.root())}
+    subprocess.run(command, cwd=FOLDER, env=environ, check=True, capture_output=True)
+    (written,) = tmp_path.glob("exam-table-*.md")
+    steps = [line for line in written.read_text().splitlines() if line.startswith("| ")][2:]
+    assert len(steps) == 11 and "exam_table.py --exams 300" in written.read_text()

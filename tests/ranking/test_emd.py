@@ -16,10 +16,8 @@ def test_unequal_masses_agree_with_a_linear_programme(scale):
     rng = np.random.default_rng(round(1e6 * scale))
     for zeros in (0, 0.5, 0.6, 0.9) * 3:
         f, g = random_pair(rng, rng.integers(1, 16), zeros, scale)
-        assert emd(f, g) == pytest.approx(by_linear_programme(f, g), abs=1e-9)
-        assert emd(f.astype(np.float32), g) == pytest.approx(
-            by_linear_programme(f.astype(np.float32).astype(float), g), abs=1e-9
-        )
+        for lighter in (f, f.astype(np.float32)):
+            assert emd(lighter, g) == pytest.approx(by_linear_programme(lighter.astype(float), g), abs=1e-9)
 
 
 ADVERSARIAL = {

@@ -3,23 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from tiny_runs import with_method  # noqa: E402
-from tiny_study import parameters  # noqa: E402
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_runs import with_method
+from tiny_study import parameters
 
 from covid_study.analysis.public_pictures import prototypes
 from covid_study.rivals import feature_classifiers
-from covid_study.rivals.feature_classifiers import METHODS, image_features  # noqa: E402
-from covid_study.samples.samples import Samples  # noqa: E402
+from covid_study.rivals.feature_classifiers import METHODS, image_features
+from covid_study.samples.samples import Samples
 from covid_study.scores import slices
-from covid_study.tables import slice_steps  # noqa: E402
-from covid_study.training.run import Spent  # noqa: E402
+from covid_study.tables import slice_steps
+from covid_study.training.run import Spent
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +73,8 @@ def test_the_key_holds_what_changes_the_result(q, s):
     place = Path("runs")
     same = replace(run, before=Spent(3.0), training_ids=run.training_ids[::-1])
     assert run.folder(place) == same.folder(place)
-    for other in (
-        replace(run, seed=1),
-        with_method(run, name="decision_tree"),
-        replace(run, test_ids=("41",)),
-    ):
+    others = replace(run, seed=1), with_method(run, name="decision_tree"), replace(run, test_ids=("41",))
+    for other in others:
         assert run.folder(place) != other.folder(place)
 
 

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
+from scored_exams import cohort
 from sklearn import metrics as sk
 
 from covid_study.errors import StudyError
 from covid_study.scores import binary
-
-
-def cohort(n=518, positives=50, seed=0, separation=1.5):
-    rng = np.random.default_rng(seed)
-    y = np.r_[np.ones(positives, int), np.zeros(n - positives, int)]
-    return y, 1 / (1 + np.exp(-(rng.normal(size=n) + separation * y - 2)))
 
 
 def test_scores_are_those_of_a_known_confusion_matrix():
@@ -23,10 +18,6 @@ def test_scores_are_those_of_a_known_confusion_matrix():
     assert s["f1"] == pytest.approx(80 / 93)
     assert round(100 * s["precision"], 1) == 93.0 and round(100 * s["f1"], 1) == 86.0
     assert (s["positives"], s["negatives"], s["note"]) == (50, 468, "")
-
-
-def test_the_threshold_itself_is_positive():
-    assert binary.classification_scores([1, 0], [0.5, 0.4])["recall"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -44,9 +35,10 @@ def test_undefined_scores_are_nan_with_a_reason(y, p, undefined):
     assert s["note"]
 
 
-def test_nothing_found_gives_an_f1_of_zero():
-    assert binary.classification_scores([1, 0], [0.2, 0.1])["f1"] == 0
-    assert binary.classification_scores([1, 0], [0.2, 0.7])["f1"] == 0
+def test_the_threshold_itself_is_positive_and_nothing_found_gives_an_f1_of_zero():
+    assert binary.classification_scores([1, 0], [0.5, 0.4])["recall"] == 1.0
+    for wrong in (0.1, 0.7):
+        assert binary.classification_scores([1, 0], [0.2, wrong])["f1"] == 0
 
 
 @pytest.mark.parametrize(
@@ -95,12 +87,6 @@ def test_weighted_scores_equal_scikit_learn():
         precision, recall, f1, _ = sk.precision_recall_fscore_support(
             y, p >= 0.3, average="binary", sample_weight=w
         )
-        expected = {
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-            "auc": sk.roc_auc_score(y, p, sample_weight=w),
-            "average_precision": sk.average_precision_score(y, p, sample_weight=w),
-        }
-        for name, value in expected.items():
-            assert ours[name][i] == pytest.approx(value), name
+        auc, average = (s(y, p, sample_weight=w) for s in (sk.roc_auc_score, sk.average_precision_score))
+        found = [ours[name][i] for name in binary.SCORES]
+        assert found == pytest.approx([precision, recall, f1, auc, average])

@@ -149,16 +149,15 @@ def test_no_effect_takes_an_interval_that_is_narrow_on_both_sides(low, high):
 
 def test_the_spread_over_seeds_is_in_the_interval():
     """The same patients, but trainings that disagree: t with two degrees of freedom keeps it open."""
-    line = decided(runs([0.05] * 3, seeds=3, noise=0.3, spread=0.0))
+    of = runs([0.05] * 3, seeds=3, noise=0.3, spread=0.0)
+    line = decided(of)
     assert line["verdict"] == OPEN
     gaps = [
-        np.mean([of["both", c, s]["f1"] - of["random", c, s]["f1"] for c in SIZES])
-        for of in [runs([0.05] * 3, seeds=3, noise=0.3, spread=0.0).values]
+        np.mean([of.values["both", c, s]["f1"] - of.values["random", c, s]["f1"] for c in SIZES])
         for s in range(3)
     ]
-    assert line["high"] - line["difference"] == pytest.approx(
-        4.3027 * np.std(gaps, ddof=1) / np.sqrt(3), rel=1e-3
-    )
+    half = 4.3027 * np.std(gaps, ddof=1) / np.sqrt(3)
+    assert line["high"] - line["difference"] == pytest.approx(half, rel=1e-3)
 
 
 def test_what_is_needed_closes_a_claim():
@@ -236,15 +235,11 @@ def test_a_difference_of_differences():
 
 def test_a_fall_is_compared_at_every_share():
     """Each share against its own method with all slices: 0.3 and 0.4 lost against 0.5 and 0.6."""
-    lost = {
-        ("25%", "baseline"): 0.5,
-        ("5%", "baseline"): 0.6,
-        ("25%", "dsn_saal"): 0.3,
-        ("5%", "dsn_saal"): 0.4,
+    found = {
+        "baseline": {"100%": 0.9, "25%": 0.4, "5%": 0.3},
+        "dsn_saal": {"100%": 0.9, "25%": 0.6, "5%": 0.5},
     }
-    values = {(*cell, 0): {"sen": 0.9 - loss} for cell, loss in lost.items()}
-    values |= {("100%", method, 0): {"sen": 0.9} for method in ("baseline", "dsn_saal")}
-    of = Scored(values, {}, 50)
+    of = Scored({(row, m, 0): {"sen": sen} for m, rows in found.items() for row, sen in rows.items()}, {}, 50)
     assert decided(of, "B12")["difference"] == pytest.approx(0.2)
     assert decided(of, "B15")["difference"] == pytest.approx(0.2)  # at the fewest: 0.5 against 0.3
     assert claims.lines(of, [claims.read()["B12"]])["line"].iloc[0] == (
@@ -345,10 +340,8 @@ def test_slices_are_scored_by_slice_or_by_patient():
     )
     assert by_slice.fewest == by_patient.fewest == 10
     told = table[["p_covid", "p_cap", "p_non_pneumonia"]].to_numpy().argmax(1)
-    assert by_slice.values["ce", "slices", 0]["acc"] == pytest.approx(
-        np.mean(told == np.arange(30).repeat(3) % 3)
-    )
+    right = np.mean(told == np.arange(30).repeat(3) % 3)
+    assert by_slice.values["ce", "slices", 0]["acc"] == pytest.approx(right)
     means = table.groupby("patient_id", sort=False)[["p_covid", "p_cap", "p_non_pneumonia"]].mean().to_numpy()
-    assert by_patient.values["ce", "slices", 0]["acc"] == pytest.approx(
-        np.mean(means.argmax(1) == np.arange(30) % 3)
-    )
+    right = np.mean(means.argmax(1) == np.arange(30) % 3)
+    assert by_patient.values["ce", "slices", 0]["acc"] == pytest.approx(right)

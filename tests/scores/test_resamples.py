@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scored_exams import cohort
 from sklearn.metrics import roc_auc_score
 
 from covid_study.errors import StudyError
@@ -11,12 +12,6 @@ from covid_study.scores import resamples
 from covid_study.scores.closed_form import proportion_difference, spearman_interval
 from covid_study.scores.resamples import Resamples, auc_difference, auc_interval, bootstrap_intervals
 from covid_study.scores.seeds import over_seeds
-
-
-def cohort(n=518, positives=50, seed=0, separation=1.5):
-    rng = np.random.default_rng(seed)
-    y = np.r_[np.ones(positives, int), np.zeros(n - positives, int)]
-    return y, 1 / (1 + np.exp(-(rng.normal(size=n) + separation * y - 2)))
 
 
 def delong_half_width(y, p):

@@ -26,6 +26,7 @@ def negatives(run, v) -> list[str]:
     return [exam for exam in run.training_ids if v.table["finding"][exam] != "covid"]
 
 
+MODULES = {made.NAME: made for made in (a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights)}
 OURS = {"A.III": {"hu_histogram"}, "A.IV": {"resnet18"}}  # rows of ours
 
 
@@ -37,23 +38,14 @@ def q(root):
 
 @pytest.fixture(scope="module")
 def tables(q, v):
-    return {
-        made.NAME: made.table(q, v) for made in (a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights)
-    }
+    return {name: module.table(q, v) for name, module in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", ["A.III", "A.IV", "A.V", "A.VI", "A.VII"])
+@pytest.mark.parametrize("name", MODULES)
 def test_rows_and_columns_are_the_published_ones(name, root, v):
     """At the paper's shares; the numbers of negatives and the training periods are no rows of runs."""
     shares = {"sampling": {"shares": [0.14, 0.28, 0.56]}, "transfer": {"shares": [0.14, 0.28, 0.56]}}
-    module = {
-        "A.III": a3_ranking,
-        "A.IV": a4_backbone,
-        "A.V": a5_sampling,
-        "A.VI": a6_online,
-        "A.VII": a7_weights,
-    }[name]
-    table = module.table(parameters(root, **shares), v)
+    table = MODULES[name].table(parameters(root, **shares), v)
     paper = published.table(name).query("row not in ('negatives', 'training_period') and metric == 'f1'")
     theirs, ours = set(zip(paper["row"], paper["column"], strict=True)), {cell[:2] for cell in table.runs}
     assert theirs <= ours
@@ -70,9 +62,8 @@ def test_rows_of_table_3(q, v, tables):
         assert (run.method.encoder is not None) == (row == "both_pretrained")
     assert table.runs["both", "30%", 0].training_ids == table.runs["both_pretrained", "30%", 0].training_ids
     exams = a3_ranking.exams(table)
-    assert (
-        exams["exams an epoch here"].tolist() == [5, 7, 10] and exams["negatives in the paper"]["ALL"] == 1785
-    )
+    assert exams["exams an epoch here"].tolist() == [5, 7, 10]
+    assert exams["negatives in the paper"]["ALL"] == 1785
     assert list(a3_ranking.exams(tables["A.V"]).index) == [
         "30 %",
         "60 %",
@@ -87,10 +78,7 @@ def test_tables_share_their_common_runs(q, v, tables):
     same |= {("A.IV", "resnet18", "all"): ("random", "all"), ("A.VII", "scratch", "all"): ("random", "all")}
     same |= {("A.VI", "all", "none"): ("random", "all"), ("A.VI", "60%", "none"): ("both", "60%")}
     for (name, *cell), known in same.items():
-        assert tables[name].runs[(*cell, 0)] == third[(*known, 0)], (
-            name,
-            cell,
-        )  # what was spent before included
+        assert tables[name].runs[(*cell, 0)] == third[(*known, 0)]  # what was spent before included
 
 
 def test_table_5_draws_as_it_says(q, v, tables):
@@ -130,11 +118,8 @@ def test_another_network_sees_the_exams_that_the_first_selected(q, tables):
     assert list(runs) == [(row, c, 0) for row in ("resnet18", "resnet50") for c in ("30%", "60%", "all")]
     for column in ("30%", "60%", "all"):
         small, large = runs["resnet18", column, 0], runs["resnet50", column, 0]
-        assert (
-            small.training_ids == large.training_ids
-            and small.before == large.before
-            and large.method.encoder is None
-        )
+        assert (small.training_ids, small.before) == (large.training_ids, large.before)
+        assert large.method.encoder is None
         assert (small.before.seconds > 0) == (column != "all")
         assert small.method.network | {"depth": 50} == large.method.network
     assert q.transfer.shares == [0.6, 0.3]
@@ -189,10 +174,8 @@ def test_from_how_many_networks_on_a_ranking_pays():
 
 def test_no_run_depends_on_the_settings_of_another_strategy(root, q, v, tables):
     folder, runs = tables["A.VI"].build / "runs", tables["A.VI"].runs
-    for changed, strategy in (
-        ({"focal_gamma": 1.0, "focal_alpha": 0.5}, "focal"),
-        ({"ohem_share": 0.25}, "ohem"),
-    ):
+    settings = {"focal": {"focal_gamma": 1.0, "focal_alpha": 0.5}, "ohem": {"ohem_share": 0.25}}
+    for strategy, changed in settings.items():
         other = parameters(root, online={"share": 0.6} | changed)
         for cell, run in a6_online.table(other, v).runs.items():
             assert (run.folder(folder) == runs[cell].folder(folder)) == (cell[1] != strategy)
@@ -228,7 +211,7 @@ def test_the_line_of_oversampling_is_where_the_reweighted_odds_are_even():
     line = a6_online.decision_line("oversampling", positives, negatives)
     assert line / positives / (line / positives + (1 - line) / negatives) == pytest.approx(0.5)
     assert (
-        a6_online.decision_line("ohem", 1, 9, ohem_share=1.0) == 0.5 == a6_online.decision_line("none", 1, 9)
+        a6_online.decision_line("ohem", 1, 9, ohem_share=1.0) == a6_online.decision_line("none", 1, 9) == 0.5
     )
     assert a6_online.decision_line("focal", 1, 9, alpha=0.9) == pytest.approx(0.1)
     assert np.isnan(a6_online.decision_line("focal", 1, 9, classes=3))

@@ -40,19 +40,15 @@ def test_scores_are_scikit_learns_means_over_seeds(planted):
     found = planted.scores().set_index(KEY)
     for row, column in dict.fromkeys(cell[:2] for cell in CELLS):
         tests = [said((row, column, seed)).query("split == 'test'") for seed in (0, 1)]
-        for metric, score in (
-            ("precision", sk.precision_score),
-            ("recall", sk.recall_score),
-            ("f1", sk.f1_score),
-        ):
+        scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
+        for metric, score in scores.items():
             wanted = np.mean([score(t["label"], t["probability"] >= 0.5) for t in tests])
             assert found.loc[(row, column, metric), "mean"] == pytest.approx(wanted)
         wanted = [sk.roc_auc_score(t["label"], t["probability"]) for t in tests]
         line = found.loc[(row, column, "auc")]
         assert line["mean"] == pytest.approx(np.mean(wanted)) and line["seeds"] == 2
-        assert (
-            line["sd"] == pytest.approx(np.std(wanted, ddof=1)) and line["low"] < line["mean"] < line["high"]
-        )
+        assert line["sd"] == pytest.approx(np.std(wanted, ddof=1))
+        assert line["low"] < line["mean"] < line["high"]
         best = []
         for seed in (0, 1):
             chosen = said((row, column, seed)).query("split == 'validation'")
@@ -86,12 +82,9 @@ def test_published_numbers_of_other_tables_stand_beside():
     )
     table = Table("A.III", planted={cell: said(cell) for cell in CELLS}, beside=beside)
     found = table.results().set_index(KEY)
-    assert (
-        found.loc[("ours", "56%", "f1"), "published"] == 0.5 and found.loc[("ours", "56%", "f1"), "in_paper"]
-    )
-    assert found.loc[("ours", "28%", "f1"), "published"] == 0.4 and np.isnan(
-        found.loc[("ours", "28%", "f1"), "mean"]
-    )
+    assert found.loc[("ours", "56%", "f1"), ["published", "in_paper"]].tolist() == [0.5, True]
+    assert found.loc[("ours", "28%", "f1"), "published"] == 0.4
+    assert np.isnan(found.loc[("ours", "28%", "f1"), "mean"])
     assert "absent" not in found.index.get_level_values("row")
 
 
@@ -154,12 +147,12 @@ def test_what_only_a_referee_asks_for(planted):
     assert smallest["56%", 50, 10] < smallest["56%", 50, 1]
     told = planted.told().set_index("key")
     assert told.loc["A2", "published"] == pytest.approx((0.040 + 0.042) / 2, abs=0.01)
-    for shown in (
-        decided.rows_above(planted.above()),
-        decided.detectable(planted.detectable()),
-        decided.told(planted.told()),
-    ):
-        assert "<table" in shown.to_html()
+    ways = {
+        decided.rows_above: planted.above,
+        decided.detectable: planted.detectable,
+        decided.told: planted.told,
+    }
+    assert all("<table" in shown(of()).to_html() for shown, of in ways.items())
 
 
 def test_slices_are_scored_one_by_one_and_by_patient():
@@ -184,13 +177,11 @@ def test_slices_are_scored_one_by_one_and_by_patient():
     wanted = np.mean([sk.accuracy_score(t["finding"], c) for t, c in zip(tests, called, strict=True)])
     assert found.loc[("dsn_saal", "slices", "acc"), "mean"] == pytest.approx(wanted)
     means = [t.groupby("patient_id").agg({"p_covid": "mean", "finding": "first"}) for t in tests]
-    wanted = np.mean(
-        [sk.accuracy_score(m["finding"], np.where(m["p_covid"] >= 0.5, "covid", "cap")) for m in means]
-    )
+    called = [np.where(m["p_covid"] >= 0.5, "covid", "cap") for m in means]
+    wanted = np.mean([sk.accuracy_score(m["finding"], c) for m, c in zip(means, called, strict=True)])
     assert found.loc[("dsn_saal", "slices", "acc_patient"), "mean"] == pytest.approx(wanted)
     assert found.loc[("dsn_saal", "slices", "f1"), "published"] > 0.5
     slices, patients = (table.claims(per_patient=by).set_index("key") for by in (False, True))
-    assert (
-        slices.loc["B1", "seeds"] == 3 and slices.loc["B1", "difference"] != patients.loc["B1", "difference"]
-    )
+    assert slices.loc["B1", "seeds"] == 3
+    assert slices.loc["B1", "difference"] != patients.loc["B1", "difference"]
     assert {"acc", "gmean", "auc"} <= set(table.variants()["score"]) and table.headline()
