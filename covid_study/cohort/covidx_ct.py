@@ -57,7 +57,9 @@ def find(path: Path, version: str) -> tuple[pd.DataFrame, list[str]] | None:
             f"slices.images: {path} lacks the list {' and '.join(lacking)} of COVIDx-CT-{version} (such as {lacking[0]}_{name}"
             f".txt{', or that of 2A' * (version == '2B')}). What to do: put the lists of the release into that folder."
         )
-    table = pd.concat([_read(of_version[short], parse_split(short)) for short in _LISTS], ignore_index=True)
+    table = pd.concat(
+        [_read(of_version[short], parse_split(short) or short) for short in _LISTS], ignore_index=True
+    )
     table, notes = listed_once(table)
     there, listed = _files(path, names), table["slice_id"]
     folder = "COVIDx-CT" if version == "1" else f"{version[0]}A_images"

@@ -56,8 +56,8 @@ def read_csv(
     _check_columns(names, said, needed, optional)
     fields = [[field.strip() for field in row] + [""] * (len(names) - len(row)) for _, row in rows]
     found = {name: [row[place] for row in fields] for place, name in enumerate(names) if name}
-    columns = (*needed, *optional) or tuple(found)
-    return pd.DataFrame({name: found.get(name, [""] * len(rows)) for name in columns}, dtype=str)
+    kept = (*needed, *optional) or tuple(found)
+    return pd.DataFrame({name: found.get(name, [""] * len(rows)) for name in kept}, dtype=str)
 
 
 def _separator(text: str) -> str:

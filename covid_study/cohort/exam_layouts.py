@@ -6,6 +6,7 @@ where the path does not look like it.
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from covid_study.cohort.folders import below
 from covid_study.errors import CohortError
 
 
-def find_exams(path: str | os.PathLike, both: bool = True) -> pd.DataFrame:
+def find_exams(path: str | os.PathLike[str], both: bool = True) -> pd.DataFrame:
     """The checked exam table (exam_id, patient_id, path, finding, centre, split) of what lies at `path`.
 
     Ids are stable: they come from names, not from counting, so an exam that is added renames no other.
@@ -46,7 +47,7 @@ def find_exams(path: str | os.PathLike, both: bool = True) -> pd.DataFrame:
     raise CohortError(_not_known(path))
 
 
-def notes_on_exams(path: str | os.PathLike, table: pd.DataFrame, named: bool = True) -> list[str]:
+def notes_on_exams(path: str | os.PathLike[str], table: pd.DataFrame, named: bool = True) -> list[str]:
     """What a reader must know of the exams found at `path`: files that take no part, and the same exam in two places.
 
     Choice: in the folder of an exam its DICOM files take part, and a volume file only where there are none, as they are read.
@@ -54,7 +55,8 @@ def notes_on_exams(path: str | os.PathLike, table: pd.DataFrame, named: bool = T
     path, notes = Path(os.path.abspath(Path(os.path.expanduser(path)))), notes_on_copies(table, "exam_id")
     if not path.is_dir():
         return notes
-    places, taken, within = set(table["path"]), [], {}
+    places, taken = set(table["path"]), []
+    within: dict[Path, list[Path]] = {}
     for file in (held := below(path)).files:
         if str(file) in places:
             taken.append(file)
@@ -68,7 +70,7 @@ def notes_on_exams(path: str | os.PathLike, table: pd.DataFrame, named: bool = T
 # ------------------------------------------------------------------------------------------------ layouts
 
 
-def _table(rows: list[tuple], centre: str = "") -> pd.DataFrame:
+def _table(rows: Sequence[tuple[str | None, ...]], centre: str = "") -> pd.DataFrame:
     """Rows of exam, patient, path, finding."""
     return pd.DataFrame(rows, columns=list(exams.COLUMNS[:4])).assign(centre=centre, split="")
 

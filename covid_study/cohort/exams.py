@@ -3,6 +3,7 @@
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ SHOWN = 8  # problems of one table
 PHANTOM = "phantom"  # the path of an exam that is computed, not read
 
 
-def read_table(file: str | os.PathLike) -> pd.DataFrame:
+def read_table(file: str | os.PathLike[str]) -> pd.DataFrame:
     """The exam table of a CSV file, unchecked: findings and splits in the study's words, paths as written.
 
     Needed: exam_id, patient_id, path, finding; centre and split may be absent. Other columns are left out.
@@ -33,13 +34,13 @@ def read_table(file: str | os.PathLike) -> pd.DataFrame:
 
 
 @cache
-def schema():
+def schema() -> Any:
     """The pandera schema of an exam table (issue each failure once, all of them together)."""
     import pandera.pandas as pa
 
     filled = pa.Check(lambda s: s.str.strip() != "", name="empty")
     twice = pa.Check(lambda s: ~s.duplicated(keep=False), name="twice")
-    checks = {
+    checks: dict[str, Any] = {
         "exam_id": [filled, twice],
         "patient_id": filled,
         "path": filled,
@@ -80,13 +81,13 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
         problems += [""] * (len(cases) - len(problems))
     if problems:
         more = f"\n- and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        error = CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
-        error.table = table
-        raise error
+        wrong: Any = CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
+        wrong.table = table
+        raise wrong
     return table
 
 
-def _problem(failure, table: pd.DataFrame) -> str:
+def _problem(failure: Any, table: pd.DataFrame) -> str:
     """What is wrong with one cell, and what to do."""
     row, value = table.loc[failure.index], failure.failure_case
     where = f"exam {row.exam_id}" if str(row.exam_id).strip() else f"row {int(failure.index) + 1}"

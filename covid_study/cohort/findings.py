@@ -68,13 +68,13 @@ def numbers(findings: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     >>> numbers(["covid", "cap", "non_pneumonia"], ["covid", "cap", "non_pneumonia"])
     array([1, 0, 2])
     """
-    findings = np.asarray(findings, dtype=object)
+    given = np.asarray(findings, dtype=object)
     if len(classes) == 2:
-        return (findings == classes[0]).astype(np.int64)
-    found = pd.Index(outputs(classes)).get_indexer(findings)
+        return (given == classes[0]).astype(np.int64)
+    found = pd.Index(outputs(classes)).get_indexer(given)
     if (found < 0).any():
         raise CohortError(
-            f"an exam has the finding '{findings[found < 0][0]}', which is none of the classes {', '.join(classes)}. "
+            f"an exam has the finding '{given[found < 0][0]}', which is none of the classes {', '.join(classes)}. "
             "What to do: name it in cohort.classes, or leave the exam out."
         )
     return found.astype(np.int64)

@@ -106,5 +106,5 @@ def anonymous(error: ExamError, path: str) -> ExamError:
 def _replaced(text: str, said: dict[str, str]) -> str:
     """Whole names only, the longest first."""
     for name in sorted(said, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", lambda _, name=name: said[name], text)
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", lambda found: said[found[0]], text)
     return text

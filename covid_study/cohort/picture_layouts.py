@@ -5,6 +5,7 @@ broken is an error: it never falls through to the folders named by class.
 """
 
 import os
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from covid_study.cohort.folders import below
 from covid_study.cohort.splits import SPLITS, parse_split
 from covid_study.errors import CohortError
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[Path], public_pictures.Found]] = {
     "covid-ct": public_pictures.covid_ct,
     **{f"covidx-ct-{v.lower()}": partial(covidx_ct.find, version=v) for v in covidx_ct.VERSIONS},
     "sars-cov-2": public_pictures.sars_cov_2,
@@ -34,12 +35,12 @@ WITHOUT_LISTS = (
 COLUMNS = ("slice_id", "exam_id", "patient_id", "finding", "split", "path", "box")
 
 
-def find_images(path: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
+def find_images(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, list[str]]:
     """The pictures at `path`, a row each, and what a reader must know about them, in sentences; see `find_data_set`."""
     return find_data_set(path)[1:]
 
 
-def find_data_set(path: str | os.PathLike, named: bool = True) -> tuple[str, pd.DataFrame, list[str]]:
+def find_data_set(path: str | os.PathLike[str], named: bool = True) -> tuple[str, pd.DataFrame, list[str]]:
     """Which public data set lies at `path` ("" where it is none), its pictures, a row each, and what a reader must know.
 
     The root of a data set is read in its own layout (LAYOUTS), with its authors' split. Else a folder holds a folder a class,
@@ -67,8 +68,8 @@ def find_data_set(path: str | os.PathLike, named: bool = True) -> tuple[str, pd.
     if not path.exists():
         raise CohortError(f"slices.images: {path} does not exist. What to do: correct the path.")
     read = ((name, found) for name, find in LAYOUTS.items() if (found := find(path)) is not None)
-    source, (table, notes) = next(read, ("", (None, [])))
-    if table is None:
+    source, (table, notes) = next(read, ("", (pd.DataFrame(), [])))
+    if not source:
         table = _of_folder(path) if path.is_dir() else _of_csv(path)
         if path.name == "Images-processed" and (path.parent / "Data-split").is_dir():
             notes.append(

@@ -5,6 +5,7 @@ reader, or None where the path does not look like its data set.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -88,7 +89,8 @@ def _covid_ct_pictures(path: Path, kind: str) -> dict[str, Path]:
 
 def _covid_ct_patients(path: Path) -> tuple[dict[tuple[str, str], str], list[str]]:
     """(class, file name) -> patient, from CSV files of meta-information; notes where there are none."""
-    known, notes = {}, []
+    known: dict[tuple[str, str], str] = {}
+    notes: list[str] = []
     files = [f for folder in (path / "Meta-data", path) if folder.is_dir() for f in sorted(folder.iterdir())]
     for kind in _CLASSES:
         own = [
@@ -105,7 +107,7 @@ def _covid_ct_patients(path: Path) -> tuple[dict[tuple[str, str], str], list[str
     return known, notes
 
 
-def _columns(file: Path) -> zip:
+def _columns(file: Path) -> Iterable[tuple[str, str]]:
     """File name and patient, a row each; the two published files do not name their columns alike.
 
     Raises:

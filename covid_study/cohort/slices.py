@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ ENOUGH = 0.2  # of the lung on the exam's fullest slice
 
 
 @cache
-def schema():
+def schema() -> Any:
     """The pandera schema of a slice table; NaN where an amount is not known."""
     import pandera.pandas as pa
 

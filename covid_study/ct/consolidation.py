@@ -1,5 +1,6 @@
 """Dense lung. It has the density of muscle, liver and heart, so that only its place tells: see `with_consolidation`."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -17,7 +18,7 @@ CENTRAL_MM, HILUM_MM, HEART_MM = 20.0, 50.0, 100.0  # from the midline: spine an
 
 
 def with_consolidation(
-    aerated: np.ndarray, v: np.ndarray, airways: np.ndarray, spacing: tuple[float, float, float]
+    aerated: np.ndarray, v: np.ndarray, airways: np.ndarray, spacing: Sequence[float]
 ) -> np.ndarray:
     """Lungs with their vessels and their dense parts, from aerated lung on the working grid (paper A, IV-F2).
 
@@ -62,7 +63,7 @@ def _midline(lungs: np.ndarray) -> int:
     return int(low + third + np.argmin(profile[low + third : high - third + 1]))
 
 
-def _closed(mask: np.ndarray, radius_mm: float, spacing) -> np.ndarray:
+def _closed(mask: np.ndarray, radius_mm: float, spacing: Sequence[float]) -> np.ndarray:
     """Closing with a ball."""
     radius = [int(radius_mm / s + 0.5) for s in reversed(spacing)]
     image = sitk.ConstantPad(sitk.GetImageFromArray(mask.astype(np.uint8)), radius, radius)
@@ -107,7 +108,7 @@ def _apart(fill: np.ndarray, side: np.ndarray, beside: np.ndarray, left: bool) -
     return ndimage.binary_opening(fill & allowed, IN_SLICE, iterations=2)
 
 
-def _behind(side: np.ndarray, spacing) -> np.ndarray:
+def _behind(side: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """What lies behind the lung and inside its convex hull in the slice."""
     fill = np.zeros_like(side)
     for z in np.flatnonzero(side.any((1, 2))):

@@ -8,6 +8,7 @@ doubled, without its rescale tags, of another acquisition, kernel or patient is 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -45,7 +46,7 @@ PROTOCOL = {
 COPY = "copy the file again from its source, or leave the exam out"
 
 
-def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]:
+def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[str, Any]]:
     """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder.
 
     Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
@@ -66,7 +67,7 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict]
             "look at it; then give the series without the text, or set cohort.burnt_in to true",
         )
     check_alike(slices)
-    row, column = slices[0].orientation
+    row, column = np.asarray(slices[0].orientation)
     normal = np.cross(row, column)
     slices.sort(key=lambda s: float(s.position @ normal))
     check_acquisitions(slices)
@@ -90,7 +91,7 @@ def why_no_series(file: Path) -> Fault:
     return Fault(f"{file} is one DICOM slice", "give the folder that holds the whole series")
 
 
-def _protocol(header: pydicom.Dataset) -> dict:
+def _protocol(header: pydicom.Dataset) -> dict[str, Any]:
     """What a header says of the acquisition; None where it is silent.
 
     Collimation is given as the paper's Table I has it, rows x width: the rows are the total width over that of one.

@@ -9,6 +9,7 @@ import math
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -32,7 +33,7 @@ logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 sitk.ProcessObject_SetGlobalWarningDisplay(False)  # the errors below say it once and in words
 
 
-def read_volume(path: str | os.PathLike, exam_id: str | None = None, burnt_in: bool = False) -> Volume:
+def read_volume(path: str | os.PathLike[str], exam_id: str | None = None, burnt_in: bool = False) -> Volume:
     """One chest CT from a folder with a DICOM series, or from a .nii, .nii.gz, .nrrd, .mha or .mhd file.
 
     hu is int16 (z, y, x), LPS (caudal to cranial, anterior to posterior, right to left), clipped to [-1024,
@@ -84,10 +85,11 @@ def _read(path: Path, burnt_in: bool) -> Volume:
     _check_hu(array, path)
     hu = np.ascontiguousarray(np.clip(np.rint(array), *HU_RANGE).astype(np.int16))
     protocol |= {"n_slices": hu.shape[0], "matrix": hu.shape[1], "pixel_spacing_mm": spacing[1]}
-    return Volume(hu, spacing, protocol)
+    z, y, x = spacing
+    return Volume(hu, (z, y, x), protocol)
 
 
-def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict]:
+def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict[str, Any]]:
     """A DICOM series, or the only volume file of a folder."""
     volumes = [f for f in sorted(folder.iterdir()) if is_volume(f)]
     if not volumes or any(map(is_dicom, below(folder).files)):
@@ -98,7 +100,7 @@ def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict]:
     return _read_file(volumes[0])
 
 
-def _read_file(file: Path) -> tuple[sitk.Image, dict]:
+def _read_file(file: Path) -> tuple[sitk.Image, dict[str, Any]]:
     """A volume file; its header knows nothing of the scanner."""
     if is_dicom(file):
         raise dicom.why_no_series(file)

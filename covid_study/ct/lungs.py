@@ -1,5 +1,8 @@
 """Lung masks by classical means: threshold, airways, components, and what is known about dense lung (paper A, IV-F2)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
@@ -95,7 +98,7 @@ def _air_inside(v: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     return air & ~skin
 
 
-def _box(air: np.ndarray, exam_id: str) -> tuple[slice, slice, slice]:
+def _box(air: np.ndarray, exam_id: str) -> tuple[slice, ...]:
     """The box around all large components of air."""
     parts, n = ndimage.label(ndimage.binary_opening(air, IN_SLICE))
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
@@ -160,7 +163,9 @@ def _airways(air: np.ndarray, v: np.ndarray, spacing: tuple[float, ...]) -> np.n
     return ndimage.binary_dilation(found, IN_SLICE) & air  # and the blurred wall
 
 
-def _trachea(islands, small, v, middle, spacing) -> np.ndarray | None:
+def _trachea(
+    islands: np.ndarray, small: np.ndarray, v: np.ndarray, middle: Any, spacing: Sequence[float]
+) -> np.ndarray | None:
     """The most central compact island of emptiness in a slice, if there is one."""
     best, chosen = 35.0, None  # mm from the middle
     for i in np.flatnonzero(small):
@@ -232,7 +237,13 @@ def _one_sided(mask: np.ndarray, right: np.ndarray) -> bool:
     return min(halves) < 0.1 * max(halves)
 
 
-def _refined(coarse, dense, box, volume_hu, factors) -> np.ndarray:
+def _refined(
+    coarse: np.ndarray,
+    dense: np.ndarray,
+    box: tuple[slice, ...],
+    volume_hu: np.ndarray,
+    factors: Sequence[int],
+) -> np.ndarray:
     """Back on the exam's grid: where aerated lung ends its own voxels say where, elsewhere the interpolated mask."""
     fine_box = tuple(
         slice(b.start * f, min(b.stop * f, n)) for b, f, n in zip(box, factors, volume_hu.shape, strict=True)

@@ -15,7 +15,7 @@ PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
 SMALLEST = 32  # pixels a side
 
 
-def read_image(path: str | os.PathLike, slice_id: str = "", box: str = "") -> np.ndarray:
+def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") -> np.ndarray:
     """One picture as grey values, cropped to its box where one is given: uint8 (y, x).
 
     Whatever its suffix says; grey, colour and palette, with transparency (laid on black) or without; upright (EXIF); the
@@ -64,7 +64,7 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
-            image = Image.open(path)
+            image: Image.Image = Image.open(path)
             white_is_0 = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
             image = ImageOps.exif_transpose(image)
             image.load()
@@ -72,7 +72,8 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
         with tifffile.TiffFile(path) as file:  # kinds that Pillow lacks: float64, 32 bits unsigned
-            values, white_is_0 = file.pages[0].asarray(), file.pages[0].photometric == 0
+            page = file.pages.first
+            values, white_is_0 = page.asarray(), page.photometric == 0
         if values.ndim != 2 or values.dtype.kind not in "uif":
             raise ValueError(f"a TIFF of {values.ndim} dimensions and type {values.dtype}") from None
         values = values.astype(float)
@@ -83,7 +84,7 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
     return -values if white_is_0 else values  # Pillow turns 8 bits round, no more
 
 
-def _scaled(values: np.ndarray, name: str, path: str | os.PathLike) -> np.ndarray:
+def _scaled(values: np.ndarray, name: str, path: str | os.PathLike[str]) -> np.ndarray:
     """Grey values from the least to the greatest that is part of the picture: NaN, infinities and padding are darkest.
 
     Choice: padding is one value at an end of the scale, of 1 % of the pixels or more, as far from all others (more than 64
@@ -109,7 +110,7 @@ def _scaled(values: np.ndarray, name: str, path: str | os.PathLike) -> np.ndarra
     ).astype(np.uint8)
 
 
-def _cropped(grey: np.ndarray, box: str, name: str, path: str | os.PathLike) -> np.ndarray:
+def _cropped(grey: np.ndarray, box: str, name: str, path: str | os.PathLike[str]) -> np.ndarray:
     """The part of a picture inside "xmin ymin xmax ymax", the last two not included."""
     left, top, right, bottom = map(int, box.split())
     if not (0 <= left < right <= grey.shape[1] and 0 <= top < bottom <= grey.shape[0]):

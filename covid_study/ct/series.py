@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -127,7 +128,7 @@ def _refuse(problem: str, odd: list[Slice], of: list[Slice]) -> None:
         )
 
 
-def _alike(value, usual) -> bool:
+def _alike(value: Any, usual: Any) -> bool:
     """Whether two values of a tag are the same, numbers but for rounding: there are series with 0.703125 and 0.7031251."""
     if value is None or usual is None:
         return value is usual

@@ -1,5 +1,6 @@
 """From a CT slice to what the network of paper B sees (its section 3.1), and from an exam to its slices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,7 @@ class PreparedSlice:
 
     image: np.ndarray
     lungs: np.ndarray
-    frame: tuple[slice, slice]
+    frame: tuple[slice, ...]
     steps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -118,7 +119,7 @@ def preprocess_slice(
     return PreparedSlice(image, resize(_framed(lungs, frame), size), frame, shown)
 
 
-def _square(mask: np.ndarray) -> tuple[slice, slice]:
+def _square(mask: np.ndarray) -> tuple[slice, ...]:
     """The least square around a mask; it may reach beyond the slice. The whole slice where the mask is empty."""
     ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)] if mask.any() else []
     side = max((last - first + 1 for first, last in ends), default=0)
@@ -126,7 +127,7 @@ def _square(mask: np.ndarray) -> tuple[slice, slice]:
     return tuple(slice(int(a), int(a + side)) for a in starts) if ends else (slice(None), slice(None))
 
 
-def _framed(image: np.ndarray, frame: tuple[slice, slice]) -> np.ndarray:
+def _framed(image: np.ndarray, frame: tuple[slice, ...]) -> np.ndarray:
     """What a frame shows of an image, black where it reaches beyond it."""
     if frame[0].start is None:
         return image
@@ -134,7 +135,7 @@ def _framed(image: np.ndarray, frame: tuple[slice, slice]) -> np.ndarray:
     return np.pad(image, side)[tuple(slice(f.start + side, f.stop + side) for f in frame)]
 
 
-def _without_room(dark: np.ndarray, spacing_mm) -> np.ndarray:
+def _without_room(dark: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """What is dark inside the body: opened, then without what hangs together with the image's edge (a flood fill)."""
     radius = max(1, round(OPENING_MM / max(spacing_mm)))
     opened = ndimage.binary_opening(np.pad(dark, 1, constant_values=True), iterations=radius)
@@ -143,7 +144,7 @@ def _without_room(dark: np.ndarray, spacing_mm) -> np.ndarray:
     return (opened & (parts != parts[0, 0]))[1:-1, 1:-1]
 
 
-def _largest(inside: np.ndarray, spacing_mm) -> np.ndarray:
+def _largest(inside: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """The large parts of what is dark, with their vessels; the trachea is small, and so is gas in the gut."""
     parts, n = ndimage.label(inside)
     area = np.bincount(parts.ravel(), minlength=n + 1) * (spacing_mm[0] * spacing_mm[1] / 100)
@@ -195,7 +196,7 @@ def exam_slices(
     dz, *pixel = volume.spacing_mm
     taken, rows, images, frames = [], [], [], []
     for z in choose(lungs.sum((1, 2)), per_exam):
-        done = preprocess_slice(volume.hu[z], tuple(pixel), size, crop)
+        done = preprocess_slice(volume.hu[z], (pixel[0], pixel[1]), size, crop)
         if not done.lungs.any():  # dense all over: nothing is left of it
             continue
         area = float(lungs[z].sum() * pixel[0] * pixel[1])
@@ -219,5 +220,5 @@ def exam_slices(
     )
 
 
-def _masks(volume: np.ndarray, taken: list[int], frames: list, size: int) -> np.ndarray:
+def _masks(volume: np.ndarray, taken: list[int], frames: list[tuple[slice, ...]], size: int) -> np.ndarray:
     return np.stack([resize(_framed(volume[z], frame), size) for z, frame in zip(taken, frames, strict=True)])

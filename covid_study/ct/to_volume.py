@@ -1,5 +1,6 @@
 """From a CT volume to what the network sees (paper A, IV-F2), one exam at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +40,9 @@ def window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> np.nda
     return np.clip((np.asarray(hu, np.float32) - (level - width / 2)) / width, 0, 1)
 
 
-def resample(volume: np.ndarray, spacing_mm, target_mm, is_mask: bool = False) -> np.ndarray:
+def resample(
+    volume: np.ndarray, spacing_mm: Sequence[float], target_mm: Sequence[float], is_mask: bool = False
+) -> np.ndarray:
     """Resample to another voxel size (z, y, x) by linear interpolation, masks by their nearest voxel.
 
     Choice: where voxels become larger, the volume is smoothed first, so that noise and thin vessels do not alias.
@@ -80,7 +83,7 @@ def resample(volume: np.ndarray, spacing_mm, target_mm, is_mask: bool = False) -
     return array.astype(bool) if is_mask else array
 
 
-def crop_to(mask: np.ndarray, spacing_mm) -> tuple[slice, slice, slice]:
+def crop_to(mask: np.ndarray, spacing_mm: Sequence[float]) -> tuple[slice, ...]:
     """The box around a mask with 9, 9 and 5 mm to spare in x, y and z, inside the volume (paper A, IV-F2)."""
     box = []
     for axis, margin in enumerate(reversed(MARGIN_MM)):
@@ -90,7 +93,7 @@ def crop_to(mask: np.ndarray, spacing_mm) -> tuple[slice, slice, slice]:
     return tuple(box)
 
 
-def centre_crop_or_pad(volume: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def centre_crop_or_pad(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Keep or pad with zeros around the centre (paper A, IV-F2).
 
     >>> centre_crop_or_pad(np.ones((1, 4, 6)), (3, 2, 6)).sum(axis=(1, 2)).tolist()
@@ -106,7 +109,7 @@ def centre_crop_or_pad(volume: np.ndarray, shape: tuple[int, int, int]) -> np.nd
     return result
 
 
-def average_to(volume: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def average_to(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Mean over equal boxes, whole multiples or not: float32 of `shape`.
 
     >>> average_to(np.arange(6.0).reshape(1, 1, 6), (1, 1, 3)).ravel().tolist()

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class Volume:
 
     hu: np.ndarray
     spacing_mm: tuple[float, float, float]
-    protocol: dict = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
 
 
 class Fault(Exception):
