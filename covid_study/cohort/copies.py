@@ -9,7 +9,7 @@ import pandas as pd
 from covid_study.cohort.folders import below
 from covid_study.cohort.splits import some
 
-MOST = 50_000  # files that are looked at; beyond, reading the ends of each takes longer than a table should
+MOST = 50_000  # files of a size with another: to open more takes longer than a table should
 ENDS = 4096  # bytes at each end of a file
 CONTRADICTIONS = {"finding": "findings", "patient_id": "patients", "split": "splits"}
 
@@ -23,10 +23,6 @@ def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
         table: path, finding, patient_id, split, and the column `name`, by which its rows are named.
     """
     places = {row.Index: Path(row.path) for row in table[["path"]].itertuples()}
-    if len(places) > MOST:
-        return [
-            f"Among {len(places):,} files copies are not looked for; checking the data set (datasets check) does."
-        ]
     groups = [[row for row, path in places.items() if path.exists()]]
     for measure in (_size, _ends, _content):
         equal = defaultdict(list)
@@ -34,6 +30,10 @@ def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
             for row in rows:
                 equal[n, measure(places[row])].append(row)
         groups = [rows for rows in equal.values() if len(rows) > 1]
+        if (count := sum(map(len, groups))) > MOST:
+            return [
+                f"Copies are not looked for, {count:,} files are of a size with another; `datasets check` names them."
+            ]
     under = []
     for column, words in CONTRADICTIONS.items():
         differ = [table.loc[rows].drop_duplicates(column)[name] for rows in groups]

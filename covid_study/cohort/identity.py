@@ -46,7 +46,7 @@ def salt() -> bytes:
         ) from error
 
 
-def alias(name: str, kind: str) -> str:
+def alias(name: str, kind: str, key: bytes | None = None) -> str:
     """The salted hash of an id: HMAC-SHA-256, 48 bits of it.
 
     >>> import unittest.mock
@@ -54,7 +54,7 @@ def alias(name: str, kind: str) -> str:
     ...     alias("Mueller 1950", "patient")
     'patient-63c93d57030c'
     """
-    return f"{kind}-{hmac.new(salt(), name.encode(), hashlib.sha256).hexdigest()[:12]}"
+    return f"{kind}-{hmac.new(key or salt(), name.encode(), hashlib.sha256).hexdigest()[:12]}"
 
 
 class Names:
@@ -65,14 +65,15 @@ class Names:
         self.of = "slice_id" if "slice_id" in table else "exam_id"
         kinds = table["finding"] if "finding" in table else pd.Series("exam", index=table.index)
         kinds = kinds.where(kinds.astype(str).str.fullmatch("[a-z_]+"), "exam")
+        key = salt()  # once: a cohort may have a hundred thousand ids
         self.aliases = {
-            str(name): alias(str(name), kind) for name, kind in zip(table[self.of], kinds, strict=True)
+            str(name): alias(str(name), kind, key) for name, kind in zip(table[self.of], kinds, strict=True)
         }
         for path, name in zip(table.get("path", []), table[self.of], strict=False):
             self.aliases.setdefault(str(path), self.aliases[str(name)])
         for patient in table.get("patient_id", []):  # where the patient is not known, the exam stands for him
             if str(patient) and str(patient) not in self.aliases:
-                self.aliases[str(patient)] = alias(str(patient), "patient")
+                self.aliases[str(patient)] = alias(str(patient), "patient", key)
 
     def hide(self, text: str) -> str:
         """The text with every name in it replaced.

@@ -180,3 +180,9 @@ def test_copies_that_contradict_nothing_and_changed_files_are_none(copies):
     assert notes_on_copies(table, "exam_id") == []
     (copies / "b" / "b1.dcm").write_bytes(bytes(20_001))
     assert notes_on_copies(table.assign(finding=["covid", "cap", "cap"]), "exam_id") == []
+
+
+def test_where_too_many_files_are_of_one_size_it_is_said(copies, monkeypatch):
+    monkeypatch.setattr("covid_study.cohort.copies.MOST", 2)
+    (note,) = notes_on_copies(table_of(copies, **{name: ("covid", name, "") for name in "abc"}), "exam_id")
+    assert "not looked for" in note and "3 files" in note
