@@ -11,7 +11,7 @@ from covid_study.errors import StudyError
 from covid_study.scores import resamples
 from covid_study.scores.closed_form import proportion_difference, spearman_interval
 from covid_study.scores.resamples import Resamples, auc_difference, auc_interval, bootstrap_intervals
-from covid_study.scores.seeds import over_seeds
+from covid_study.scores.seeds import joined, over_seeds
 
 
 def delong_half_width(y, p):
@@ -156,8 +156,8 @@ def test_over_seeds_mean_deviation_and_interval():
     assert three["mean"] - three["low"] == pytest.approx(half, rel=1e-4)
     both = over_seeds(runs([0.7, 0.7], low=0.6, high=0.75)).iloc[0]
     assert (both["low"], both["high"]) == pytest.approx((0.6, 0.75))
-    joined = over_seeds(runs([0.6, 0.7, 0.8], low=[0.5, 0.6, 0.7], high=[0.7, 0.8, 0.9])).iloc[0]
-    assert joined["mean"] - joined["low"] == pytest.approx(np.hypot(half, 0.1), rel=1e-4)
+    wider = over_seeds(runs([0.6, 0.7, 0.8], low=[0.5, 0.6, 0.7], high=[0.7, 0.8, 0.9])).iloc[0]
+    assert wider["mean"] - wider["low"] == pytest.approx(np.hypot(half, 0.1), rel=1e-4)
     assert over_seeds(runs([0.95, 1.0, 0.9])).iloc[0]["high"] == 1.0
 
 
@@ -170,3 +170,10 @@ def test_over_seeds_keeps_order_refuses_doubles_and_leaves_undefined_runs_out():
     assert (found["mean"], found["low"], found["seeds"]) == pytest.approx((0.7, 0.6, 1))
     none = over_seeds(runs([np.nan])).iloc[0]
     assert none["seeds"] == 0 and np.isnan(none["mean"])
+
+
+def test_seeds_are_averaged_before_the_percentiles():
+    """What moves two trainings apart on the same resamples cancels in their mean."""
+    draws = np.linspace(-1, 1, 101)
+    assert joined([0.2, 0.2], [0.2 + draws, 0.2 - draws]) == pytest.approx((0.2, 0, 0, 0))
+    assert joined([0.2, 0.2], [0.2 + draws] * 2)[1:3] == pytest.approx((0.95, 0.95))
