@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from covid_study.cohort.csv_files import only_a_name
 from covid_study.cohort.file_kinds import PICTURE_SUFFIXES
 from covid_study.cohort.splits import against_files, both_sides, listed_once, parse_split, some
 from covid_study.errors import CohortError
@@ -135,6 +136,8 @@ def _read(file: Path, split: str) -> pd.DataFrame:
             f"{file} cannot be read as a list of COVIDx-CT: {error}. What to do: copy it again."
         ) from error
     table = table.dropna(how="all")
+    for name in table["name"].dropna():
+        only_a_name(name, str(file))
     numbers = table[list(COLUMNS[2:])].apply(lambda column: column.str.fullmatch(r"\d+", na=False))
     bad = ~(table["class"].isin(CLASSES) & numbers.all(axis=1) & table["more"].isna())
     if bad.any():

@@ -117,6 +117,23 @@ def resolved(cell: str, table: Path) -> str:
     return str(table.parent / path)
 
 
+def only_a_name(name: str, said: str) -> str:
+    """A file's name from a public data set's own list, which has no business outside of its folder.
+
+    Raises:
+        CohortError: a whole path, or steps up that lead out.
+
+    >>> only_a_name("a/../b %.png", "list.txt")
+    'a/../b %.png'
+    """
+    steps = os.path.normpath(name.replace("\\", "/")).split("/")
+    if steps[0] in ("", ".."):
+        raise CohortError(
+            f"{said}: {name[:100]!r} leads out of the data set's folder. What to do: get the list again from its authors."
+        )
+    return name
+
+
 def nearest(text: str, names: Iterable[str]) -> str:
     """A question that ends an error message, or an empty string.
 

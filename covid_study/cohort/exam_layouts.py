@@ -13,7 +13,7 @@ import pandas as pd
 
 from covid_study.cohort import exams
 from covid_study.cohort.copies import notes_on_copies
-from covid_study.cohort.csv_files import read_csv, resolved
+from covid_study.cohort.csv_files import only_a_name, read_csv, resolved
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
 from covid_study.cohort.finding_names import meanings, unclear
 from covid_study.cohort.findings import parse_finding
@@ -139,6 +139,8 @@ def _stoic(path: Path) -> pd.DataFrame | None:
             f"EXAMS={path} has the volumes of STOIC, but not {reference}. What to do: put the release's file there."
         )
     table = read_csv(reference, "STOIC's", ("patientid", "probcovid"))
+    for patient in table["patientid"]:
+        only_a_name(patient, str(reference))
     there, patients = _volumes(folder), table["patientid"]
     unlisted = sorted(there.keys() - set(patients))
     positive = pd.to_numeric(table["probcovid"], errors="coerce")

@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
+import tifffile
 
 from covid_study.cohort import covidx_ct, public_pictures
 from covid_study.cohort.copies import notes_on_copies
@@ -38,6 +39,17 @@ COLUMNS = ("slice_id", "exam_id", "patient_id", "finding", "split", "path", "box
 def find_images(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, list[str]]:
     """The pictures at `path`, a row each, and what a reader must know about them, in sentences; see `find_data_set`."""
     return find_data_set(path)[1:]
+
+
+def pages(file: str) -> int:
+    """Of a TIFF file; 1 for every other kind, and for one that cannot be opened, which is its reader's business."""
+    if not file.lower().endswith((".tif", ".tiff")):
+        return 1
+    try:
+        with tifffile.TiffFile(file) as opened:
+            return max(len(opened.pages), 1)
+    except (OSError, ValueError, tifffile.TiffFileError):
+        return 1
 
 
 def find_data_set(path: str | os.PathLike[str], named: bool = True) -> tuple[str, pd.DataFrame, list[str]]:
@@ -83,6 +95,8 @@ def find_data_set(path: str | os.PathLike[str], named: bool = True) -> tuple[str
             "Slices of one patient may lie in training and test alike, which makes scores look better than they are."
         )
         table["patient_id"] = table["patient_id"].where(~alone, table["slice_id"])
+    if more := sum(pages(file) - 1 for file in table["path"]):
+        notes.append(f"TIFF files of several pages: the first is read, {more:,} others are not.")
     table["exam_id"] = table["patient_id"]
     if path.is_dir() and source in WITHOUT_LISTS:
         notes += below(path).passed_over(list(map(Path, table["path"])), named)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from covid_study.cohort.csv_files import read_csv
+from covid_study.cohort.csv_files import only_a_name, read_csv
 from covid_study.cohort.file_kinds import is_picture
 from covid_study.cohort.finding_names import unclear
 from covid_study.cohort.findings import parse_finding
@@ -57,7 +57,7 @@ def covid_ct(path: Path) -> Found:
             f"Data-split there{anew}."
         )
     rows = [
-        (f"CT_{kind}/{name}", name, kind, _CLASSES[kind], parse_split(short))
+        (f"CT_{kind}/{only_a_name(name, str(file))}", name, kind, _CLASSES[kind], parse_split(short))
         for (kind, short), file in lists.items()
         for name in map(str.strip, file.read_text(encoding="utf-8-sig", errors="replace").splitlines())
         if name

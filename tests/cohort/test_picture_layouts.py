@@ -3,8 +3,10 @@
 import re
 import zlib
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from dataset_trees import covid19_diag, covid_ct, covidx_ct, picture, sars_cov_2, text
 from refusals import refused as refuse
 from tiny_study import parameters
@@ -325,3 +327,25 @@ def test_an_official_split_with_a_patient_on_both_sides_runs_and_says_so(folder)
     assert s.table.groupby("patient_id")["split"].nunique().max() == 2 and len(s.table) == 23
     assert s.left_out["name"].tolist() == ["CT_COVID/covid train%3.png"]
     assert s.table.loc["CT_COVID/covid val%0.png", "split"] == "train"
+
+
+def test_pages_that_are_not_read_are_counted(tmp_path):
+    for n, name in enumerate(("COVID/1.png", "Normal/1.png")):
+        picture(tmp_path / name, n)
+    tifffile.imwrite(
+        tmp_path / "COVID" / "pages.tif", np.arange(3 * 40 * 48, dtype=np.uint16).reshape(3, 40, 48)
+    )
+    _, _, notes = find_data_set(tmp_path)
+    assert any("2 others are not" in note for note in notes)
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..\\..\\a.png"])
+def test_names_in_public_lists_stay_in_their_folder(tmp_path, name):
+    for make, file, line in (
+        (covid_ct, "Data-split/COVID/trainCT_COVID.txt", name),
+        (covidx_ct, "train_COVIDx_CT-2A.txt", f"{name} 2 0 0 41 48"),
+    ):
+        root = make(tmp_path / file.replace("/", "_"))
+        with (root / file).open("a") as opened:
+            opened.write(f"{line}\n")
+        refused(root, "leads out", file.rpartition("/")[2])

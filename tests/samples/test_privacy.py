@@ -18,7 +18,7 @@ PLANTED = {
     "InstitutionName": "Charlottenheim", "ReferringPhysicianName": "House^Gregory", "SeriesDescription": "Erika lung",
 }  # fmt: skip
 FOLDER = "Mustermann_Erika_19640812"
-WORDS = ("mustermann", "erika", "19640812", "acc-5510", "charlottenheim", "gregory", "4711")
+WORDS = ("mustermann", "erika", "19640812", "acc-5510", "charlottenheim", "gregory", "pid-4711")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def project(tmp_path_factory):
         for k in range(4):
             hu = chest(24, 96, 112)
             folder = root / "exams" / finding / f"{FOLDER}_{k}"
-            write_series(folder, hu, (10.0, 3.2, 3.2), seed=9 * f + k, PatientID=f"4711{f}{k}", **PLANTED)
+            write_series(folder, hu, (10.0, 3.2, 3.2), seed=9 * f + k, PatientID=f"PID-4711{f}{k}", **PLANTED)
     file = sorted(folder.iterdir())[3].rename(folder / f"{FOLDER}.dcm")
     file.write_bytes(file.read_bytes()[:-100])
     for name in ("COVID", "non-COVID"):
@@ -102,7 +102,9 @@ def test_errors_name_nobody(project):
     with pytest.raises(ExamError) as stopped:
         volume_store.store(private(project, cohort={"exams": str(project / "exams"), "on_bad_exam": "stop"}))
     assert named([str(stopped.value)]) == [] and stopped.value.__suppress_context__
-    table = pd.DataFrame({"exam_id": [FOLDER] * 2, "patient_id": "4711", "path": FOLDER, "finding": "covid"})
+    table = pd.DataFrame(
+        {"exam_id": [FOLDER] * 2, "patient_id": "PID-4711", "path": FOLDER, "finding": "covid"}
+    )
     table.to_csv(project / "twice.csv", index=False)
     with pytest.raises(CohortError, match="2 times") as twice:
         cohorts.all_exams(private(project, cohort={"exams": str(project / "twice.csv")}))
