@@ -332,9 +332,8 @@ def test_an_official_split_with_a_patient_on_both_sides_runs_and_says_so(folder)
 def test_pages_that_are_not_read_are_counted(tmp_path):
     for n, name in enumerate(("COVID/1.png", "Normal/1.png")):
         picture(tmp_path / name, n)
-    tifffile.imwrite(
-        tmp_path / "COVID" / "pages.tif", np.arange(3 * 40 * 48, dtype=np.uint16).reshape(3, 40, 48)
-    )
+    deep = np.arange(3 * 40 * 48, dtype=np.uint16).reshape(3, 40, 48)
+    tifffile.imwrite(tmp_path / "COVID" / "pages.tif", deep, photometric="minisblack")
     _, _, notes = find_data_set(tmp_path)
     assert any("2 others are not" in note for note in notes)
 
