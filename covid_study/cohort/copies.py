@@ -1,6 +1,7 @@
 """The same file in two places of a cohort, found by its content: copies make scores look better than they are."""
 
 import hashlib
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
         table: path, finding, patient_id, split, and the column `name`, by which its rows are named.
     """
     places = {row.Index: Path(row.path) for row in table[["path"]].itertuples()}
-    groups = [[row for row, path in places.items() if path.exists()]]
+    groups = [
+        [row for row, path in places.items() if os.path.exists(path)]
+    ]  # False for a name that no file can have
     for measure in (_size, _ends, _content):
         equal = defaultdict(list)
         for n, rows in enumerate(groups):

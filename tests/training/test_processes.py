@@ -92,7 +92,7 @@ def compared(tmp_path_factory):
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     trainings(one)
     final = RUN.folder(two)
-    with pytest.raises(StudyError, match="(?s)2 processes failed.*Signal 9"):
+    with pytest.raises(StudyError, match="2 processes failed"):
         partial = final.with_name(f".partial-{final.name}")
         spread(compared_and_killed, partial, two, RUN, noise(), processes=2, device=CPU)
     return one, two
