@@ -66,7 +66,7 @@ def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
     if len(placed) > 1:
         listing = few(
             f"{len(g)} files as {g[0].name} (series {g[0].header.get('SeriesNumber') or 'without number'}, "
-            f"{str(g[0].header.get('SeriesDescription') or 'no description')[:40]})"
+            f"kernel {str(g[0].header.get('ConvolutionKernel') or 'unknown')[:20]})"  # a description may name a person
             for g in sorted(placed.values(), key=len, reverse=True)
         )
         raise Fault(

@@ -176,11 +176,12 @@ def test_slices_missing_or_doubled_name_their_neighbours(tmp_path):
 
 
 def test_two_series_in_a_folder(tmp_path):
-    write_series(tmp_path, SeriesDescription="lung kernel")
-    for file in write_series(tmp_path / "other", chest(12), SeriesDescription="soft kernel"):
+    write_series(tmp_path, ConvolutionKernel="B70f", SeriesDescription="Erika")
+    for file in write_series(tmp_path / "other", chest(12), ConvolutionKernel="B30f"):
         file.rename(tmp_path / f"second_{file.name}")
-    message = refused(tmp_path, "2 series", "lung kernel", "16 files", "soft kernel", "12 files")
+    message = refused(tmp_path, "2 series", "kernel B70f", "16 files", "kernel B30f", "12 files")
     assert str(pydicom.dcmread(tmp_path / "image000.dcm").SeriesInstanceUID) not in message
+    assert "Erika" not in message
 
 
 COLOUR = dict(SamplesPerPixel=3, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(3 * 40 * 48))
