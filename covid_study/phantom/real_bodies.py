@@ -129,6 +129,7 @@ def prepare(
     seed: int,
     on_bad_exam: str = "leave_out",
     named: bool = True,
+    burnt_in: bool = False,
     workers: int | None = None,
 ) -> Bodies:
     """Read and mask every exam once, and give each patient a side of the split.
@@ -140,7 +141,7 @@ def prepare(
         exams: how many exams the cohort has in each split.
         matrix, thickness_mm: of the phantom; see `read_body`.
         on_bad_exam: "leave_out" lists an exam that cannot be used, and the others take its place; "stop" raises its error.
-        named: whether exams and their files are named as they are, see `cohort.identity`.
+        named: whether exams and their files are named as they are, see `cohort.identity`. burnt_in: see `read_volume`.
 
     Raises:
         ExamError: the first bad exam, where `on_bad_exam` is "stop".
@@ -150,7 +151,7 @@ def prepare(
     workers = workers or len(os.sched_getaffinity(0))
     said = dict(zip(found["exam_id"], found["exam_id"], strict=True)) if named else Names(found).aliases
     path_of = {said[row.exam_id]: row.path for row in found.itertuples()}
-    how = {"matrix": matrix, "least_mm": float(thickness_mm[0])}
+    how = {"matrix": matrix, "least_mm": float(thickness_mm[0])} | ({"burnt_in": True} if burnt_in else {})
     wanted = [
         {"exam_id": said[row.exam_id], "files": key} | how
         for row, key in zip(found.itertuples(), keys, strict=True)
@@ -189,7 +190,9 @@ def _prepare(folder: Path, config: dict, path: str, named: bool) -> tuple[str, P
 
     def compute(made: Path) -> None:
         try:
-            body = read_body(path, config["exam_id"], config["matrix"], config["least_mm"])
+            body = read_body(
+                path, config["exam_id"], config["matrix"], config["least_mm"], config.get("burnt_in", False)
+            )
         except ExamError as error:
             error = error if named else anonymous(error, path)
             facts = {"problem": [error.problem, error.remedy]}
@@ -201,7 +204,9 @@ def _prepare(folder: Path, config: dict, path: str, named: bool) -> tuple[str, P
     return config["exam_id"], artefact(folder, _label(config), config, MODULES, compute)
 
 
-def read_body(path: str | os.PathLike, exam_id: str, matrix: int, least_mm: float) -> Body:
+def read_body(
+    path: str | os.PathLike, exam_id: str, matrix: int, least_mm: float, burnt_in: bool = False
+) -> Body:
     """A real exam and its lungs, averaged to at most `matrix` pixels a side and slices of at least `least_mm`.
 
     Choice: never finer than the exam itself; the phantom's greatest thickness does not bind a real exam.
@@ -209,7 +214,7 @@ def read_body(path: str | os.PathLike, exam_id: str, matrix: int, least_mm: floa
     Raises:
         ExamError: it cannot be read, or has no lungs.
     """
-    volume = files.read_volume(path, exam_id)
+    volume = files.read_volume(path, exam_id, burnt_in)
     lungs = lung_mask(volume.hu, volume.spacing_mm, exam_id)
     nz, ny, nx = volume.hu.shape
     across = min(1.0, matrix / max(ny, nx))

@@ -89,6 +89,7 @@ def bodies(p) -> real_bodies.Bodies | None:
         paths.build(p.study.name) / "bodies",
         keys=[files_of(path) for path in found["path"]],
         named=p.study.show_patient_ids,
+        burnt_in=p.cohort.burnt_in,
         exams=exams,
         matrix=settings.matrix,
         thickness_mm=tuple(settings.thickness_mm),
