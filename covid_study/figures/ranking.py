@@ -192,5 +192,5 @@ def composition(frame: pd.DataFrame) -> Figure:
     archive = long[long["strategy"] == "archive"].set_index("what")["share"].to_dict()
     drawn = long[long["strategy"] != "archive"]
     drawn = drawn.assign(column=drawn["column"].map(column_head))
-    names = ("share of the negatives selected", "% (of ranks: 0 is the hardest, the most diverse)")
+    names = ("share of the negatives selected", "%")
     return bars(drawn, "column", "share", "what", "strategy", panels=titles, references=archive, axes=names)
