@@ -1,6 +1,5 @@
 """The same file in two places of a cohort, found by its content: copies make scores look better than they are."""
 
-import hashlib
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -9,6 +8,7 @@ import pandas as pd
 
 from covid_study.cohort.folders import below
 from covid_study.cohort.splits import some
+from covid_study.runtime.manifest import sha256_of
 
 MOST = 50_000  # files of a size with another: to open more takes longer than a table should
 ENDS = 4096  # bytes at each end of a file
@@ -72,8 +72,7 @@ def _content(path: Path) -> tuple[str, ...]:
     hashes = []
     for file in _files(path):
         try:
-            with file.open("rb") as opened:
-                hashes.append(hashlib.file_digest(opened, "sha256").hexdigest())
+            hashes.append(sha256_of(file))
         except OSError:
             hashes.append(str(file))
     return tuple(sorted(hashes))
