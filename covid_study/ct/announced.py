@@ -1,4 +1,4 @@
-"""What the header of an NRRD or MetaImage file announces, checked before ITK parses it.
+"""What the header of an NRRD or MetaImage file announces, checked before ITK parses it; how large any volume may be.
 
 There a damaged header ends the whole process, and one that lies about its size takes all memory. NIfTI and DICOM headers have a
 fixed form: `files` and `dicom` check them.
@@ -16,6 +16,7 @@ from covid_study.ct.volume import Fault
 
 LONGEST_HEADER, LONGEST_LINE = 2**20, 400  # bytes; a field of a CT's header is shorter
 MOST_DIMENSIONS = 6
+LARGEST = 2000 * 1024**2 * 4  # bytes of voxels, Choice in check_size
 # bytes of voxels from a byte of file: deflate gives at most 1032, a number as text ("0 ") at most 4
 INFLATED = {"raw": 1, "gzip": 1032, "gz": 1032, "ascii": 4, "text": 4, "txt": 4, "hex": 1}
 WIDTHS = {r"char|int8": 1, r"short|int16": 2, r"long_?long|int64|double": 8, r"int|long|float": 4}
@@ -60,6 +61,7 @@ def check_announced(file: Path) -> None:
         )
     channels = math.prod(_whole(fields, "channels", file))
     wanted, (data, start) = math.prod(sizes) * width * channels, _data(file, fields.get("data", ""), length)
+    check_size(wanted, file)
     there = data.stat().st_size - start
     if wanted <= there * INFLATED[encoding] and encoding in ("gzip", "gz"):
         size = _whole(fields, "compresseddatasize", file)[0] if "compresseddatasize" in fields else there
@@ -68,6 +70,18 @@ def check_announced(file: Path) -> None:
         raise Fault(
             f"{file} is damaged or cut short ({there:,} bytes of voxels, {encoding}, where its header announces {wanted:,})",
             COPY,
+        )
+
+
+def check_size(wanted: int, file: Path) -> None:
+    """Refuse a header that announces more bytes of voxels than a CT has: compressed, they may lie in a small file.
+
+    Choice: 2,000 slices of 1024 x 1024 voxels in 4 bytes, twice the longest scans of the finest matrix.
+    """
+    if wanted > LARGEST:
+        raise Fault(
+            f"{file} is damaged (its header announces {wanted:,} bytes of voxels, more than a CT of 2,000 slices has)",
+            AGAIN,
         )
 
 

@@ -32,7 +32,7 @@ from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
 TAGS = (
-    "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness KVP "
+    "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
     "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
     "SamplesPerPixel NumberOfFrames BitsAllocated PixelPaddingValue PixelPaddingRangeLimit ModalityLUTSequence "
     "BurnedInAnnotation PixelData"

@@ -21,12 +21,13 @@ from nibabel.spatialimages import HeaderDataError
 from covid_study.cohort.file_kinds import VOLUME_SUFFIXES, is_dicom, is_picture, is_volume
 from covid_study.cohort.folders import below
 from covid_study.ct import dicom
-from covid_study.ct.announced import check_announced
+from covid_study.ct.announced import INFLATED, check_announced, check_size
 from covid_study.ct.geometry import Geometry, check_voxel, few
 from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line, without_uids
 from covid_study.errors import ExamError
 
 MIN_SLICES = 8  # Choice in read_volume
+UNCOUNTED = 2**29  # bytes of compressed voxels that a header may announce and that are taken at its word
 COPY = "copy it again from its source, or leave the exam out"
 ORIENT = "convert it from DICOM again (for instance with dcm2niix), or leave the exam out"
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -153,21 +154,25 @@ def _nifti(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     header, shape = image.header, image.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    dtype, there = (
-        header.get_data_dtype(),
-        file.stat().st_size * (1032 if file.suffix.lower() == ".gz" else 1),
-    )
+    dtype, packed = header.get_data_dtype(), file.suffix.lower() == ".gz"
     if dtype.fields or dtype.kind == "c":
         raise Fault(f"{file} has several values a voxel (colour or complex), not HU", "give the CT itself")
     if len(shape) != 3:
         raise Fault(f"{file} has {len(shape)} dimensions, not 3", "give one volume a file")
-    if min(shape) < 1 or math.prod(shape) * dtype.itemsize > there:
-        raise EOFError(f"its header announces {math.prod(shape) * dtype.itemsize:,} bytes of voxels")
+    wanted = math.prod(shape) * dtype.itemsize
+    check_size(wanted, file)
+    lies = EOFError(f"its header announces {wanted:,} bytes of voxels")
+    if min(shape) < 1 or wanted > file.stat().st_size * (INFLATED["gz"] if packed else 1):
+        raise lies
     to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
     with ImageOpener(
         file
     ) as stream:  # nibabel turns a size of 0 into 1 mm, and a scale that is no number into none
         raw = type(header).from_fileobj(stream, check=False)
+        if packed and wanted > UNCOUNTED:  # read through, and nothing kept, before memory is taken for it
+            stream.seek(header.get_data_offset() + wanted - 1)
+            if not stream.read(1):
+                raise lies
     if not np.isfinite((raw["scl_slope"], raw["scl_inter"])).all():
         raise Fault(
             f"{file} has a scale that is no number (scl_slope, scl_inter): its HU are not known", ORIENT

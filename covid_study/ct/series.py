@@ -15,8 +15,8 @@ SAME = {  # what must be alike in all slices, and why
     "Rows": "the matrix", "Columns": "the matrix", "PixelSpacing": "the size of a pixel",
     "ImageOrientationPatient": "how the slice lies", "FrameOfReferenceUID": "what positions refer to",
     "PhotometricInterpretation": "what a value means", "PixelRepresentation": "the sign of values",
-    "RescaleType": "the unit of values", "ConvolutionKernel": "the reconstruction", "PatientID": "whose slice it is",
-    "StudyInstanceUID": "the study",
+    "RescaleType": "the unit of values", "ConvolutionKernel": "the reconstruction", "KVP": "the tube voltage",
+    "PatientID": "whose slice it is", "StudyInstanceUID": "the study",
 }  # fmt: skip
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # SOP classes of multi-frame CT
 RESCALE = ("RescaleIntercept", "RescaleSlope")

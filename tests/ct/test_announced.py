@@ -1,7 +1,10 @@
 """Headers of NRRD and MetaImage files that would end the process, take all memory or lead out of the folder."""
 
+import gzip
 import re
+import struct
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -28,11 +31,11 @@ def change(file, old, new):
     [
         ("a.mha", b"NDims = 3", b"NDims = -1", ["dimensions", "-1"]),
         ("a.mha", b"NDims = 3", b"NDims = 2", ["dimensions", "[48, 40, 16]"]),
-        ("a.mha", b"DimSize = 48", b"DimSize = 48000000", ["61,440 bytes", "announces"]),
+        ("a.mha", b"DimSize = 48", b"DimSize = 480000", ["61,440 bytes", "announces"]),
         ("a.mha", b"MET_SHORT", b"MET_SHIRT", ["type", "met_shirt"]),
         ("a.mha", b"ElementDataFile", b"ElementFile", ["no end"]),
         ("a.mha", b"CenterOfRotation = ", b" " * 900_000, ["a line of its header"]),  # in no time
-        ("a.nrrd", b"sizes: 48", b"sizes: 48000000", ["announces"]),
+        ("a.nrrd", b"sizes: 48", b"sizes: 48000000", ["61,440,000,000", "2,000 slices"]),
         ("a.nrrd", b"sizes: 48", b"sizes: 0", ["[0, 40, 16]"]),
         ("a.nrrd", b"type: short", b"type: " + b"f " * 999, ["a line of its header"]),
         ("a.nrrd", b"encoding: raw", b"encoding: riw", ["encoding", "riw"]),
@@ -58,8 +61,21 @@ def test_a_header_is_not_believed(tmp_path, name, old, new, words):
 def test_compressed_voxels_may_be_many_times_what_lies_on_disk_but_no_more_than_deflate_can(tmp_path, name):
     file = written(tmp_path, name, compress=True)
     np.testing.assert_array_equal(read_volume(file).hu, chest())
-    change(file, b" 40 16\n", b" 40 1600000\n")
-    refused(ExamError, lambda: read_volume(file), "cut short", "announces 6,144,000,000")
+    change(file, b" 40 16\n", b" 40 160000\n")
+    refused(ExamError, lambda: read_volume(file), "cut short", "announces 614,400,000")
+
+
+@pytest.mark.parametrize(
+    "dims, word", [((512, 512, 1200), "announces 629,145,600"), ((4096, 4096, 2000), "2,000 slices")]
+)
+def test_a_compressed_nifti_that_lies_is_refused_before_memory_is_taken(tmp_path, dims, word, monkeypatch):
+    held = np.random.default_rng(0).integers(256, size=700_000, dtype=np.uint8)
+    head = written(tmp_path, "a.nii").read_bytes()[:352]
+    head = head[:42] + struct.pack("<3h", *dims) + head[48:]
+    file = tmp_path / "b.nii.gz"
+    file.write_bytes(gzip.compress(head + held.tobytes(), 1))
+    monkeypatch.setattr(nibabel.arrayproxy, "array_from_file", lambda *_: pytest.fail("memory was taken"))
+    refused(ExamError, lambda: read_volume(file), "b.nii.gz", word)
 
 
 @pytest.mark.parametrize("change_of", ["cut", "flipped", "size"])

@@ -211,7 +211,8 @@ def test_series_that_are_no_ct(tmp_path, tags, of_one, words):
         ("RescaleIntercept", None), ("RescaleSlope", None), ("RescaleIntercept", "0"), ("RescaleSlope", "4"),
         ("RescaleType", "OD"), ("PhotometricInterpretation", "MONOCHROME1"), ("PixelRepresentation", 1), ("Rows", 20),
         ("PixelSpacing", [4.0, 3.01]), ("ImageOrientationPatient", [0, 1, 0, 1, 0, 0]), ("ConvolutionKernel", "B70f"),
-        ("FrameOfReferenceUID", "1.2.3.4"), ("StudyInstanceUID", "1.2.3.5"), ("PatientID", "somebody2"),
+        ("FrameOfReferenceUID", "1.2.3.4"), ("StudyInstanceUID", "1.2.3.5"), ("PatientID", "somebody2"), ("KVP", "80"),
+        ("KVP", None),
     ],
 )  # fmt: skip
 def test_what_hu_geometry_or_identity_rest_on_holds_on_every_slice(tmp_path, tag, value):
