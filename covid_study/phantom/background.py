@@ -9,21 +9,16 @@ from scipy import ndimage
 
 from covid_study.ct.volume import HU_RANGE, Volume
 from covid_study.phantom import cohort, lesions as phantom_lesions, raster
+from covid_study.phantom.noise import noise_of
 from covid_study.phantom.real_bodies import Bodies, Body, load_body
-from covid_study.phantom.scanner import noise_of
+from covid_study.phantom.scanner import planes_of
 
 STRETCH = 0.05  # how much wider or narrower, longer or shorter a patient becomes at most
 TURN_DEGREES = 2.0  # SD of how a patient lies from exam to exam
 BEND_MM, NODES = 2.5, (4, 5, 5)  # SD of the bending within a slice, and its nodes along z, y, x
-NOISE_HU, SHARP = (
-    12.0,
-    0.4,
-)  # added to what the scan has, at 0.7 mm pixels and 5 mm slices; see phantom_scanner
+NOISE_HU, SHARP = 12.0, 0.4  # added to what the scan has; see `noise.noise_of`
 GRAIN_HU = 80.0  # what stands out more than this from its surroundings is a vessel or a wall, not noise
-EDGE = (
-    0.4,
-    0.7,
-)  # share of a voxel that is ill: where a lesion begins, as in the phantom, and where it shows in full
+EDGE = 0.4, 0.7  # share of a voxel that is ill: a lesion begins, as in the phantom, and shows in full
 FAINT_HU = -100.0  # lesions below it are lung that still holds air
 POINTS_MM = 7.0
 
@@ -73,7 +68,9 @@ def make_exam(exam_id: str, seed: int, body: Body) -> RealBodied:
     )
     rng = cohort.generator(seed, "lesions", exam_id)
     ill, lesions = with_lesions(hu, lungs, spacing, kind, rng)
-    noise = _noise(hu.shape, spacing, cohort.generator(seed, "noise", exam_id))
+    rng = cohort.generator(seed, "noise", exam_id)
+    noise, unit = noise_of(rng, hu.shape, SHARP, *spacing[:2])
+    noise *= np.float32(unit * NOISE_HU * rng.uniform(0.7, 1.3))
     before, after = (np.rint(np.clip(v + noise, *HU_RANGE)).astype(np.int16) for v in (hu, ill))
     protocol = body.volume.protocol | {"pixel_spacing_mm": spacing[1], "centre": ""}
     return RealBodied(Volume(after, spacing, protocol), lungs, lesions, kind, before)
@@ -131,13 +128,6 @@ def _moved(volume: np.ndarray, spacing, way: sitk.Transform) -> np.ndarray:
     return sitk.GetArrayFromImage(done)
 
 
-def _noise(shape, spacing, rng: np.random.Generator) -> np.ndarray:
-    """A scanner's noise, float32; it falls with thickness and pixel size as the phantom's does."""
-    noise, gain = noise_of(rng, shape, SHARP, spacing[1])
-    level = NOISE_HU * rng.uniform(0.7, 1.3) * np.sqrt(5 / spacing[0]) * min(1.0, 0.7 / spacing[1]) ** 0.85
-    return noise * np.float32(gain * level)
-
-
 def with_lesions(
     hu: np.ndarray,
     lungs: np.ndarray,
@@ -162,14 +152,21 @@ def with_lesions(
     rows[faint, 9] += np.median(part[inside]) - raster.PARENCHYMA
     # a hole spares vessels and walls; all else is never thinner than what it replaces, which spares them too
     open_lung = inside & (smooth < np.median(part[inside]) + GRAIN_HU) if kind == "emphysema" else inside
-    planes = max(1, int(np.ceil(spacing[0] / 2.6)))
-    spread = (np.arange(planes) + 0.5) / planes * spacing[0] - 0.5 * spacing[0]
     painted, burden = part - grain, np.zeros(part.shape, np.float32)
     field = rng.uniform(-1, 1, (32, 32, 32)).astype(np.float32)
     sizes = np.array([thorax.half_depth, thorax.height])
     nowhere = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0)  # the patient's axes are the scanner's
     raster.paint_lesions(
-        painted, open_lung.astype(np.float32), burden, rows, field, corner, spacing, spread, nowhere, sizes
+        painted,
+        open_lung.astype(np.float32),
+        burden,
+        rows,
+        field,
+        corner,
+        spacing,
+        planes_of(spacing[0]),
+        nowhere,
+        sizes,
     )
     lesions = np.zeros(lungs.shape, bool)
     lesions[box] = (burden > EDGE[0]) & inside

@@ -42,12 +42,12 @@ class Anatomy:
     rib_kind: np.ndarray  # (angle) 0 none, 1 cartilage, 2 bone
     rib_gap: float
     domes: tuple[float, float, float]  # right and left diaphragm height, mm it falls towards the chest wall
-    vessels: np.ndarray  # tubes inside the lungs
-    bronchi: np.ndarray
-    central: np.ndarray  # tubes outside the lungs
+    inner_tubes: np.ndarray  # vessels of the lungs, then bronchi
+    outer_tubes: (
+        np.ndarray
+    )  # what lies outside the lungs: nodes, great vessels, airways, bones of the chest wall
     organs: np.ndarray  # ellipsoids of mediastinum
     belly: np.ndarray  # ellipsoids of abdomen
-    bones: np.ndarray  # tubes in the chest wall
     points: np.ndarray  # (n, 3) a sample of the lungs, 7 mm apart
     depth: np.ndarray  # (n,) mm from the pleura of chest wall or diaphragm
     lobe: np.ndarray  # (n,) see phantom_raster.lobe_of
@@ -131,7 +131,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     Choice: sizes are drawn around those of an adult in full inspiration: lungs of 2.5 to 7 l, the left one smaller.
 
     >>> patient = build(np.random.default_rng(0))
-    >>> bool(np.all(patient.body > patient.muscle)), patient.vessels.shape[1]
+    >>> bool(np.all(patient.body > patient.muscle)), patient.inner_tubes.shape[1]
     (True, 9)
     """
     female = rng.random() < 0.45
@@ -159,7 +159,7 @@ def build(rng: np.random.Generator) -> Anatomy:
     heart = np.array([rng.uniform(6, 20), -0.37 * b + rng.uniform(-4, 4), dome - rng.uniform(0, 10)])
     tubes = organs_of.great_vessels(frame, rng, heart, forks)
     chambers, pads = organs_of.heart_chambers(frame, rng, heart)
-    central = np.concatenate([organs_of.lymph_nodes(rng, forks[0]), tubes, walls, lumens])
+    nodes = organs_of.lymph_nodes(rng, forks[0])
     y = np.arange(-140.0, 141, Y_STEP)
     right, left = organs_of.mediastinum(frame, rng, y, tubes, walls, pads)
 
@@ -172,16 +172,16 @@ def build(rng: np.random.Generator) -> Anatomy:
         * np.interp(from_spine, [0, 0.08, 0.75, 0.9, 1], [0.05, 0.0, 1.0, 0.95, 0.6])
     )
     rib_kind = np.select([from_spine > 0.955, from_spine > 0.80, from_spine > 0.05], [0, 1, 2], 0)[:-1]
-    bones = np.concatenate([organs_of.shoulder_girdle(frame), organs_of.rib_necks(frame, gap)])
+    bones = organs_of.shoulder_girdle(frame), organs_of.rib_necks(frame, gap)
     belly = organs_of.abdomen(frame, rng)
 
     points, depth = _sample_lungs(rng, frame, right, left, y[0])
-    vessels, bronchi = vessels_and_bronchi(rng, points, depth, forks[1:], heart[2] + 64)
+    inner = vessels_and_bronchi(rng, points, depth, forks[1:], heart[2] + 64)
     return Anatomy(
         half_width=a, half_depth=b, height=height, z0=float(z[0]), cage=cage, muscle=muscle, body=body, right_edge=right,
         left_edge=left, edge_y0=float(y[0]), spine=spine, sternum=sternum, drop=drop, rib_kind=rib_kind, rib_gap=gap,
-        domes=domes, vessels=vessels, bronchi=bronchi, central=central, organs=chambers, belly=belly, bones=bones,
-        points=points, depth=depth, lobe=lobes(points, b, height), fat_hu=rng.uniform(-112, -94),
+        domes=domes, inner_tubes=inner, outer_tubes=np.concatenate([nodes, tubes, walls, lumens, *bones]), organs=chambers,
+        belly=belly, points=points, depth=depth, lobe=lobes(points, b, height), fat_hu=rng.uniform(-112, -94),
         liver_hu=rng.uniform(48, 66),
     )  # fmt: skip
 

@@ -422,23 +422,3 @@ def paint_skeleton(hu, spine, sternum, corner, spacing, spread, turn, gap):
                     cover += inside
                 if cover > 0:
                     hu[k, j, i] += (total - cover * hu[k, j, i]) / spread.size
-
-
-@_jit
-def smooth_plane(block, side):
-    """In place, each row and column of (z, y, x) with the kernel side, 1 - 2 side, side."""
-    nz, ny, nx = block.shape
-    mid = 1 - 2 * side
-    for k in range(nz):
-        for j in range(ny):
-            last = block[k, j, 0]
-            for i in range(1, nx - 1):
-                now = block[k, j, i]
-                block[k, j, i] = mid * now + side * (last + block[k, j, i + 1])
-                last = now
-        above = block[k, 0].copy()
-        for j in range(1, ny - 1):
-            for i in range(nx):
-                now = block[k, j, i]
-                block[k, j, i] = mid * now + side * (above[i] + block[k, j + 1, i])
-                above[i] = now

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from covid_study.phantom import raster
+from covid_study.phantom.noise import noise_of, smooth_plane
 from covid_study.phantom.patient import N_ANGLES, Y_STEP, Z_STEP, Anatomy, apex, diaphragm
 
 PIXEL_RANGE_MM = (0.482, 0.977)  # Table I, all three findings
@@ -106,6 +107,12 @@ def place(
     return grid, protocol
 
 
+def planes_of(thickness: float) -> np.ndarray:
+    """Offsets in mm of the planes whose mean is a slice: one in 2.6 mm, or nearer."""
+    n = max(1, int(np.ceil(thickness / 2.6)))
+    return (np.arange(n) + 0.5) / n * thickness - 0.5 * thickness
+
+
 def _background(centre: Centre, pixel: float, xs: np.ndarray, ys: np.ndarray, height: float) -> np.ndarray:
     """HU of air and table, the same in every slice: (y, x)."""
     out = np.full(xs.shape, -1000.0, np.float32)
@@ -131,22 +138,13 @@ def _background(centre: Centre, pixel: float, xs: np.ndarray, ys: np.ndarray, he
     return out
 
 
-def noise_of(rng: np.random.Generator, shape, sharp: float, pixel: float) -> tuple[np.ndarray, float]:
-    """Noise correlated within the slice as the kernel leaves it, float32 (z, y, x), and the factor that gives it unit SD."""
-    out = rng.standard_normal(shape, dtype=np.float32)
-    side = np.clip(0.25 - 0.17 * sharp - 0.12 * max(0.0, pixel - 0.8), 0.02, 0.25)
-    raster.smooth_plane(out, np.float32(side))
-    gain = (1 - 2 * side) ** 2 + 2 * side**2
-    return out, 1 / gain
-
-
 def scan(
     anatomy: Anatomy, lesions: np.ndarray, centre: Centre, grid: Grid, rng: np.random.Generator, kvp: int
 ):
     """Render one exam: HU int16, lungs bool, lesions bool, all (z, y, x).
 
-    Choice: noise falls with the square root of thickness and with pixel size, more across the shoulders; two confusers come
-    in every finding alike: blood pooled along the back, and motion near heart and diaphragm.
+    Choice: noise is louder across the shoulders; two confusers come in every finding alike: blood pooled along the back, and
+    motion near heart and diaphragm.
     """
     nz, ny, nx = grid.shape
     dz, pixel, _ = grid.spacing
@@ -155,9 +153,8 @@ def scan(
     base = raster.PARENCHYMA + rng.normal(0, 9) + 260 * (0.985 - stretch)
     dependent = rng.uniform(40, 230) if rng.random() < 0.35 else 0.0
     motion = rng.uniform(0.6, 2.2) if rng.random() < 0.15 else 0.0
-    plates = _plates(anatomy, rng)
+    plates = grid.to_scanner(_plates(anatomy, rng), (0,))
     level = centre.noise_hu * rng.uniform(0.9, 1.5) * (120 / kvp) * (2 * anatomy.half_width / 260) ** 1.5
-    level *= np.sqrt(5 / dz) * min(1.0, (0.7 / pixel)) ** 0.85
 
     gx = grid.corner[2] + np.arange(nx) * pixel - tx
     gy = grid.corner[1] + np.arange(ny) * pixel - ty
@@ -169,8 +166,7 @@ def scan(
     pixels = np.stack([xs, ys, np.hypot(xs, ys), angle, floor, roof]).astype(np.float32)
     lying = float(anatomy.body[:, N_ANGLES // 2].max()) + 3
     background = _background(centre, pixel, *np.meshgrid(gx.astype(np.float32), gy.astype(np.float32)), lying)
-    n_planes = max(1, int(np.ceil(dz / 2.6)))
-    spread = (np.arange(n_planes) + 0.5) / n_planes * dz - 0.5 * dz
+    spread = planes_of(dz)
     sizes = np.array([anatomy.half_depth, anatomy.height, anatomy.rib_gap, pixel])
     edge_y = np.array([anatomy.edge_y0, Y_STEP])
     tables = (
@@ -178,23 +174,21 @@ def scan(
         np.stack([anatomy.right_edge, anatomy.left_edge]),
     )
     tone = np.array([base, dependent, anatomy.fat_hu - (120 - kvp) * 0.15, anatomy.liver_hu])
-    tubes = {
-        name: grid.to_scanner(getattr(anatomy, name), (0, 4))
-        for name in ("central", "bones", "vessels", "bronchi")
-    }
-    blobs = {}
-    for name in ("organs", "belly"):
-        rows = grid.to_scanner(getattr(anatomy, name), (0,))
-        turned = np.broadcast_to([co, si], (len(rows), 2))
-        blobs[name] = np.column_stack([rows[:, :5], rows[:, 5] * stretch, turned, rows[:, 6]])
-    plates = grid.to_scanner(plates, (0,))
+    outer, inner = (grid.to_scanner(tubes, (0, 4)) for tubes in (anatomy.outer_tubes, anatomy.inner_tubes))
 
+    def turned(blobs):  # ellipsoids that lie straight in the patient
+        rows = grid.to_scanner(blobs, (0,))
+        turn = np.broadcast_to([co, si], (len(rows), 2))
+        return np.column_stack([rows[:, :5], rows[:, 5] * stretch, turn, rows[:, 6]])
+
+    belly, organs = turned(anatomy.belly), turned(anatomy.organs)
     hu_out = np.empty(grid.shape, np.int16)
-    lungs, ill = np.empty(grid.shape, bool), np.zeros(grid.shape, bool)
+    lungs, ill = np.empty(grid.shape, bool), np.empty(grid.shape, bool)
     along = (start + np.arange(n) * pixel for start, n in zip(grid.corner[:0:-1], (nx, ny), strict=True))
     from_axis = np.hypot(*np.meshgrid(*along))
     step = max(1, CHUNK // (ny * nx))
-    bit = [1 << n for n in range(5)]
+    labels = raster.WALL, raster.LUNG, raster.MEDIASTINUM, raster.ABDOMEN  # where a shape may show
+    wall, in_lung, mediastinum, abdomen = (1 << label for label in labels)
     for k in range(0, nz, step):
         n = min(step, nz - k)
         corner = (grid.corner[0] + k * dz, grid.corner[1], grid.corner[2])
@@ -204,36 +198,27 @@ def scan(
         part = (rows - low)[:, None]
         contours, edges = ((t[:, low] * (1 - part) + t[:, low + 1] * part).astype(np.float32) for t in tables)
         spine_y = np.interp(rows, np.arange(len(anatomy.spine)), anatomy.spine[:, 0])
-        hu, lung = np.zeros((n, ny, nx), np.float32), np.zeros((n, ny, nx), np.float32)
-        label = np.zeros((n, ny, nx), np.uint8)
+        hu, lung, label = (np.zeros((n, ny, nx), kind) for kind in (np.float32, np.float32, np.uint8))
         raster.render_body(
             hu, lung, label, background, pixels, planes, contours, edges, edge_y, spine_y, anatomy.drop, anatomy.rib_kind,
             field, sizes, tone
         )  # fmt: skip
         lungs[k : k + n] = lung >= 0.5
         where = (corner, grid.spacing, spread)
-        raster.paint_ellipsoids(hu, lung, label, blobs["belly"], *where, bit[raster.ABDOMEN])
-        raster.paint_ellipsoids(hu, lung, label, blobs["organs"], *where, bit[raster.MEDIASTINUM])
-        raster.paint_tubes(
-            hu, lung, label, tubes["central"], *where, bit[raster.MEDIASTINUM] | bit[raster.WALL]
-        )
-        raster.paint_tubes(
-            hu, lung, label, tubes["bones"], *where, bit[raster.WALL] | bit[raster.MEDIASTINUM]
-        )
+        raster.paint_ellipsoids(hu, lung, label, belly, *where, abdomen)
+        raster.paint_ellipsoids(hu, lung, label, organs, *where, mediastinum)
+        raster.paint_tubes(hu, lung, label, outer, *where, mediastinum | wall)
         raster.paint_skeleton(hu, anatomy.spine, anatomy.sternum, *where, grid.turn, anatomy.rib_gap)
-        if len(plates):
-            raster.paint_ellipsoids(hu, lung, label, plates, *where, bit[raster.LUNG])
-        if len(lesions):
-            burden = np.zeros((n, ny, nx), np.float32)
-            raster.paint_lesions(hu, lung, burden, lesions, field, *where, grid.turn, sizes)
-            ill[k : k + n] = (burden >= 0.4) & lungs[k : k + n]
-        raster.paint_tubes(hu, lung, label, tubes["vessels"], *where, bit[raster.LUNG])
-        raster.paint_tubes(hu, lung, label, tubes["bronchi"], *where, bit[raster.LUNG])
+        raster.paint_ellipsoids(hu, lung, label, plates, *where, in_lung)
+        burden = np.zeros_like(hu)
+        raster.paint_lesions(hu, lung, burden, lesions, field, *where, grid.turn, sizes)
+        ill[k : k + n] = (burden >= 0.4) & lungs[k : k + n]
+        raster.paint_tubes(hu, lung, label, inner, *where, in_lung)
         if motion:
             _move(hu, planes[:, 0] / anatomy.height, motion / pixel)
         if pixel < 1:
-            raster.smooth_plane(hu, np.float32(0.22 - 0.16 * centre.sharp))
-        noise, gain = noise_of(rng, hu.shape, centre.sharp, pixel)
+            smooth_plane(hu, np.float32(0.22 - 0.16 * centre.sharp))
+        noise, gain = noise_of(rng, hu.shape, centre.sharp, dz, pixel)
         loud = level * gain * (1 + 0.7 * np.clip((planes.mean(1) / anatomy.height - 0.8) / 0.2, 0, 1))
         noise *= loud.astype(np.float32)[:, None, None]
         hu += noise

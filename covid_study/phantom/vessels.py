@@ -68,7 +68,7 @@ def grow_vessel(targets: np.ndarray, root, path_weight: float, tip: float, power
 
 
 def vessels_and_bronchi(rng, points, depth, hila, vein_z):
-    """Arteries and veins of both lungs, and bronchi beside the larger arteries: rows for `raster.paint_tubes`.
+    """Arteries and veins of both lungs, and bronchi beside the larger arteries: rows for `raster.paint_tubes`, vessels first.
 
     points (n, 3), depth (n,): see `patient.Anatomy`. hila: right and left, where the main bronchi end.
     """
@@ -90,10 +90,5 @@ def vessels_and_bronchi(rng, points, depth, hila, vein_z):
         for rows, extra in ((walls, 0.7), (lumens, 0.0)):
             tube[:, [3, 7]] = 0.68 * size + extra
             rows.append(tube.copy())
-    vessels, walls, lumens = (np.concatenate(rows) for rows in (vessels, walls, lumens))
-
-    def with_hu(rows, hu):
-        return np.column_stack([rows, np.full(len(rows), hu)])
-
-    bronchi = np.concatenate([with_hu(walls, BRONCHUS_WALL_HU), with_hu(lumens, LUMEN_HU)])
-    return with_hu(vessels, VESSEL_HU), bronchi
+    kinds = ((vessels, VESSEL_HU), (walls, BRONCHUS_WALL_HU), (lumens, LUMEN_HU))
+    return np.concatenate([np.insert(tubes, 8, hu, axis=1) for rows, hu in kinds for tubes in rows])
