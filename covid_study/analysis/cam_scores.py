@@ -3,6 +3,7 @@
 import pandas as pd
 
 from covid_study.analysis.cam import LAYERS, METRICS, REFERENCES
+from covid_study.report.decided import between, points
 from covid_study.report.results import from_scored
 from covid_study.report.words import column_head, finding_name, metric_head
 from covid_study.scores import claims
@@ -78,27 +79,16 @@ def differences(found: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
 
 def differences_shown(found: pd.DataFrame) -> pd.DataFrame:
     """`differences` for a reader, in points: a row a pair of methods and score, a column a layer and finding."""
-    text = [
-        f"{100 * d:+.1f}" + ("" if pd.isna(low) else f" ({100 * low:+.1f} to {100 * high:+.1f})")
-        for d, low, high in found[["difference", "low", "high"]].itertuples(index=False)
-    ]
-    named = pd.DataFrame(
-        {
-            "pair": [
-                f"{NAMES[one]} less {NAMES[other]}"
-                for one, other in zip(found["one"], found["other"], strict=True)
-            ],
-            "score": found["metric"].map(HEADS),
-            "on": [
-                f"{finding_name(f)}, {LAYERS[layer]}"
-                for f, layer in zip(found["finding"], found["layer"], strict=True)
-            ],
-            "text": text,
-        }
+    ends = found[["difference", "low", "high"]].itertuples(index=False)
+    named = found.assign(
+        pair=found["one"].map(NAMES) + " less " + found["other"].map(NAMES),
+        score=found["metric"].map(HEADS),
+        on=found["finding"].map(finding_name) + ", " + found["layer"].map(LAYERS),
+        text=[points(d) + f" ({between(low, high)})" * pd.notna(low) for d, low, high in ends],
     )
     shown = named.pivot(index=["pair", "score"], columns="on", values="text")
-    order = named[["pair", "score"]].drop_duplicates()
-    return shown.reindex(pd.MultiIndex.from_frame(order)).rename_axis(index=[None, None], columns=None)
+    order = pd.MultiIndex.from_frame(named[["pair", "score"]].drop_duplicates())
+    return shown.reindex(order).rename_axis(index=[None, None], columns=None)
 
 
 def blank(found: pd.DataFrame, sides: dict[str, int]) -> pd.DataFrame:

@@ -14,12 +14,8 @@ from covid_study.scores import claims
 from covid_study.scores.resamples import Resamples
 from covid_study.scores.slices import by_patient, read
 
-BINS = {  # share of the lung that lesions take on a slice: above, up to
-    "no lesion": (-1.0, 0.0),
-    "up to 2 % of it": (0.0, 0.02),
-    "2 to 10 % of it": (0.02, 0.10),
-    "above 10 % of it": (0.10, 1.0),
-}
+BINS = {"no lesion": 0.0, "up to 2 % of it": 0.02, "2 to 10 % of it": 0.10, "above 10 % of it": 1.0}
+# share of the lung that lesions take on a slice, up to
 
 
 def kinds(p, s: Samples) -> pd.Series:
@@ -97,25 +93,17 @@ def counts(told: pd.DataFrame, also: pd.DataFrame, found: pd.DataFrame) -> pd.Da
         A row a kind of mistake, the most frequent first: finding, called, slices, of (test slices of the finding), patients,
         probability (mean), no_lesion (NaN where the lesions are not known), also (made by the other classifier too).
     """
-    rows = []
-    for (finding, name), part in found.groupby(["finding", "called"], sort=False):
-        known = part["lesion_share"].notna().all()
-        rows.append(
-            {
-                "finding": finding,
-                "called": name,
-                "slices": len(part),
-                "of": int((told["finding"] == finding).sum()),
-                "patients": part["patient_id"].nunique(),
-                "probability": part["probability"].mean(),
-                "no_lesion": float((part["lesion_share"] == 0).sum()) if known else np.nan,
-                "also": int((also.loc[part.index, "called"] == name).sum()),
-            }
-        )
-    names = ["finding", "called", "slices", "of", "patients", "probability", "no_lesion", "also"]
-    return pd.DataFrame(rows, columns=names).sort_values(
-        ["slices", "finding", "called"], ascending=[False, True, True], ignore_index=True
-    )
+    found = found.assign(also=also.loc[found.index, "called"] == found["called"])
+    by = found.groupby(["finding", "called"])
+    table = by.agg(
+        slices=("finding", "size"),
+        patients=("patient_id", "nunique"),
+        probability=("probability", "mean"),
+        no_lesion=("lesion_share", lambda share: (share == 0).sum() if share.notna().all() else np.nan),
+        also=("also", "sum"),
+    ).reset_index()
+    table.insert(3, "of", table["finding"].map(told["finding"].value_counts()))
+    return table.sort_values("slices", ascending=False, kind="stable", ignore_index=True)
 
 
 def patients_mistaken(predictions: pd.DataFrame) -> tuple[int, int]:
@@ -137,13 +125,9 @@ def by_lesions(s: Samples, predictions: Mapping[claims.Cell, pd.DataFrame], n: i
         told = told[told["finding"] == "covid"]
         shares, right = s.table.loc[told.index, "lesion_share"], (~told["wrong"]).to_numpy(float)
         drawn = Resamples(np.zeros(len(told)), told["patient_id"], n, classes=1)
-        ill = {
-            seen: told.loc[part, "patient_id"].nunique()
-            for seen, part in shares.groupby(shares > 0).groups.items()
-        }
-        fewest = min(ill.get(True, 0), ill.get(False, 0))
-        for label, (above, up_to) in BINS.items():
-            here = ((shares > above) & (shares <= up_to)).to_numpy()
+        fewest = min(told.loc[part, "patient_id"].nunique() for part in (shares > 0, shares == 0))
+        for label in BINS:
+            here = (_bins(shares) == label).to_numpy()
             if not here.any():
                 continue
             values[label, method, seed] = {"sen": right[here].mean()}
@@ -160,9 +144,11 @@ def slices_by_lesions(s: Samples, predictions: pd.DataFrame) -> dict[str, int]:
     """Test slices with COVID-19 of each bin of BINS."""
     test = predictions[(predictions["split"] == "test") & (predictions["finding"] == "covid")]
     shares = s.table.loc[test["slice_id"], "lesion_share"]
-    return {
-        label: int(((shares > above) & (shares <= up_to)).sum()) for label, (above, up_to) in BINS.items()
-    }
+    return _bins(shares).value_counts(sort=False).to_dict()
+
+
+def _bins(shares: pd.Series) -> pd.Series:
+    return pd.cut(shares, [-1.0, *BINS.values()], labels=list(BINS))
 
 
 def surest(found: pd.DataFrame, each: int) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -14,7 +14,7 @@ from covid_study.pretext.train import VALIDATION_DRAWS
 from covid_study.report.words import period
 from covid_study.runtime.artefacts import artefact
 from covid_study.samples.samples import Samples
-from covid_study.scores.resamples import auc_difference, auc_interval
+from covid_study.scores.resamples import Interval, auc_difference, auc_interval
 from covid_study.scores.seeds import over_seeds
 from covid_study.tables import volume_steps
 
@@ -33,10 +33,10 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], object]:
     return {(variant, seed): volume_steps.pretext(p, v, variant, seed) for variant, seed in wanted}
 
 
-def histories(folders: Mapping[tuple[str, int], Path], labels: Mapping[str, str] = VARIANTS) -> pd.DataFrame:
-    """All learning curves, a row an epoch: `name`, `variant` (in words), `seed` and the columns of `history.csv`."""
+def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
+    """All learning curves, a row an epoch: `variant` (in words), `seed` and the columns of `history.csv`."""
     parts = [
-        pd.read_csv(folder / "history.csv").assign(name=name, variant=labels[name], seed=seed)
+        pd.read_csv(folder / "history.csv").assign(variant=VARIANTS.get(name, name), seed=seed)
         for (name, seed), folder in folders.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -75,30 +75,21 @@ def pretext_tests(
     >>> pretext_tests(pd.DataFrame([last]), exams=3, permutations=100).learnt.tolist()
     ['learnt', 'no', 'no']
     """
-    variants, rows = list(dict.fromkeys(history["variant"])), []
-    for variant in variants:
-        part = history[history["variant"] == variant]
+    questions = {"permutation": (1 / permutations, 1), "horizontal": (0.5, CUBES), "vertical": (0.5, CUBES)}
+    rows = []
+    for variant, part in history.groupby("variant", sort=False):
         last = part[part["epoch"] == part["epoch"].max()]
-        for name, chance, questions in (
-            ("permutation", 1 / permutations, 1),
-            ("horizontal", 0.5, CUBES),
-            ("vertical", 0.5, CUBES),
-        ):
-            answers = exams * draws * questions * len(last)
-            known = f"validation_{name}" in last and answers > 0
-            accuracy = float(last[f"validation_{name}"].mean()) if known else np.nan
-            row = {"variant": variant, "part": name, "answers": answers, "accuracy": accuracy}
-            known = np.isfinite(accuracy)
-            right = round(accuracy * answers) if known else 0
-            p = binomtest(right, answers, chance, alternative="greater").pvalue if known else np.nan
-            rows.append({**row, "chance": chance, "p": p})
-    table = pd.DataFrame(rows)
+        for name, (chance, each) in questions.items():
+            answers = exams * draws * each * len(last)
+            accuracy = last.get(f"validation_{name}", pd.Series(dtype=float)).mean()
+            p = np.nan
+            if np.isfinite(accuracy):
+                p = binomtest(round(accuracy * answers), answers, chance, alternative="greater").pvalue
+            rows.append((variant, name, answers, accuracy, chance, p))
+    table = pd.DataFrame(rows, columns=["variant", "part", "answers", "accuracy", "chance", "p"])
     skill = (table["accuracy"] - table["chance"]) / (1 - table["chance"])
-    above = table["p"] <= LEVEL / len(table)
-    table["learnt"] = np.select(
-        [table["accuracy"].isna(), ~above, skill < BARELY], ["unknown", "no", "barely"], "learnt"
-    )
-    return table
+    told = [table["accuracy"].isna(), table["p"] > LEVEL / len(table), skill < BARELY]
+    return table.assign(learnt=np.select(told, ["unknown", "no", "barely"], "learnt"))
 
 
 def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
@@ -130,55 +121,71 @@ def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
             parts = []
             for target in TARGETS:
                 about = asked(table["finding"], target)
-                part = table.loc[about, ["patient_id"]].assign(
-                    target=target, truth=(table["finding"] == target)[about]
-                )
-                arguments = part["truth"].to_numpy(), part["patient_id"].to_numpy()
-                parts.append(part.assign(score=probe_scores(values[about], *arguments)))
+                truth, patients = (table["finding"] == target)[about], table.loc[about, "patient_id"]
+                score = probe_scores(values[about], truth.to_numpy(), patients.to_numpy())
+                known = {"patient_id": patients, "target": target, "truth": truth, "score": score}
+                parts.append(pd.DataFrame(known))
             pd.concat(parts).rename_axis("exam_id").reset_index().to_parquet(to / "scores.parquet")
 
-        made = artefact(
-            paths.build(p.study.name) / "probes",
-            variant,
-            config,
-            ["pretext.probes", "pretext.train"],
-            compute,
-        )
-        return pd.read_parquet(made / "scores.parquet").assign(
-            variant=VARIANTS.get(variant, variant), seed=seed
-        )
+        modules = ["pretext.probes", "pretext.train"]
+        made = artefact(paths.build(p.study.name) / "probes", "probe", config, modules, compute)
+        told = pd.read_parquet(made / "scores.parquet")
+        return told.assign(variant=VARIANTS.get(variant, variant), seed=seed)
 
     wanted = [*folders, *((UNTRAINED, s) for s in p.study.seeds)]
     return pd.concat([scored(*one) for one in wanted], ignore_index=True)
 
 
-def probe_table(scores: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
-    """What the probes reach, and how much more than those of the untrained encoder of the same seed.
+def probe_aucs(scores: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
+    """What the probes reach: `target`, `variant`, `value` (AUC), `low`, `high`, `seeds`; intervals over patients and seeds.
 
     Args:
         scores: of `probes`. n: resamples behind each interval.
-
-    Returns:
-        A row a target and variant: `target`, `variant`, `metric` ("auc", or "gain": AUC above the untrained encoder's),
-        `value`, `low`, `high`, `seeds`; intervals over patients and seeds.
     """
     rows = []
-    for target in TARGETS:
-        answers = scores[scores["target"] == target]
-        by_encoder = {key: part.set_index("exam_id") for key, part in answers.groupby(["variant", "seed"])}
-        for (variant, seed), part in by_encoder.items():
-            known = part["score"].notna().all()
-            arguments = part["truth"].astype(int), part["patient_id"]
-            key = {"row": variant, "column": TARGETS[target], "seed": seed}
-            found = auc_interval(arguments[0], part["score"].fillna(0), arguments[1], n=n)._asdict()
-            if not known:
-                found |= dict.fromkeys(("value", "low", "high"), np.nan)
-            rows.append({**key, "metric": "auc", **found})
-            if variant != UNTRAINED:
-                other = by_encoder[UNTRAINED, seed].loc[part.index, "score"]
-                gain = auc_difference(arguments[0], part["score"], other, arguments[1], n=n)
-                rows.append({**key, "metric": "gain", **gain._asdict()})
-    return tidy_over_seeds(rows).rename(columns={"row": "variant", "column": "target"})
+    for (target, variant, seed), part in scores.groupby(["target", "variant", "seed"], sort=False):
+        auc = Interval(np.nan, np.nan, np.nan)
+        if part["score"].notna().all():
+            auc = auc_interval(part["truth"].astype(int), part["score"], part["patient_id"], n=n)
+        key = {"row": variant, "column": TARGETS[target], "metric": "auc", "seed": seed}
+        rows.append({**key, **auc._asdict()})
+    found = tidy_over_seeds(rows).rename(columns={"row": "variant", "column": "target"})
+    return found.sort_values(
+        "target", key=lambda t: t.map([*TARGETS.values()].index), kind="stable", ignore_index=True
+    )
+
+
+def probe_changes(
+    scores: pd.DataFrame, contrasts: Mapping[str, tuple[str, str]] | None = None, n: int = 1000
+) -> pd.DataFrame:
+    """How the AUC of a linear probe differs between two encoders, paired: the same exams, the same resamples.
+
+    Args:
+        scores: of `probes`. contrasts: words -> two variants; None: each with the untrained encoder. n: resamples.
+
+    Returns:
+        `contrast`, `measure` (the probe's question), `value` (AUC of the first less that of the second), `low`, `high`,
+        `seeds`.
+    """
+    if contrasts is None:
+        contrasts = {v: (v, UNTRAINED) for v in dict.fromkeys(scores["variant"]) if v != UNTRAINED}
+    rows = []
+    for target, words in TARGETS.items():
+        of_target = scores[scores["target"] == target].groupby(["variant", "seed"])
+        told = {key: part.set_index("exam_id") for key, part in of_target}
+        for contrast, (one, other) in contrasts.items():
+            for seed in [s for variant, s in told if variant == one]:
+                first, second = told[one, seed], told[other, seed].loc[told[one, seed].index]
+                pair = first["truth"], first["score"], second["score"], first["patient_id"]
+                key = {"row": contrast, "column": words, "metric": "difference", "seed": seed}
+                rows.append({**key, **auc_difference(*pair, n=n)._asdict()})
+    return changes_over_seeds(rows)
+
+
+def changes_over_seeds(rows: list[dict]) -> pd.DataFrame:
+    """`tidy_over_seeds` of differences: `contrast`, `measure`, `value`, `low`, `high`, `seeds`."""
+    found = tidy_over_seeds(rows).drop(columns="metric")
+    return found.rename(columns={"row": "contrast", "column": "measure"})
 
 
 def tidy_over_seeds(rows: list[dict]) -> pd.DataFrame:
@@ -189,18 +196,8 @@ def tidy_over_seeds(rows: list[dict]) -> pd.DataFrame:
 
 def durations(p, folders: dict, exams: int) -> pd.DataFrame:
     """How long each pre-training took: seconds of training, without what was measured on the way."""
-    rows = []
+    rows, epochs = [], p.pretext.epochs
     for (variant, seed), folder in folders.items():
-        seconds = volume_steps.pretext_seconds(folder)
-        epochs = p.pretext.epochs
-        rows.append(
-            {
-                "pre-training": VARIANTS[variant],
-                "seed": seed,
-                "exams": exams,
-                "epochs": epochs,
-                "training": period(seconds / 3600),
-                "an epoch": period(seconds / 3600 / epochs),
-            }
-        )
-    return pd.DataFrame(rows)
+        hours = volume_steps.pretext_seconds(folder) / 3600
+        rows.append((VARIANTS[variant], seed, exams, epochs, period(hours), period(hours / epochs)))
+    return pd.DataFrame(rows, columns=["pre-training", "seed", "exams", "epochs", "training", "an epoch"])

@@ -6,22 +6,20 @@ CAP is what is taken for COVID-19: a difficulty that means something puts it bef
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from covid_study import paths
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.figures.pictures import some
 from covid_study.pretext.probes import asked, probe_scores
+from covid_study.report.results import from_scored
 from covid_study.report.words import percent, period
-from covid_study.runtime.artefacts import artefact
 from covid_study.samples import volume_store
 from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
 from covid_study.scores.closed_form import spearman_interval
-from covid_study.scores.resamples import Interval, Resamples, auc_difference, auc_interval
+from covid_study.scores.resamples import Interval, Resamples, auc_interval
 from covid_study.tables import slice_ranking, volume_steps
 from covid_study.tables.selection_and_supervision import left, shares
 from covid_study.tables.table import column as share_name
@@ -32,83 +30,61 @@ SOURCES = {
     "hu_histogram": "lung HU histogram",
 }
 PANELS = {"auc": "CAP before non-pneumonia", "lead": "Lead of the pretext features"}
-QUESTIONS = {
-    "cap": "CAP before non-pneumonia",
-    "mistaken": "like COVID-19 to a probe before unlike",
-}  # of slices
+QUESTIONS = ("cap", "mistaken")  # of slices: CAP before non-pneumonia; like COVID-19 to a probe before unlike
 RankingsBySeed = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what rank_negatives returns
 RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> the same of slices
 
 
-def ranked_untrained(p, v: Samples, seed: int = 0) -> pd.DataFrame:
-    """The archive ranked by the features of an encoder that has learnt nothing: the reference for the pretext task."""
-    positives, negatives = volume_steps.archive(v)
-    config = {
-        "volumes": v.key,
-        "positives": positives,
-        "negatives": negatives,
-        "network": p.network.model_dump(),
-        "seed": seed,
-        **volume_steps.ranking_rule(p),
-    }
-
-    def values(exams: list[str]) -> np.ndarray:
-        return volume_steps.encoded(p, v, exams, None, seed)
-
-    def compute(folder: Path) -> None:
-        volume_steps.rank_archive(p, v, folder, values)
-
-    modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
-    folder = artefact(paths.build(p.study.name) / "ranking", "untrained", config, modules, compute)
-    return pd.read_parquet(folder / "ranking.parquet")
-
-
 def rankings(p, v: Samples) -> RankingsBySeed:
     """The archive ranked from every source of features; the HU histogram knows no seed."""
-    seeds = p.study.seeds
-    found = {("pretext", s): volume_steps.ranked(p, v, "pretext", s).ranking for s in seeds}
-    found |= {("untrained", s): ranked_untrained(p, v, s) for s in seeds}
-    found["hu_histogram", seeds[0]] = volume_steps.ranked(p, v, "hu_histogram").ranking
-    return found
+    wanted = [(source, seed) for source in ("pretext", "untrained") for seed in p.study.seeds]
+    wanted.append(("hu_histogram", p.study.seeds[0]))
+    return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in wanted}
 
 
-def _cap(ranking: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """Which of the ranked exams or slices is CAP, of those that are asked: bool, by id."""
-    finding = table.loc[ranking.index, "finding"]
-    return (finding == "cap")[asked(finding, "cap")]
+def _asked(ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series | None = None) -> tuple:
+    """Truth 0 or 1, hardness and patient of those that are asked: by `target` (bool, by id), or whether they are CAP."""
+    if target is None:
+        finding = table.loc[ranking.index, "finding"]
+        target = (finding == "cap")[asked(finding, "cap")]
+    hard = -ranking.loc[target.index, "difficulty"]
+    return target.to_numpy(int), hard.to_numpy(), table.loc[target.index, "patient_id"]
 
 
-def hard_first(ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series, n: int = 1000) -> Interval:
+def hard_first(
+    ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series | None = None, n: int = 1000
+) -> Interval:
     """How well difficulty puts what is asked for before the rest: an AUC; 0.5 is a coin.
 
     Args:
-        ranking: of `rank.rank_negatives`. table: of the exams or slices, with patient_id. target: bool, of those asked, by id.
+        ranking: of `rank.rank_negatives`. table: of the exams or slices, with finding and patient_id.
+        target: bool, of those asked, by id; None: whether they are CAP.
 
     >>> table = pd.DataFrame({"patient_id": list("abcd")}, index=list("abcd"))
     >>> ranking = pd.DataFrame({"difficulty": [1.0, 2.0, 3.0, 4.0]}, index=list("abcd"))
     >>> hard_first(ranking, table, pd.Series([True, True, False, False], index=list("abcd")), n=9).value
     1.0
     """
-    hard = -ranking.loc[target.index, "difficulty"]
-    return auc_interval(target.astype(int), hard, table.loc[target.index, "patient_id"], n=n)
+    return auc_interval(*_asked(ranking, table, target), n=n)
 
 
 def scored(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> claims.Scored:
-    """How well difficulty puts CAP before non-pneumonia, on resamples of the patients: see `cap_first`.
+    """How well difficulty puts CAP before non-pneumonia, on resamples of the patients.
+
+    Args:
+        found: of `rankings`. exams: indexed by exam id, with finding and patient_id. n: resamples.
 
     Returns:
         Cells (source, "cap", seed) with `auc`; `fewest`: patients with CAP or with non-pneumonia, the fewer.
     """
     values, draws, fewest = {}, {}, 0
     for (source, seed), ranking in found.items():
-        target = _cap(ranking, exams)
-        cap, hard = target.to_numpy(int), -ranking.loc[target.index, "difficulty"].to_numpy()
-        drawn = Resamples(cap, exams.loc[target.index, "patient_id"], n)
+        cap, hard, patients = _asked(ranking, exams)
+        drawn = Resamples(cap, patients, n)
         fewest = drawn.fewest
         if fewest:
-            cell = (source, "cap", seed)
-            values[cell] = {"auc": binary.classification_scores(cap, hard)["auc"]}
-            draws[cell] = drawn.draws(partial(_auc, cap, hard))
+            values[source, "cap", seed] = {"auc": binary.classification_scores(cap, hard)["auc"]}
+            draws[source, "cap", seed] = drawn.draws(partial(_auc, cap, hard))
     return claims.Scored(values, draws, fewest)
 
 
@@ -116,26 +92,22 @@ def _auc(cap: np.ndarray, hard: np.ndarray, weights: np.ndarray) -> dict[str, np
     return {"auc": binary.weighted_scores(cap, hard, 0.5, weights)["auc"]}
 
 
-def cap_first(found: RankingsBySeed, exams: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
-    """How well difficulty puts CAP before non-pneumonia: AUC, and how far the pretext features are ahead of the others.
-
-    Args:
-        found: of `rankings`. exams: indexed by exam id, with finding and patient_id. n: resamples.
+def cap_first(of: claims.Scored) -> pd.DataFrame:
+    """`scored` as a table: the AUCs, and how far the pretext features are ahead of the others.
 
     Returns:
         A row a source: `source`, `metric` ("auc", or "lead": AUC of the pretext features minus this source's), `value`,
         `low`, `high`, `seeds`.
     """
-    rows = []
-    for (source, seed), ranking in found.items():
-        target, key = _cap(ranking, exams), {"row": source, "seed": seed}
-        rows.append({**key, "metric": "auc", **hard_first(ranking, exams, target, n)._asdict()})
-        if source != "pretext":
-            both = (-of.loc[target.index, "difficulty"] for of in (found["pretext", seed], ranking))
-            patients = exams.loc[target.index, "patient_id"]
-            lead = auc_difference(target.astype(int), *both, patients, n=n)
-            rows.append({**key, "metric": "lead", **lead._asdict()})
-    return tidy_over_seeds(rows).rename(columns={"row": "source"})
+    aucs = from_scored(of).rename(columns={"row": "source", "mean": "value"})
+    columns = ["source", "metric", "value", "low", "high", "seeds"]
+    leads = [
+        claims.paired_difference(of, [(("pretext", "cap"), (source, "cap"))], "auc") | {"source": source}
+        for source in aucs["source"]
+        if source != "pretext"
+    ]
+    ahead = pd.DataFrame(leads).rename(columns={"difference": "value"}).assign(metric="lead")
+    return pd.concat([aucs, ahead.reindex(columns=columns)], ignore_index=True)[columns]
 
 
 def follows_load(found: RankingsBySeed, load: pd.Series, exams: pd.DataFrame) -> pd.DataFrame:
@@ -154,10 +126,8 @@ def follows_load(found: RankingsBySeed, load: pd.Series, exams: pd.DataFrame) ->
         finding = exams["finding"].loc[ranking.index]
         for among, kept in (("all negatives", finding != "covid"), ("CAP alone", finding == "cap")):
             part = ranking.loc[kept, "difficulty"]
-            found_here = spearman_interval(-part, load.loc[part.index])
-            rows.append(
-                {"row": source, "column": among, "metric": "rho", "seed": seed, **found_here._asdict()}
-            )
+            rho = spearman_interval(-part, load.loc[part.index])
+            rows.append({"row": source, "column": among, "metric": "rho", "seed": seed, **rho._asdict()})
     return tidy_over_seeds(rows).rename(columns={"row": "source", "column": "among"})
 
 
@@ -171,29 +141,24 @@ def lesion_load(p) -> pd.Series | None:
 def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
     """What the soft labels were made of: one row of counts, shares and the time it took, pre-training included."""
     negatives, positives = ranked.soft_labels.shape
-    return pd.DataFrame(
-        {
-            "negatives": [f"{negatives:,}"],
-            "positives": f"{positives:,}",
-            "features": f"{ranked.features.shape[1]:,}",
-            "of them zero": percent((ranked.features.to_numpy() == 0).mean()),
-            "distances": f"{negatives * positives:,}",
-            "zero distances": percent((ranked.soft_labels.to_numpy() == 0).mean()),
-            "took": period(ranked.seconds / 3600),
-        },
-        index=["the archive"],
-    )
+    facts = {
+        "negatives": negatives,
+        "positives": positives,
+        "features": ranked.features.shape[1],
+        "of them zero": percent((ranked.features.to_numpy() == 0).mean()),
+        "distances": negatives * positives,
+        "zero distances": percent((ranked.soft_labels.to_numpy() == 0).mean()),
+        "took": period(ranked.seconds / 3600),
+    }
+    return pd.DataFrame(facts, index=["the archive"])
 
 
 def agreement(found: RankingsBySeed) -> pd.DataFrame:
     """Spearman's correlation between the difficulties of every two rankings, a square table."""
-    several = len({seed for _, seed in found}) > 1
-    names = {
-        (source, seed): SOURCES[source] + (f", seed {seed}" if several and source != "hu_histogram" else "")
-        for source, seed in found
+    columns = {
+        f"{SOURCES[source]}, seed {seed}": ranking["difficulty"] for (source, seed), ranking in found.items()
     }
-    columns = pd.DataFrame({names[key]: ranking["difficulty"] for key, ranking in found.items()})
-    return columns.corr(method="spearman")
+    return pd.DataFrame(columns).corr(method="spearman")
 
 
 def spread(values: pd.Series, n: int = 5) -> list[str]:
@@ -203,21 +168,6 @@ def spread(values: pd.Series, n: int = 5) -> list[str]:
     ['b', 'c', 'a']
     """
     return some(values.sort_values(ascending=False, kind="stable").index, n)
-
-
-def taken(ranking: pd.DataFrame, chosen: dict[str, list[str]], finding: pd.Series) -> pd.DataFrame:
-    """What each strategy takes from the archive, beside the whole archive: findings and mean ranks, a row a strategy."""
-    rows = {}
-    for name, exams in {"the archive": list(ranking.index), **chosen}.items():
-        part = ranking.loc[exams]
-        rows[name.replace("_", " ")] = {
-            "exams": len(exams),
-            "CAP (%)": 100 * (finding.loc[exams] == "cap").mean(),
-            "mean joint rank": part["joint_rank"].mean(),
-            "mean difficulty rank": part["difficulty_rank"].mean(),
-            "mean diversity rank": part["diversity_rank"].mean(),
-        }
-    return pd.DataFrame(rows).T.astype({"exams": int}).round(1)
 
 
 def probed(s: Samples, features: pd.DataFrame) -> pd.Series:
@@ -268,17 +218,15 @@ def evidence(s: Samples, probe: pd.Series, rankings: RankingsByShare, n: int = 1
         probe: of `probed`. rankings: of `rankings_of_slices`. n: resamples.
 
     Returns:
-        source, share, question (a key of QUESTIONS), value, low, high; NaN without an interval.
+        source, share, question (of QUESTIONS), value, low, high; NaN without an interval.
     """
     rows = []
     for (source, share), ranking in rankings.items():
-        cap, alike = _cap(ranking, s.table), _of_patients(probe[ranking.index], s.table["patient_id"])
-        questions = {"cap": cap if cap.nunique() == 2 else None, "mistaken": alike}
-        for question, target in questions.items():
-            if target is not None:
-                found = hard_first(ranking, s.table, target, n)
-                key = {"source": source, "share": share, "question": question}
-                rows.append(key | {"value": found.value, "low": found.low, "high": found.high})
+        alike = _of_patients(probe[ranking.index], s.table["patient_id"])
+        there = len(set(_asked(ranking, s.table)[0])) == 2, alike is not None
+        for question, target, known in zip(QUESTIONS, (None, alike), there, strict=True):
+            if known:
+                rows.append((source, share, question, *hard_first(ranking, s.table, target, n)[:3]))
     return pd.DataFrame(rows, columns=["source", "share", "question", "value", "low", "high"])
 
 

@@ -11,63 +11,43 @@ from matplotlib.ticker import LogFormatter
 
 from covid_study.figures import style
 from covid_study.figures.style import COLOURS
-from covid_study.report.words import FINDINGS, finding_name
+from covid_study.report.words import FINDINGS, counted, finding_name
 
 FLOOR = 0.005  # per cent of the lung in 10 HU: less is not shown
 
 
-def _counted(ax, frame: pd.DataFrame, what: str) -> None:
-    """A bar a line, with its number and its patients beside it. frame: `name`, `n`, `patients`, `colour`."""
-    places = range(len(frame))
-    bars = ax.barh(places, frame["n"], height=0.75, color=frame["colour"])
-    texts = [
-        f"{n:,} of {p:,} patient{'s' * (p != 1)}" for n, p in zip(frame["n"], frame["patients"], strict=True)
-    ]
-    ax.bar_label(bars, texts, padding=3, fontsize=style.SMALL)
-    ax.set_yticks(places, frame["name"])
-    ax.set(ylim=(len(frame) - 0.4, -0.6), xlim=(0, 1.6 * frame["n"].max()), xlabel=what)
-    ax.grid(False, axis="y")
-    ax.tick_params(axis="y", length=0)
-
-
-@style.styled
 def exams(table: pd.DataFrame) -> Figure:
     """Exams of each split and finding, with the number of patients (paper A, Table II).
 
     table: the exam table, with `split`, `finding`, `exam_id`, `patient_id`.
     """
-    grouped = table.groupby(["split", "finding"])["patient_id"]
-    rows = [
-        (
-            f"{FINDINGS[f]}, {split or 'no split'}",
-            len(grouped.get_group((split, f))),
-            grouped.get_group((split, f)).nunique(),
-            COLOURS[f],
-        )
-        for split in ("train", "validation", "test", "")
-        for f in FINDINGS
-        if (split, f) in grouped.groups
-    ]
-    fig, ax = plt.subplots(figsize=(6.4, 0.9 + 0.24 * len(rows)))
-    _counted(ax, pd.DataFrame(rows, columns=["name", "n", "patients", "colour"]), "exams")
-    ax.set_title(f"The cohort: {len(table):,} exams of {table['patient_id'].nunique():,} patients")
-    return fig
+    counts = table.groupby(["split", "finding"])["patient_id"].agg(exams="size", patients="nunique")
+    order = [(s, f) for s in ("train", "validation", "test", "") for f in FINDINGS if (s, f) in counts.index]
+    counts = counts.loc[order].rename({"": "no split"}, level="split").reset_index()
+    title = f"The cohort: {len(table):,} exams of {table['patient_id'].nunique():,} patients"
+    return slices({title: counts}, "exams")
 
 
 @style.styled
-def slices(cohorts: Mapping[str, pd.DataFrame]) -> Figure:
+def slices(cohorts: Mapping[str, pd.DataFrame], what: str = "slices") -> Figure:
     """Slices of each finding in training and test, with the number of patients (paper B, Table 2), a panel a cohort.
 
-    cohorts: title -> `finding`, `split`, `patients`, `slices`, as `slices.counts` gives them.
+    cohorts: title -> `finding`, `split`, `patients`, and `what`, as `slices.counts` gives them.
     """
     tallest = max(len(counts) for counts in cohorts.values())
-    fig, axes = style.panels(len(cohorts), 4.6, 0.9 + 0.3 * tallest)
+    fig, axes = style.panels(len(cohorts), 5.5, 0.9 + 0.27 * tallest)
     for ax, (title, counts) in zip(axes, cohorts.items(), strict=True):
-        findings = list(dict.fromkeys(counts["finding"]))
+        colours = [style.colour_of(f, list(dict.fromkeys(counts["finding"]))) for f in counts["finding"]]
+        bars = ax.barh(range(len(counts)), counts[what], height=0.75, color=colours)
+        of = zip(counts[what], counts["patients"], strict=True)
+        ax.bar_label(
+            bars, [f"{n:,} of {counted(p, 'patient')}" for n, p in of], padding=3, fontsize=style.SMALL
+        )
         names = [f"{finding_name(row.finding)}, {row.split}" for row in counts.itertuples()]
-        colours = [style.colour_of(f, findings) for f in counts["finding"]]
-        _counted(ax, counts.assign(name=names, n=counts["slices"], colour=colours), "slices")
-        ax.set_title(title)
+        ax.set_yticks(range(len(counts)), names)
+        ax.set(ylim=(len(counts) - 0.4, -0.6), xlim=(0, 1.6 * counts[what].max()), xlabel=what, title=title)
+        ax.grid(False, axis="y")
+        ax.tick_params(axis="y", length=0)
     return fig
 
 

@@ -51,9 +51,8 @@ def lines(
     looks = style.looks(kinds) if colour else {None: {"color": style.OURS, "marker": "o", "ls": "-"}}
     few = frame[x].nunique() < FEW
     looks = {kind: look | {"marker": look["marker"] * few} for kind, look in looks.items()}
-    fig, found = style.panels(
-        len(names), 2.9 if len(names) > 1 else 5.0, 2.7, most=most, sharey=shared, sharex=shared
-    )
+    wide = 2.9 if len(names) > 1 else 5.0
+    fig, found = style.panels(len(names), wide, 2.7, most=most, sharey=shared, sharex=shared)
     for ax, name in zip(found, names, strict=True):
         part = frame[frame[panel] == name] if panel else frame
         for kind in kinds:
@@ -66,15 +65,11 @@ def lines(
             style.reference(ax, place, text, upright=True)
         ax.set_title((panels or {}).get(name, style.head(panel, name)) if panel else "")
         _axes(ax, axes, ticks, log)
-    for ax in (
-        found if limits else ()
-    ):  # once all are drawn: a limit that is set stops a shared axis from growing
+    for ax in found if limits else ():  # not before: a limit that is set stops a shared axis from growing
         ax.set_ylim(limits)
     if colour:
-        keys = [
-            style.key((labels or {}).get(k, style.head(colour, k)), v["color"], v["marker"], v["ls"])
-            for k, v in looks.items()
-        ]
+        words = {kind: style.head(colour, kind) for kind in kinds} | dict(labels or {})
+        keys = [style.key(words[k], v["color"], v["marker"], v["ls"]) for k, v in looks.items()]
         if "published" in frame and frame["published"].notna().any():
             keys.append(style.key("the paper", "#444444", "s", ":", hollow=True))
         style.legend(fig, keys)
@@ -91,9 +86,7 @@ def _line(ax, one: pd.DataFrame, x: str, y: str, look: Mapping) -> None:
         ax.fill_between(known[x], low, high, color=look["color"], alpha=0.15, lw=0)
     if "published" in one:
         there = one[one["published"].notna()]
-        ax.plot(
-            there[x], there["published"], marker="s", color=look["color"], mfc="white", ls=":", lw=1, ms=4.5
-        )
+        ax.plot(there[x], there["published"], "s:", color=look["color"], mfc="white", lw=1, ms=4.5)
 
 
 def _axes(ax, names: tuple[str, str], ticks: Mapping[str, float] | None, log: str) -> None:
@@ -145,10 +138,8 @@ def losses(
     order = sorted(dict.fromkeys(history[panel]), key=lambda c: float(c[:-1]) if c.endswith("%") else 101)
     panels = {name: (labels or {}).get(name, style.head(panel, name)) for name in order}
     look = {"axes": ("epoch", "training loss"), "limits": (0, None) if shared else None, "panels": panels}
-    colour = "row" if panel != "row" else None
-    return lines(
-        history, "epoch", "loss", panel, colour, "seed", labels=labels, shared=shared, **look | options
-    )
+    look |= {"labels": labels, "shared": shared, **options}
+    return lines(history, "epoch", "loss", panel, "row" if panel != "row" else None, "seed", **look)
 
 
 def periods(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:
@@ -161,19 +152,16 @@ def periods(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:
     parts = [pd.DataFrame({"share": [0.0, 1.0], "relative": [0.0, 1.0], "whose": "in proportion"})]
     for column, whose in (("mean", "here"), ("published", "the paper")):
         part = found[found[column].notna()].assign(whose=whose)
-        whole = part.loc[part["share"].idxmax(), [column, "share"]] if len(part) else None
         if len(part):
+            whole = part.loc[part["share"].idxmax(), [column, "share"]]
             parts.append(part.assign(relative=part[column].astype(float) * whole["share"] / whole[column]))
     frame = pd.concat(parts)[["share", "relative", "whose"]]
-    ticks = {column_head(column): share for column, share in shares.items()}
-    names = ("share of the negatives", "training period, ALL = 1")
-    labels = {"here": "here", "the paper": "the paper", "in proportion": "in proportion"}
-    return lines(
-        frame, "share", "relative", colour="whose", axes=names, ticks=ticks, labels=labels, limits=(0, None)
-    )
+    look = {"axes": ("share of the negatives", "training period, ALL = 1"), "limits": (0, None)}
+    look["ticks"] = {column_head(column): share for column, share in shares.items()}
+    look["labels"] = {name: name for name in ("here", "the paper", "in proportion")}
+    return lines(frame, "share", "relative", colour="whose", **look)
 
 
-@style.styled
 def by_size(
     results: pd.DataFrame,
     shares: Mapping[str, float],
@@ -186,45 +174,21 @@ def by_size(
 
     Args:
         results: a results table with `published` and `in_paper`. shares: column -> share of the archive.
-        metric: which score. reference: row repeated in grey in every panel. axis: the score in words.
+        metric: which score. reference: row that is repeated in every panel. axis: the score in words.
     """
     frame = results[(results["metric"] == metric) & results["column"].isin(shares)]
-    frame = frame.assign(share=frame["column"].map(shares).astype(float)).sort_values("share", kind="stable")
-    shown = frame[frame["mean"].notna() | frame["published"].notna()]
-    rows = [row for row in dict.fromkeys(results["row"]) if row in set(shown["row"])]
-    fig, axes = style.panels(len(rows), 3.0, 2.4, most=3, sharex=True, sharey=True)
-    base, known = frame[frame["row"] == reference], set(results.loc[results["in_paper"], "row"])
-    for ax, row in zip(axes, rows, strict=False):
-        part = frame[frame["row"] == row]
-        if row != reference:
-            _line(
-                ax, base[["share", "mean"]], "share", "mean", {"color": "#AAAAAA", "marker": ".", "ls": "-"}
-            )
-        _line(
-            ax,
-            part.drop(columns="published"),
-            "share",
-            "mean",
-            {"color": style.OURS, "marker": "o", "ls": "-"},
-        )
-        paper = part[part["published"].notna()]
-        ax.plot(paper["share"], paper["published"], "s:", color=style.PAPER, mfc="white", lw=1, ms=4.5)
-        ax.set_title(part["label"].iloc[0], fontsize=8.5)
-        if row not in known:
-            ax.text(
-                0.98,
-                0.03,
-                "not in the paper",
-                transform=ax.transAxes,
-                ha="right",
-                fontsize=style.SMALL,
-                color="#B35C00",
-            )
-        _axes(ax, ("share of the negatives", axis), {column_head(c): s for c, s in shares.items()}, "")
-    named = next(iter(results.loc[results["row"] == reference, "label"]), reference)
-    keys = [
-        style.key("here, 95 % interval", style.OURS, "o"),
-        style.key("the paper", style.PAPER, "s", ":", hollow=True),
-    ]
-    style.legend(fig, [*keys, style.key(f"here, {named[:1].lower()}{named[1:]}", "#AAAAAA", ".")])
-    return fig
+    frame = frame[frame[["mean", "published"]].notna().any(axis=1)]
+    frame = frame.assign(share=frame["column"].map(shares), whose="here, 95 % interval")
+    labels, known = (
+        results.drop_duplicates("row").set_index("row")["label"],
+        results.loc[results["in_paper"], "row"],
+    )
+    panels = {
+        row: labels[row] + " (not in the paper)" * (row not in set(known)) for row in frame["row"].unique()
+    }
+    base = frame[frame["row"] == reference].drop(columns=["low", "high", "published"])
+    base = base.assign(whose=f"here, {labels.get(reference, reference).lower()}")
+    frame = pd.concat([frame, *(base.assign(row=row) for row in panels if row != reference)])
+    look = {"panels": panels, "most": 3, "axes": ("share of the negatives", axis), "title": title}
+    look["ticks"] = {column_head(column): share for column, share in shares.items()}
+    return lines(frame, "share", "mean", "row", "whose", **look)

@@ -70,9 +70,7 @@ def points(
         _panel(ax, part, shown, at, group, looks, value, scale, upright, joined, paper, numbers)
         level = reference.get(name) if isinstance(reference, Mapping) else reference
         if level is not None:
-            (ax.axhline if upright else ax.axvline)(
-                level, color=style.REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1
-            )
+            style.reference(ax, level, upright=not upright)
         ax.set_title((panels or {}).get(name, style.head(panel, name)) if panel else "")
         text = axis.get(name, "") if isinstance(axis, Mapping) else axis
         if not upright:
@@ -83,14 +81,13 @@ def points(
         if limits:
             (ax.set_ylim if upright else ax.set_xlim)(limits)
     ours = f"here, 95 % interval{' over ' * bool(over)}{over}"
-    keys = [style.key((groups or {}).get(g, style.head(group, g)), looks[g]["color"], looks[g]["marker"], looks[g]["ls"])
-            for g in of_group] if group else [style.key(ours, style.OURS, "o")]  # fmt: skip
+    keys = [style.key(ours, style.OURS, "o")]
+    if group:
+        words = {name: style.head(group, name) for name in of_group} | dict(groups or {})
+        keys = [style.key(words[g], look["color"], look["marker"], look["ls"]) for g, look in looks.items()]
     if paper:
-        keys.append(
-            style.key(
-                "the paper", "#444444" if group else style.PAPER, "s", ":" if joined else "", hollow=True
-            )
-        )
+        colour, line = "#444444" if group else style.PAPER, ":" if joined else ""
+        keys.append(style.key("the paper", colour, "s", line, hollow=True))
     style.legend(fig, keys if paper or group or over else [])
     return fig
 
@@ -102,68 +99,39 @@ def _named(values: pd.Series, heads: Mapping[str, str] | None) -> dict[str, str]
 
 def _panel(ax, part, lines, at, group, looks, value, scale, upright, joined, paper, numbers) -> None:
     """The marks of one panel: of each group ours, then the paper's."""
-    step = (0.6 if upright else 0.8) / (len(looks) * (1 + (paper and not joined)))
-    if joined:
-        step = min(step, 0.12)
-    slot = -step * (len(looks) * (1 + (paper and not joined)) - 1) / 2
+    marks = len(looks) * (1 + (paper and not joined))
+    step = min((0.6 if upright else 0.8) / marks, 0.12 if joined else 1)
+    slot = -step * (marks - 1) / 2
+    bars = ax.vlines if upright else ax.hlines
+
+    def plot(places: np.ndarray, values: np.ndarray, shown: np.ndarray, marker: str = "", **look) -> None:
+        x, y = (places, values) if upright else (values, places)
+        ax.plot(x[shown], y[shown], marker=marker, **{"ls": "", "zorder": 3, **look})
+
     for name, look in looks.items():
-        of = (
-            (part[part[group] == name] if group else part)
-            .drop_duplicates(at)
-            .set_index(at)
-            .reindex(list(lines))
-        )
+        of = (part[part[group] == name] if group else part).drop_duplicates(at)
+        of = of.set_index(at).reindex(list(lines))
         here = np.arange(len(lines)) + slot
         values, low, high = (scale * of[c].astype(float).to_numpy() for c in (value, "low", "high"))
-        (ax.vlines if upright else ax.hlines)(here, low, high, color=look["color"], **THIN)
+        colour, known, sure = look["color"], np.isfinite(values), np.isfinite(low)
+        bars(here, low, high, color=colour, **THIN)
         if joined:
-            known = np.isfinite(values)
-            ax.plot(here[known], values[known], color=look["color"], ls=look["ls"], lw=1.2, zorder=2)
-        for sure in (True, False):
-            shown = np.isfinite(values) & (np.isfinite(low) == sure)
-            x, y = (here, values) if upright else (values, here)
-            ax.plot(
-                x[shown],
-                y[shown],
-                look["marker"],
-                color=look["color"],
-                mfc=look["color"] if sure else "white",
-                zorder=3,
-            )
-        if numbers:
-            for x, y in zip(values, here, strict=True):
-                if np.isfinite(x):
-                    ax.annotate(
-                        f"{x:.2f}",
-                        (x, y),
-                        xytext=(0, 5),
-                        textcoords="offset points",
-                        ha="center",
-                        fontsize=style.SMALL,
-                    )
+            plot(here, values, known, color=colour, ls=look["ls"], lw=1.2, zorder=2)
+        plot(here, values, known & sure, look["marker"], color=colour)
+        plot(here, values, known & ~sure, look["marker"], color=colour, mfc="white")
+        text = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": style.SMALL}
+        for place in np.flatnonzero(known) if numbers else ():
+            ax.annotate(f"{values[place]:.2f}", (values[place], here[place]), **text)
         slot += step
         if not paper:
             continue
-        colour, marker = (look["color"], look["marker"]) if group else (style.PAPER, "s")
+        colour, marker = (colour, look["marker"]) if group else (style.PAPER, "s")
         there, beside = scale * of["published"].astype(float).to_numpy(), here if joined else here + step
         if "published_sd" in of:
             sd = scale * of["published_sd"].astype(float).to_numpy()
-            (ax.vlines if upright else ax.hlines)(
-                beside, there - sd, there + sd, color=colour, lw=1.0, zorder=2
-            )
-        x, y = (beside, there) if upright else (there, beside)
-        known = np.isfinite(there)
-        ax.plot(
-            x[known],
-            y[known],
-            marker=marker,
-            color=colour,
-            mfc="white",
-            ls=":" if joined else "",
-            lw=1,
-            ms=4.5,
-            zorder=3,
-        )
+            bars(beside, there - sd, there + sd, color=colour, lw=1.0, zorder=2)
+        hollow = {"mfc": "white", "ls": ":" if joined else "", "lw": 1, "ms": 4.5}
+        plot(beside, there, np.isfinite(there), marker, color=colour, **hollow)
         slot += 0 if joined else step
     names, ends = list(lines.values()), (-0.5, len(lines) - 0.5)
     if upright:
@@ -193,9 +161,7 @@ def differences(decided: pd.DataFrame, title: str = "") -> Figure:
         said.set_in_layout(False)  # the axes are as wide as the figure, however long a claim is
         for line in part.itertuples():
             y += 1
-            ax.plot(
-                [100 * line.low, 100 * line.high], [y, y], color=style.OURS, lw=2.2, solid_capstyle="butt"
-            )
+            ax.hlines(y, 100 * line.low, 100 * line.high, color=style.OURS, lw=2.2)
             ax.plot(100 * line.difference, y, "o", color=style.OURS)
             ax.plot(100 * line.published, y, "s", color=style.PAPER, mfc="white", ms=4.5)
             ax.annotate(line.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)

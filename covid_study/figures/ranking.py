@@ -145,31 +145,27 @@ def against_load(difficulty: pd.Series, load: pd.Series, findings: pd.Series, ti
 
 
 @style.styled
-def orders(found: pd.DataFrame, kinds: Mapping[str, str], title: str = "") -> Figure:
+def orders(found: pd.DataFrame, kinds: Sequence[str], title: str = "") -> Figure:
     """Spearman's correlation with the ranking as listed, a panel a track: every order a point, their median a bar.
 
-    found: a line an order: `kind`, `track`, `rho` (NaN where all values are equal). kinds: in words, in their order.
+    found: a line an order: `kind`, `track`, `rho` (NaN where all values are equal). kinds: what is drawn, in its order.
     """
     fig, axes = style.panels(len(TRACKS), 3.4, 0.9 + 0.32 * len(kinds), sharex=True, sharey=True)
+    look = {
+        "x": "rho",
+        "y": "kind",
+        "order": kinds,
+        "color": style.BLUE,
+        "alpha": 0.5,
+        "jitter": 0.22,
+        "size": 4,
+    }
     for ax, (track, text) in zip(axes, TRACKS.items(), strict=True):
         part = found[(found["track"] == track) & found["rho"].notna()]
-        sns.stripplot(
-            part,
-            x="rho",
-            y="kind",
-            order=list(kinds),
-            color=style.BLUE,
-            alpha=0.5,
-            jitter=0.22,
-            size=4,
-            ax=ax,
-        )
-        for y, rho in (
-            part.groupby("kind")["rho"].median().reindex(list(kinds)).reset_index(drop=True).items()
-        ):
+        sns.stripplot(part, **look, ax=ax)
+        for y, rho in enumerate(part.groupby("kind")["rho"].median().reindex(kinds)):
             ax.vlines(rho, y - 0.32, y + 0.32, color=style.OURS, lw=2)
         ax.set(title=text, xlabel="Spearman's rho with the ranking as listed", ylabel="")
-        ax.set_yticks(range(len(kinds)), list(kinds.values()))
         ax.grid(False, axis="y")
     lowest = np.nanmin([0.9, *found["rho"]])
     axes[0].set(xlim=(max(-1.05, np.floor(10 * lowest) / 10 - 0.05), 1.03))

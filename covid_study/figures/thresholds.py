@@ -40,13 +40,8 @@ def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False, ti
         y, p, called = found[label]
         look = {"color": style.OURS, "lw": 2.6, "zorder": 3}
         if label != strong:
-            i = place[label]
-            look = {
-                "color": colours[i % len(colours)],
-                "lw": 1.3,
-                "ls": "-" if i < len(colours) else "--",
-                "zorder": 2,
-            }
+            again, i = divmod(place[label], len(colours))
+            look = {"color": colours[i], "lw": 1.3, "ls": "--" if again else "-", "zorder": 2}
         mark = {"color": look["color"], "mec": "white", "ms": 8, "zorder": 4, "clip_on": False}
         false, right, _ = sk.roc_curve(y, p)
         axes[0].plot(false, right, **look)
@@ -88,12 +83,8 @@ def trades(results: pd.DataFrame, start: str, title: str = "") -> Figure:
             colour = colours[row]["color"]
             if end != start and (row, start) in wide.index:
                 ax.plot(*zip(wide.loc[(row, start)], point, strict=True), color=colour, lw=0.9, zorder=2)
-            hollow = (
-                {"mfc": "white", "ms": 11, "zorder": 3}
-                if end == start
-                else {"mec": "white", "ms": 7, "zorder": 4}
-            )
-            ax.plot(*point, marks[end]["marker"], color=colour, **hollow)
+            look = {"mec": "white", "ms": 7} if end != start else {"mfc": "white", "ms": 11}
+            ax.plot(*point, marks[end]["marker"], color=colour, zorder=3 + (end != start), **look)
         _square(ax, wide["recall"].to_numpy(), wide["precision"].to_numpy())
         _equal_f1(ax)
         ax.set(xlabel="recall", ylabel="precision", title=name)
@@ -115,19 +106,11 @@ def _square(ax, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _equal_f1(ax) -> None:
-    """Lines of equal F1, named where they leave the window at the right or at the top."""
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    step = 0.1 if right - left > 0.5 else 0.05
-    for f1 in np.arange(step, 1, step):
-        recall = np.linspace(max(left, f1 / 2 + 1e-3), min(right, 1.0), 2000)
-        precision = f1 * recall / (2 * recall - f1)
-        shown = (precision >= bottom) & (precision <= min(top, 1.0))
-        if shown.sum() > 1:
-            ax.plot(recall[shown], precision[shown], color="#D0D0D0", lw=0.8, zorder=1)
-            ax.annotate(
-                f"F1 {f1:.2f}",
-                (recall[shown][-1], precision[shown][-1]),
-                fontsize=7,
-                color=style.REFERENCE,
-                ha="right",
-            )
+    """Lines of equal F1 across the window."""
+    recall, precision = np.meshgrid(
+        *(np.linspace(*ends, 200).clip(1e-3) for ends in (ax.get_xlim(), ax.get_ylim()))
+    )
+    step = 0.1 if np.ptp(ax.get_xlim()) > 0.5 else 0.05
+    f1, levels = 2 * recall * precision / (recall + precision), np.arange(step, 1, step)
+    lines = ax.contour(recall, precision, f1, levels, colors="#D0D0D0", linewidths=0.8, zorder=1)
+    ax.clabel(lines, fmt="F1 %.2f", fontsize=7, colors=style.REFERENCE)

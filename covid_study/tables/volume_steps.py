@@ -112,10 +112,11 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
 
     Args:
-        features: "pretext" (the paper's) or "hu_histogram", the histogram of HU in the lungs, which needs no network;
-            default: what the parameters say.
+        features: "pretext" (the paper's), "hu_histogram", the histogram of HU in the lungs, which needs no network, or
+            "untrained", of an encoder that has learnt nothing; None: what the parameters say.
     """
     features = features or p.ranking.features
+    network = {"network": p.network.model_dump(), "seed": seed} if features == "untrained" else {}
     positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
     config = {
@@ -123,22 +124,20 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
         "features": source.name if source else features,
         "positives": positives,
         "negatives": negatives,
+        **network,
         **ranking_rule(p),
     }
 
     def values(exams: list[str]) -> np.ndarray:
-        return encoded(p, v, exams, source) if source else store(p).histograms.loc[exams].to_numpy()
+        if features == "hu_histogram":
+            return store(p).histograms.loc[exams].to_numpy()
+        return encoded(p, v, exams, source, seed)
 
     def compute(folder: Path) -> None:
         rank_archive(p, v, folder, values)
 
-    folder = artefact(
-        paths.build(p.study.name) / "ranking",
-        features,
-        config,
-        ["pretext.train", "ranking.order_free"],
-        compute,
-    )
+    modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
+    folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
     if source:
         seconds += pretext_seconds(source)

@@ -9,15 +9,8 @@ from scipy.stats import spearmanr
 from tiny_study import parameters
 
 from covid_study import paths
-from covid_study.analysis import order, ranking_meaning
-from covid_study.analysis.order import (
-    RANKED_BY,
-    SHUFFLED,
-    compared,
-    largest_changes,
-    order_free_variants,
-    random_orders,
-)
+from covid_study.analysis import order
+from covid_study.analysis.order import RANKED_BY, SHUFFLED, compared, order_free_variants, random_orders
 from covid_study.ranking import emd_ground
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.rank import rank_negatives, soft_labels
@@ -26,7 +19,7 @@ from tests.ranking.test_order_free import exams
 
 
 def rho(shuffles, shuffled, track):
-    return shuffles[(shuffles["shuffled"] == shuffled) & (shuffles["track"] == track)]["rho"]
+    return shuffles[(shuffles["kind"] == SHUFFLED[shuffled]) & (shuffles["track"] == track)]["rho"]
 
 
 def test_two_channels_of_equal_mass_know_no_order():
@@ -64,11 +57,11 @@ def test_the_numbers_of_an_order_are_those_of_its_seed_of_scipy_and_of_counting(
     pd.testing.assert_frame_equal(shuffles, again)
     pd.testing.assert_frame_equal(random_orders(near, far, 1, 12), shuffles[shuffles["order"] == 0])
     assert not shuffles["rho"].equals(other["rho"])
-    channels, places = order._orders(near.shape, 0, 0)
+    channels, places = order.drawn_orders(near.shape, 0, 0)
     assert sorted(channels) == list(range(12)) and sorted(places) == list(range(5))
     listed = rank_negatives(soft_labels(near, far))
     moved = rank_negatives(soft_labels(near.iloc[places, channels], far.iloc[:, channels]))
-    row = shuffles[(shuffles["shuffled"] == "both") & (shuffles["order"] == 0)].set_index("track")
+    row = shuffles[(shuffles["kind"] == SHUFFLED["both"]) & (shuffles["order"] == 0)].set_index("track")
     for track, column in RANKED_BY.items():
         assert row.loc[track, "rho"] == pytest.approx(spearmanr(listed[column], moved[column]).statistic)
     first, too = (set(r.index[r["joint_rank"] <= 12]) for r in (listed, moved))
@@ -91,21 +84,15 @@ def test_a_reversed_ranking_is_the_opposite_and_what_is_the_same_for_all_has_no_
         assert np.isnan(found["diversity"]) and found["difficulty"] == pytest.approx(1)
 
 
-def test_changes_are_nothing_without_an_order_and_something_with_one():
-    near, far = exams(4, n_negatives=12)
-    changes = pd.DataFrame(largest_changes(near, far, pd.concat([near, far]), most=60))
-    assert (changes["listed"] > 1e-3).all() and (changes[["channels", "positives", "both"]] < 1e-9).all(
-        axis=None
-    )
-
-
 def test_variants_beside_the_listed_ranking_on_the_same_exams():
     near, far = exams(5, n_positives=6, n_negatives=40)
     table = order_free_variants(near, far, most=120, selected=20, mass="normalised")
     n, m = table["positives"].iloc[0], table["negatives"].iloc[0]
     assert n * m <= 120 and m * (m - 1) / 2 <= 120 and m < 40 and (table["negatives"] == m).all()
     assert (table["selected"] == round(20 * m / 40)).all()
-    rows = table.set_index(["variant", "track"])
+    rows = table.replace({"kind": {kind: name for name, kind in order.VARIANT.items()}}).set_index(
+        ["kind", "track"]
+    )
     assert rows.loc["listed", "rho"].tolist() == pytest.approx([1, 1, 1])
     assert rows.loc[("positives", "difficulty"), "rho"] == pytest.approx(1)
     assert rows.loc["both", "rho"].max() < 0.999
@@ -161,13 +148,15 @@ def test_it_is_measured_once_and_goes_on_after_a_kill(few_orders, ranked, monkey
         patch.setattr(order, "rank_negatives", lambda *a, **k: ranks.append(1) or rank_negatives(*a, **k))
         first = order.measured(few_orders, ranked, 8)
     assert len(ranks) == 1, "the ranking as listed; the orders were kept"
-    assert first.variants["negatives"].max() < 15
+    shuffled = first["order"].notna()
+    assert first.loc[~shuffled, "negatives"].max() < 15
     near, far = ranked.features.loc[ranked.soft_labels.columns], ranked.features.loc[ranked.ranking.index]
-    pd.testing.assert_frame_equal(first.shuffles, random_orders(near, far, 2, 8))
+    expected = random_orders(near, far, 2, 8)
+    pd.testing.assert_frame_equal(first.loc[shuffled, list(expected)], expected, check_dtype=False)
     (folder,) = (paths.build(few_orders.study.name) / "ranking").glob("ordering-*")
-    assert {file.name for file in folder.iterdir()} == {"config.json", "shuffles.parquet", "variants.parquet"}
+    assert {file.name for file in folder.iterdir()} == {"config.json", "ordering.parquet"}
     monkeypatch.setattr(order, "random_orders", failing(AssertionError("measured again")))
-    pd.testing.assert_frame_equal(first.variants, order.measured(few_orders, ranked, 8).variants)
+    pd.testing.assert_frame_equal(first, order.measured(few_orders, ranked, 8))
     moved = SimpleNamespace(**{**vars(ranked), "soft_labels": ranked.soft_labels.iloc[:, ::-1]})
     for other, size in ((ranked, 9), (moved, 8)):  # the positives in another order: another measurement
         with pytest.raises(AssertionError, match="measured again"):
@@ -176,59 +165,32 @@ def test_it_is_measured_once_and_goes_on_after_a_kill(few_orders, ranked, monkey
 
 def test_of_a_large_archive_a_part_is_shuffled(few_orders, ranked, monkeypatch):
     monkeypatch.setattr(order, "MOST_NEGATIVES", 6)
-    found = order.measured(few_orders, ranked, 10)
-    assert set(found.shuffles["negatives"]) == {6} and set(found.shuffles["selected"]) == {4}
+    shuffled = order.measured(few_orders, ranked, 10).dropna(subset="order")
+    assert set(shuffled["negatives"]) == {6} and set(shuffled["selected"]) == {4}
 
 
 def test_other_orders_do_not_rank_anew(p, v, root):
     other = parameters(root, ranking={"orders": 3, "ground_pairs": 7})
-    for rank in (volume_steps.ranked, ranking_meaning.ranked_untrained):
-        rank(p, v)
+    for features in ("pretext", "untrained"):
+        volume_steps.ranked(p, v, features)
         before = set((paths.build(p.study.name) / "ranking").iterdir())
-        rank(other, v)
+        volume_steps.ranked(other, v, features)
         assert set((paths.build(p.study.name) / "ranking").iterdir()) == before
 
 
 def planted(rhos=(0.5, 0.7, 0.6), variant_rho=0.4):
     """A measurement whose numbers are known: three random orders, and the variants."""
-    tracks = ("difficulty", "diversity", "joint")
-    shuffles = pd.DataFrame(
-        {"shuffled": s, "track": t, "order": k, "rho": 1.0 if (s, t) == ("positives", "difficulty") else r, "kept": r}
-        for s in SHUFFLED for t in tracks for k, r in enumerate(rhos)
-    ).assign(selected=90, negatives=160, positives=60)  # fmt: skip
-    variants = pd.DataFrame(
-        {"variant": v, "track": t, "rho": 1.0 if v == "listed" else variant_rho, "kept": 0.75,
-         "change": 0.3 if v == "listed" else np.nan if t == "joint" else 2e-16}
-        for v in ("listed", *order.ORDER_FREE) for t in tracks
-    ).assign(selected=37, negatives=66, positives=60, programmes=7875, seconds=12.34, seconds_whole=3210.0)  # fmt: skip
-    return order.Ordering(shuffles, variants)
-
-
-def test_every_random_order_is_a_point_and_every_variant_one():
-    found = order.points(planted())
-    assert found.groupby("kind").size().to_dict() == {
-        k: 9 if k.startswith("shuffled") else 3 for k in order.KINDS
-    }
-    joint = found[found["track"] == "joint"].set_index("kind")["rho"]
-    assert joint["shuffled both"].tolist() == [0.5, 0.7, 0.6] and joint["variant both"] == 0.4
+    shuffled = pd.DataFrame({"kind": k, "track": t, "rho": r, "kept": r}
+                            for k in SHUFFLED.values() for t in RANKED_BY for r in rhos)  # fmt: skip
+    variants = pd.DataFrame({"kind": k, "track": t, "rho": variant_rho, "kept": 0.75, "programmes": 7875.0}
+                            for k in order.VARIANT.values() for t in RANKED_BY)  # fmt: skip
+    counts = {"selected": 90, "negatives": 160, "positives": 60}
+    return pd.concat([shuffled, variants]).assign(**counts, seconds=12.34, seconds_whole=3210.0)
 
 
 def test_the_table_holds_medians_and_ranges():
     shown = order.table(planted())
-    assert shown.index.tolist() == list(order.KINDS.values())
-    assert shown.loc["both shuffled"].tolist() == [*["0.60 [0.50, 0.70]"] * 3, "60 [50, 70]", "90 of 160"]
-    assert shown.loc["positives shuffled", "Difficulty"] == "1.00 [1.00, 1.00]"
-    assert shown.loc["both: no order left"].tolist() == [*["0.40"] * 3, "75", "37 of 66"]
+    assert shown.index.tolist() == list(order.KINDS)
+    assert shown.loc["both shuffled"].tolist()[:6] == [*["0.60 [0.50, 0.70]"] * 3, "60 [50, 70]", 90, 160]
+    assert shown.loc["both: no order left"].tolist() == [*["0.40"] * 3, "75", 90, 160, 60, 7875, 12.34, 3210]
     assert order.table(planted((np.nan,) * 3, np.nan)).loc["both shuffled", "Joint rank"] == "–"
-
-
-def test_costs_stand_by_variant_and_may_be_unknown():
-    shown = order.costs(planted())
-    assert shown.index[0] == "as listed" and shown["largest change"].tolist() == [0.3, 2e-16, 2e-16, 2e-16]
-    assert shown.loc["both: no order left"].tolist()[:5] == [66, 60, 7875, 12.34, 3210]
-    near, far = exams(0, n_positives=1, n_negatives=2)
-    few = order.Ordering(random_orders(near, far, 2, 1), order_free_variants(near, far, 400, 1))
-    few.variants["seconds"] = np.nan
-    assert order.table(few).loc["both shuffled", "Diversity"] == "–"
-    assert order.costs(few).loc["both: no order left", "linear programmes"] == 3
-    assert order.costs(few)["seconds"].isna().all()

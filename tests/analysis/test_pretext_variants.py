@@ -16,22 +16,21 @@ from covid_study.pretext.probes import TARGETS
 from covid_study.scores.closed_form import proportion_difference
 from covid_study.tables import a7_weights, volume_steps
 
-MASKING = CONTRASTS[:1]
+MASKING = {"masking": CONTRASTS["masking"]}
 
 
 def test_the_variants_differ_in_one_thing_each(p, v):
     folders = pretext_variants.variants(p, v)
     made = {name: json.loads((f / "config.json").read_text())["config"] for (name, _), f in folders.items()}
     assert list(made) == list(VARIANTS) and len(set(folders.values())) == 4
-    for contrast in CONTRASTS:
-        one, other = made[contrast.one], made[contrast.other]
+    for one, other in ([made[name] for name in pair] for pair in CONTRASTS.values()):
         assert len([key for key in one if one[key] != other[key]]) == 1
     assert [m["permutation_set"] for m in made.values()] == ["optimal", "optimal", "max_min", "max_mean"]
     assert [m["masking"] for m in made.values()] == [False, True, True, True]
     assert all(m["train"] == sorted(volume_steps.ids(v, "train", True)) for m in made.values())
     # as long as notebook 02 trains here: then it is the same pre-training
     assert p.pretext_ablation.epochs == p.pretext.epochs
-    assert folders["masked", 0] == volume_steps.pretext(p, v, "rubiks_cube_pro", 0)
+    assert folders["masking", 0] == volume_steps.pretext(p, v, "rubiks_cube_pro", 0)
     longer = volume_steps.pretext(p, v, "rubiks_cube", 0, epochs=2)
     assert pd.read_csv(longer / "history.csv")["epoch"].tolist() == [0, 1, 2]
 
@@ -75,13 +74,12 @@ def test_newcombes_interval_covers_what_it_should():
     assert 0.93 < np.mean([low <= 0.2 <= high for low, high in ends]) < 0.975
 
 
-def course(**accuracy):
-    """Histories of two epochs; name -> permutation accuracy of each seed at the last."""
+def course(masked, unmasked):
+    """Histories of two epochs with the permutation accuracy of each seed at the last."""
     rows = [
-        {"name": name, "variant": pretext_variants.LABELS[name], "seed": seed, "epoch": epoch, "loss": 1.0}
-        | {"validation_permutation": value * epoch, "validation_horizontal": 0.5}
-        | {"validation_vertical": 1.0 if name == "masked" else 0.25}
-        for name, values in accuracy.items()
+        {"variant": name, "seed": seed, "epoch": epoch, "validation_permutation": value * epoch}
+        | {"validation_horizontal": 0.5, "validation_vertical": 1.0 if name == "masking" else 0.25}
+        for name, values in (("masking", masked), ("no masking", unmasked))
         for seed, value in enumerate(values)
         for epoch in (0, 1)
     ]
@@ -90,13 +88,12 @@ def course(**accuracy):
 
 def test_accuracy_changes():
     one, two = (
-        pretext_variants.accuracy_changes(course(**of), MASKING, exams=2, draws=4).set_index("measure")
-        for of in ({"masked": [0.75], "unmasked": [0.25]}, {"masked": [0.75, 0.5], "unmasked": [0.25, 0.5]})
+        pretext_variants.accuracy_changes(course(*of), MASKING, exams=2, draws=4).set_index("measure")
+        for of in (([0.75], [0.25]), ([0.75, 0.5], [0.25, 0.5]))
     )
     assert one.index.tolist() == ["permutation", "horizontal", "vertical"]
     row, ends = one.loc["permutation"], ["value", "low", "high"]
     expected = proportion_difference((6, 2), (8, 8))
-    assert row[["one", "other", "seeds"]].tolist() == [0.75, 0.25, 1]
     assert row[ends].tolist() == pytest.approx(expected) and one.loc["vertical", "value"] == 0.75
     turns = proportion_difference((32, 32), (64, 64))  # eight questions a scramble
     assert one.loc["horizontal", ends].tolist() == pytest.approx(turns)
@@ -108,10 +105,10 @@ def test_accuracy_changes():
 def test_without_validation_exams_accuracies_are_unknown(p, v):
     bare = v.table[v.table["split"] != "validation"]
     bare = replace(v, table=bare, data=v.of(list(bare.index)))
-    history = pretext_learnt.histories(pretext_variants.variants(p, bare), pretext_variants.LABELS)
+    history = pretext_learnt.histories(pretext_variants.variants(p, bare))
     assert not any(column.startswith("validation") for column in history)
     found = pretext_variants.accuracy_changes(history, CONTRASTS, 0)
-    assert found[["one", "other", "value", "low", "high"]].isna().all(axis=None)
+    assert found[["value", "low", "high"]].isna().all(axis=None)
     assert len(pretext_variants.shown(found).data) == len(found)
 
 
@@ -120,18 +117,18 @@ def test_probe_changes_are_paired_differences_of_auc():
     noise, good = rng.normal(size=60), rng.normal(size=60) + 3 * truth
     base = pd.DataFrame({"exam_id": ids, "patient_id": ids, "truth": truth, "seed": 0})
 
-    def changes(**scores):
-        parts = [base.assign(variant=v, score=s, target=t) for v, s in scores.items() for t in TARGETS]
-        return pretext_variants.probe_changes(pd.concat(parts), MASKING, 200)
+    def changes(*scores):
+        of = zip(MASKING["masking"], scores, strict=True)
+        parts = [base.assign(variant=v, score=s, target=t) for v, s in of for t in TARGETS]
+        return pretext_learnt.probe_changes(pd.concat(parts), MASKING, 200)
 
-    found = changes(masked=good, unmasked=noise)
+    found = changes(good, noise)
     assert found["measure"].tolist() == list(TARGETS.values())
     row, aucs = found.iloc[0], [roc_auc_score(truth, score) for score in (good, noise)]
-    assert row[["one", "other"]].tolist() == pytest.approx(aucs) and row["low"] > 0
-    assert row["value"] == pytest.approx(aucs[0] - aucs[1])
-    assert changes(masked=noise, unmasked=good)["value"][0] == pytest.approx(-row["value"])
-    assert (changes(masked=good, unmasked=good)[["value", "low", "high"]] == 0).all(axis=None)
-    assert changes(masked=np.nan, unmasked=good)[["one", "value", "low"]].isna().all(axis=None)
+    assert row["value"] == pytest.approx(aucs[0] - aucs[1]) and row["low"] > 0
+    assert changes(noise, good)["value"][0] == pytest.approx(-row["value"])
+    assert (changes(good, good)[["value", "low", "high"]] == 0).all(axis=None)
+    assert changes(np.nan, good)[["value", "low"]].isna().all(axis=None)
 
 
 def test_probe_changes_of_the_weights_go_by_their_labels(p, v):
@@ -141,5 +138,5 @@ def test_probe_changes_of_the_weights_go_by_their_labels(p, v):
     assert torch.equal(asked.of([exam]), v.of([exam]))
     scores = pretext_learnt.probes(p, asked, a7_weights.pretrained(p, v))
     assert set(scores["exam_id"]) == set(asked.table.index)
-    found = pretext_variants.probe_changes(scores, OF_WEIGHTS, 100)
+    found = pretext_learnt.probe_changes(scores, OF_WEIGHTS, 100)
     assert found["contrast"].tolist() == ["masking", "masking"]

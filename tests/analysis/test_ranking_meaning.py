@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom
 
 from covid_study.analysis import ranking_meaning as evidence
-from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_table
+from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_aucs, probe_changes
 from covid_study.ranking.rank import rank_negatives
 from covid_study.scores import claims
 from covid_study.scores.resamples import Resamples
@@ -47,7 +47,7 @@ def archive():
 
 
 def test_small_difficulty_is_hard(archive):
-    table = evidence.cap_first(*archive, n=100).set_index(["source", "metric"])["value"]
+    table = evidence.cap_first(evidence.scored(*archive, n=100)).set_index(["source", "metric"])["value"]
     assert table["pretext", "auc"] == 1 and table["untrained", "auc"] == 0
     assert table["untrained", "lead"] == 1 and table["hu_histogram", "lead"] == 0
 
@@ -70,17 +70,18 @@ def test_difficulty_that_follows_the_load(archive):
     table = evidence.follows_load(found, load, exams).set_index(["source", "among"])["value"]
     assert table["pretext", "all negatives"] == pytest.approx(1)
     assert table["untrained", "CAP alone"] == pytest.approx(-1)
-    assert evidence.agreement(found).loc["pretext features", "untrained encoder"] == pytest.approx(-1)
+    assert evidence.agreement(found).loc[
+        "pretext features, seed 0", "untrained encoder, seed 0"
+    ] == pytest.approx(-1)
 
 
 def test_no_cap_no_answer(archive):
     found, exams = archive
-    table = evidence.cap_first(found, exams.assign(finding="non_pneumonia"), n=100)
-    assert table["value"].isna().all()
-    assert evidence.scored(found, exams.assign(finding="non_pneumonia"), n=100).values == {}
+    of = evidence.scored(found, exams.assign(finding="non_pneumonia"), n=100)
+    assert of.values == {} and evidence.cap_first(of).empty
 
 
-def test_probe_table_gains_over_the_untrained_of_the_same_seed():
+def test_probes_gain_over_the_untrained_of_the_same_seed():
     ids = [f"e{i}" for i in range(20)]
     truth = np.arange(20) < 8
     base = pd.DataFrame({"exam_id": ids, "patient_id": ids, "truth": truth})
@@ -89,17 +90,10 @@ def test_probe_table_gains_over_the_untrained_of_the_same_seed():
         for t in TARGETS
         for v, s in (("Pro", truth * 1.0), (UNTRAINED, np.full(20, 0.5)))
     ]
-    table = probe_table(pd.concat(parts), n=100).set_index(["target", "variant", "metric"])["value"]
+    aucs = probe_aucs(pd.concat(parts), n=100).set_index(["target", "variant"])["value"]
+    gains = probe_changes(pd.concat(parts), n=100).set_index(["measure", "contrast"])["value"]
     for target in TARGETS.values():
-        assert table[target, "Pro", "auc"] == 1 and table[target, "Pro", "gain"] == pytest.approx(0.5)
+        assert aucs[target, "Pro"] == 1 and gains[target, "Pro"] == pytest.approx(0.5)
     parts[0]["score"] = np.nan
-    table = probe_table(pd.concat(parts), n=100).set_index(["target", "variant", "metric"])["value"]
-    assert np.isnan(table[TARGETS["covid"], "Pro", "auc"])
-
-
-def test_selection_table_and_spread():
-    ranking = rank_negatives(pd.DataFrame({"p": [1.0, 2, 3, 4]}, index=list("abcd")))
-    finding = pd.Series(["cap", "cap", "non_pneumonia", "non_pneumonia"], index=list("abcd"))
-    table = evidence.taken(ranking, {"long_tail": ["a"]}, finding)
-    assert table.loc["the archive", "CAP (%)"] == 50 and table.loc["long tail", "CAP (%)"] == 100
-    assert evidence.spread(ranking["difficulty"], 5) == list("dcba")
+    aucs = probe_aucs(pd.concat(parts), n=100).set_index(["target", "variant"])["value"]
+    assert np.isnan(aucs[TARGETS["covid"], "Pro"])

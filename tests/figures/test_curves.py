@@ -58,17 +58,18 @@ def test_bands_places_ticks_and_logarithms():
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_scores_by_size_have_the_reference_in_grey_and_the_papers_hollow():
+def test_scores_by_size_have_the_reference_and_the_papers_beside_them():
     rows = [(row, column, 0.7, 0.6, 0.8, 0.9 if row == "both" else np.nan, row != "own")
             for row in ("random", "both", "own") for column in SHARES if row == "random" or column != "all"]  # fmt: skip
     found = pd.DataFrame(rows, columns=["row", "column", "mean", "low", "high", "published", "in_paper"])
     found = found.assign(metric="f1", label=found["row"])
     random, both, own = curves.by_size(found, SHARES, axis="F1").axes
-    assert drawn(both) == [[0.7] * 3, [0.7] * 2, [0.9] * 2] and list(both.lines[1].get_xdata()) == [
+    assert drawn(both)[:3] == [[0.7] * 2, [0.9] * 2, [0.7] * 3] and list(both.lines[0].get_xdata()) == [
         0.138,
         0.56,
     ]
-    assert drawn(random) == [[0.7] * 3, []] and [len(ax.texts) for ax in (random, both, own)] == [0, 0, 1]
+    assert drawn(random)[:1] == [[0.7] * 3]
+    assert [ax.get_title(loc="left") for ax in (random, own)] == ["random", "own (not in the paper)"]
     assert len(curves.by_size(found.assign(mean=np.nan, low=np.nan, high=np.nan), SHARES).axes) == 1
 
 

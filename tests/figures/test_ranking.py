@@ -62,7 +62,7 @@ def test_every_order_is_a_point_and_the_median_a_bar():
     )
     found = index.to_frame(index=False)
     found.loc[(found["kind"] == "b") & (found["track"] == "difficulty"), "rho"] = np.nan
-    joint = figures.orders(found, {"a": "one", "b": "other"}).axes[2]
+    joint = figures.orders(found, ("a", "b")).axes[2]
     assert points(joint, 3) == [[-0.6, 0.5, 0.7]] * 2 and joint.get_xlim()[0] < -0.6
     bars = [c.get_segments()[0][0, 0] for c in joint.collections if len(getattr(c, "get_segments", list)())]
     assert bars == [0.5, 0.5]
