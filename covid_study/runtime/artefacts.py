@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,6 +19,9 @@ from filelock import FileLock
 from covid_study.runtime import manifest
 from covid_study.runtime.closure import ONLY_LOOKS, WITHOUT_INFLUENCE, closure
 from covid_study.runtime.provenance import made_with
+
+# Set by the runner for the kernels it starts, and so for their workers: the file that lists the artefacts a notebook asks for.
+USED_FILE = "COVID_STUDY_USED_FILE"
 
 
 def source_key(modules: Iterable[str]) -> str:
@@ -74,7 +78,16 @@ def is_there(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     manifest.check(folder)
+    _tell(os.environ.get(USED_FILE, ""), folder)
     return True
+
+
+@cache
+def _tell(file: str, folder: Path) -> None:
+    """That it was asked for, once a process; nobody where no file is given."""
+    if file:
+        with open(file, "a", encoding="utf-8") as opened:
+            opened.write(f"{folder.parent.name}/{folder.name}\n")
 
 
 def artefact(
@@ -119,4 +132,5 @@ def artefact(
         text = json.dumps(record, indent=1, sort_keys=True, default=_plain)
         write_atomically(partial / manifest.RECORD, lambda p: p.write_text(text, encoding="utf-8"))
         os.replace(partial, final)
+    _tell(os.environ.get(USED_FILE, ""), final)
     return final

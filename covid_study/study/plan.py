@@ -13,10 +13,11 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from covid_study import paths
+from covid_study.cohort.splits import some
 from covid_study.errors import StudyError
 from covid_study.params.profiles import changed, check, load_profile, profile_file, put
 from covid_study.params.sections import Profile, sections_of
-from covid_study.runtime import artefacts
+from covid_study.runtime import artefacts, manifest
 from covid_study.study import dependencies
 
 # What the command line may say in place of the profile.
@@ -77,6 +78,7 @@ class _Record(BaseModel, extra="allow"):
     error: str | None = None
     for_people: bool = False
     said: _Said | None = None
+    artefacts: list[str] = []
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Notebook:
     def write(self, record: dict[str, Any]) -> None:
         """Keep the record of a run: with it, and only with it, the notebook counts as run."""
         self.record, text = record, json.dumps(record, indent=1)
+        self.__dict__.pop("lost", None)
         artefacts.write_atomically(self.folder / f"{self.stem}.json", lambda p: p.write_text(text, "utf-8"))
 
     def changes(self) -> list[str]:
@@ -128,7 +131,7 @@ class Notebook:
             return "not-run"
         if self.record["status"] == "failed":
             return "failed"
-        whole = self.page.is_file() and self._is_whole()
+        whole = self.page.is_file() and self._is_whole() and not self.lost
         return "done" if whole and not self.changes() else "stale"
 
     def _is_whole(self) -> bool:
@@ -136,11 +139,25 @@ class Notebook:
         size = self.record.get("executed", [None])[0]
         return self.executed.is_file() and size in (None, self.executed.stat().st_size)
 
+    @cached_property
+    def lost(self) -> list[str]:
+        """Which of the artefacts that it used or made, `<step>/<name>` each, have been removed or damaged since."""
+        return [name for name in (self.record or {}).get("artefacts", []) if not self._holds(name)]
+
+    def _holds(self, name: str) -> bool:
+        try:
+            manifest.check(self.folder.parent / name)
+        except StudyError:
+            return False
+        return True
+
     def why_stale(self) -> str:
         """What a person is told of a notebook that is no longer true."""
         changed = ", ".join(self.changes())
         if changed:
             return f"Out of date: changed since it ran: {changed}."
+        if self.lost:
+            return f"What it was made from was removed or is damaged: {some(self.lost)}. Run it again."
         return "A part of its results is missing or was changed: run it again."
 
 

@@ -82,6 +82,9 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
         label = f"[{position}/{len(todo)}] {notebook.stem}"
         display = execute.Display(label, run.build / ".progress.json", (notebook.record or {}).get("seconds"))
         running = notebook.folder / f".running-{notebook.stem}.ipynb"
+        used = run.build / ".used.txt"
+        used.unlink(missing_ok=True)
+        os.environ[artefacts.USED_FILE] = str(used)
         display.start()
         try:
             failure = execute.execute(
@@ -89,6 +92,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
             )
         finally:
             seconds = display.close()
+            del os.environ[artefacts.USED_FILE]
         result = notebook.failed if failure else notebook.executed
         if not running.is_file():  # its kernel did not even start
             shutil.copyfile(notebook.source, running)
@@ -103,6 +107,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
             "facts": facts,
             "templates": pages.templates_key(),
             "said": say.read(read_notebook(result)),
+            "artefacts": sorted(set(used.read_text("utf-8").split())) if used.is_file() else [],
             "executed": [result.stat().st_size, manifest.sha256_of(result)],
         }
         _write_page(run, notebook, result)

@@ -33,13 +33,16 @@ def verify(run: Plan) -> bool:
     )
     for name, value in made_with(run).items():
         print(f"  {name:<12} {value}")
+    problems = [*lost, *changed, *differ]
     for notebook in run.notebooks:
         if notebook.status() == "stale":
             print(f"  {notebook.stem}: {notebook.why_stale()}")
-    problems = [*lost, *changed, *differ]
+        gone = [name for name in notebook.lost if not (run.build / name).is_dir()]
+        problems += [
+            f"{name}, which {notebook.stem} used, was removed: make reproduce runs it again." for name in gone
+        ]
     print(*problems, sep="\n")
-    again = f"To run notebooks again that used what was removed: rm {short(run.build)}/notebooks/*.json, then make reproduce."
-    print(again if lost else "All of it holds." if not problems else "")
+    print("" if problems else "All of it holds.")
     return not problems
 
 

@@ -13,7 +13,7 @@ from covid_study import paths
 from covid_study.errors import ParameterError, StudyError
 from covid_study.params import sections
 from covid_study.runtime import closure
-from covid_study.study import dependencies, execute, pages, reproduce
+from covid_study.study import dependencies, execute, pages, reproduce, verify
 
 PARAMETERS = new_code_cell('study = {"profile": "toy"}', metadata={"tags": ["parameters"]})
 STEMS = ("00_guide", "01_good", "02_bad", "03_after")
@@ -50,7 +50,10 @@ def project(tmp_path_factory):
             "reports.headline(f'F1 is 0.5 in {run} & on {os.path.basename(os.getcwd())}', figure)\n"
             "exams = pd.DataFrame({'exam_id': ['a'], 'patient_id': ['p'], 'finding': ['covid'], 'split': ['test']})\n"
             "reports.cohort(exams)\n"
-            "reports.left_out(pd.DataFrame([{'exam_id': 'P9', 'problem': 'no lungs', 'remedy': 'look at it'}]))"
+            "reports.left_out(pd.DataFrame([{'exam_id': 'P9', 'problem': 'no lungs', 'remedy': 'look at it'}]))\n"
+            "from covid_study.runtime.artefacts import artefact\n"
+            "for _ in range(2):\n"
+            "    artefact(paths.build('toy') / 'runs', 'a', {}, ['errors'], lambda f: (f / 'x').write_text('whole'))"
         ),
     )
     write_notebook(
@@ -215,6 +218,26 @@ def test_a_half_written_record_or_a_lost_page_is_no_result(ran, tmp_path):
     (copy / "reports" / "toy" / "01_good.html").unlink()
     (copy / "build" / "toy" / "notebooks" / "02_bad.json").write_text('{"status": "do')
     assert statuses(copy) == {"01_good": "stale", "02_bad": "not-run", "03_after": "not-run"}
+
+
+def cut(folder):
+    (folder / "x").write_text("")
+
+
+@pytest.mark.parametrize("harm", [shutil.rmtree, cut])
+def test_a_notebook_whose_artefact_is_removed_or_broken_runs_again(ran, tmp_path, harm, monkeypatch):
+    copy = shutil.copytree(ran, tmp_path / "copy")
+    (folder,) = (copy / "build" / "toy" / "runs").glob("a-*")
+    assert statuses(copy)["01_good"] == "done"
+    harm(folder)
+    run = reproduce.plan("toy", root=copy)
+    assert run.notebooks[0].status() == "stale" and folder.name in run.notebooks[0].why_stale()
+    assert verify.verify(run) is False
+    monkeypatch.setattr(
+        execute, "injected", lambda stem, *_: (_ for _ in ()).throw(StudyError(f"runs {stem}"))
+    )
+    with pytest.raises(StudyError, match="runs 01_good"):
+        reproduce.reproduce(run, "01")
 
 
 def test_two_runs_in_one_folder_do_not_collide(project, tmp_path):
