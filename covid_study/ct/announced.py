@@ -7,6 +7,7 @@ fixed form: `files` and `dicom` check them.
 import math
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,13 @@ def check_announced(file: Path) -> None:
     """
     with file.open("rb") as stream:
         head = stream.read(LONGEST_HEADER)
-    fields, length = _meta(head) if file.suffix.lower() in (".mha", ".mhd") else _nrrd(head)
+    fields, length = (_meta if file.suffix.lower() in (".mha", ".mhd") else _nrrd)(head, file)
     if not length:
         raise Fault(f"{file} is damaged or cut short (its header has no end)", COPY)
-    lines = [line for line in head[:length].split(b"\n") if b":=" not in line and not line.startswith(b"#")]
+    lines = head[:length].replace(b"\r\n", b"\n").split(b"\n")
+    if re.search(rb"[\x00-\x08\x0b-\x1f]", b"".join(lines)):  # ITK may see the end of a line there
+        raise Fault(f"{file} is damaged (its header holds control characters)", COPY)
+    lines = [line for line in lines if b":=" not in line and not line.startswith(b"#")]
     if len(longest := max(lines, key=len)) > LONGEST_LINE:
         raise Fault(
             f"{file} is damaged (a line of its header, {longest[:40]!r} ..., has {len(longest)} bytes)", COPY
@@ -116,26 +120,37 @@ def _check_grid(fields: dict[str, str], file: Path) -> None:
         raise Fault(f"{file} says that its axes lie in one plane", AGAIN)
 
 
-def _nrrd(head: bytes) -> tuple[dict[str, str], int]:
+def _once(lines: Iterable[str], separator: str, file: Path) -> dict[str, str]:
+    """Name -> value of a header's lines; of a name that stands there twice ITK might take the other."""
+    fields: dict[str, str] = {}
+    for name, *value in (re.split(separator, line, maxsplit=1) for line in lines):
+        if (name := name.strip().lower()) in fields:
+            raise Fault(f"{file} is damaged (its header says {name[:40]!r} twice)", COPY)
+        fields[name] = "".join(value).strip()
+    return fields
+
+
+def _nrrd(head: bytes, file: Path) -> tuple[dict[str, str], int]:
     """The fields that matter, in our words, and the length of the header: 0 where it does not end."""
     end = re.search(rb"\r?\n\r?\n", head)
     text = head[: end.start() if end else len(head)].decode("latin-1")
-    lines = [line for line in text.splitlines()[1:] if not line.startswith("#") and ":=" not in line]
-    fields = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
+    lines = [
+        line
+        for line in text.split("\n")[1:]
+        if line.strip() and not line.startswith("#") and ":=" not in line
+    ]
+    fields = _once(lines, ":", file)
     data = fields.pop("data file", fields.pop("datafile", ""))
     found = {"dimensions": fields.pop("dimension", ""), "data": data, "channels": "1", **fields}
     whole = bool(head.startswith(b"NRRD") and (end or data))
     return found, (end.end() if end else len(head)) if whole else 0
 
 
-def _meta(head: bytes) -> tuple[dict[str, str], int]:
+def _meta(head: bytes, file: Path) -> tuple[dict[str, str], int]:
     """As `_nrrd`: its last field says where the voxels are."""
     end = re.search(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*(\n|$)", head, re.M)
     text = head[: end.end() if end else len(head)].decode("latin-1")
-    pairs = (re.split("[=:]", line, maxsplit=1) for line in text.splitlines() if line.strip())
-    fields = {name.strip().lower(): "".join(value).strip() for name, *value in pairs}
+    fields = _once((line for line in text.split("\n") if line.strip()), "[=:]", file)
     data, compressed = (
         fields.pop("elementdatafile", ""),
         fields.get("compresseddata", "").lower() in ("true", "1"),

@@ -12,7 +12,7 @@ from covid_study.ct.volume import last_line
 from covid_study.errors import ExamError
 
 PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
-SMALLEST = 32  # pixels a side
+SMALLEST, LARGEST = 32, 4096  # pixels a side, Choice in _opened
 
 
 def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") -> np.ndarray:
@@ -60,11 +60,15 @@ def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") 
 
 
 def _opened(path: Path) -> Image.Image | np.ndarray:
-    """A picture, upright; its values (y, x) where they are more than 8 bits deep."""
+    """A picture, upright; its values (y, x) where they are more than 8 bits deep.
+
+    Choice: no slice has more than 4096 pixels a side; a header that announces more lies, and costs gigabytes.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
             image: Image.Image = Image.open(path)
+            _check_size(image.size)
             white_is_0 = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
             image = ImageOps.exif_transpose(image)
             image.load()
@@ -73,6 +77,7 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
             raise
         with tifffile.TiffFile(path) as file:  # kinds that Pillow lacks: float64, 32 bits unsigned
             page = file.pages.first
+            _check_size(page.shape)
             values, white_is_0 = page.asarray(), page.photometric == 0
         if values.ndim != 2 or values.dtype.kind not in "uif":
             raise ValueError(f"a TIFF of {values.ndim} dimensions and type {values.dtype}") from None
@@ -82,6 +87,11 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
         return image
     values = np.asarray(image, float)
     return -values if white_is_0 else values  # Pillow turns 8 bits round, no more
+
+
+def _check_size(sides: tuple[int, ...]) -> None:
+    if max(sides) > LARGEST:
+        raise ValueError(f"{' x '.join(map(str, sides))} pixels are no CT slice")
 
 
 def _scaled(values: np.ndarray, name: str, path: str | os.PathLike[str]) -> np.ndarray:
