@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import cpu_count
 
 from covid_study.errors import StudyError
 from covid_study.runtime.disk import writing
@@ -94,15 +95,22 @@ def dask_client(executor: str, workers: int | None = None):
 
 
 def _on_cluster(client, function: Callable, inputs: Mapping[str, Any], tasks: list[Task]):
-    from distributed import CancelledError
+    # Not joblib's: with one thread in the whole cluster it does the work in this process, and says nothing.
+    from distributed import CancelledError, as_completed
     from distributed.scheduler import KilledWorker
 
-    # The configuration is global: it ends before anything is yielded.
-    with parallel_config(backend="dask", client=client, scatter=list(inputs.values())):
-        ahead = f"{IN_FLIGHT} * n_jobs"
-        work = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+    waiting = iter(tasks)
     try:
-        yield from work(delayed(_keyed)(function, key, *(inputs[n] for n in names)) for key, names in tasks)
+        sent = {name: client.scatter(value, broadcast=True) for name, value in inputs.items()}
+
+        def submitted(most: int) -> list:
+            given = ((key, *(sent[n] for n in names)) for key, names in islice(waiting, most))
+            return [client.submit(_keyed, function, *values, pure=False) for values in given]
+
+        running = as_completed(submitted(IN_FLIGHT * sum(client.nthreads().values())))
+        for future in running:
+            running.update(submitted(1))
+            yield future.result()
     except (KilledWorker, CancelledError, OSError) as error:
         raise StudyError(
             f"The Dask cluster was lost in the middle of the work ({type(error).__name__}: {error}). What had been finished "

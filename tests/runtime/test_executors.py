@@ -34,7 +34,7 @@ TASKS = [((i, name), (name, "b")) for i in range(30) for name in INPUTS]
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as found:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as found:
         yield found
 
 

@@ -2,13 +2,16 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pandas as pd
 import pytest
 import torch
+from distributed import LocalCluster
 from safetensors.torch import load_file
 from tiny_runs import NETWORK, TRAINING, a_run, noise, with_method
 
@@ -112,6 +115,37 @@ def test_a_cluster_trains_the_same_and_tells_what_fails(tmp_path, run, volumes):
     for folder in here.values():
         a, b = (predictions(f) for f in (folder, tmp_path / "dask" / folder.name))
         pd.testing.assert_frame_equal(a, b)
+
+
+class Dying(volume_classifier.VolumeClassifier):
+    """A method that kills its process, once, when a part of the training is done and kept."""
+
+    def fit(self, folder, *args, **more):
+        def kill():
+            while not (folder / "checkpoint.pt").exists():
+                time.sleep(0.001)
+            (folder.parent / "killed").mkdir()  # only the first gets further
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        threading.Thread(target=kill, daemon=True).start()
+        super().fit(folder, *args, **more)
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing_and_moves_no_bit(tmp_path, volumes):
+    plain = seeds(a_run(training=TRAINING | {"epochs": 3}), 0, 1)
+    dying = {n: dataclasses.replace(r, method=Dying(**vars(r.method))) for n, r in plain.items()}
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        sweep(dying, volumes, tmp_path / "dask", cluster.scheduler_address)
+    assert (tmp_path / "dask" / "killed").is_dir()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    here = sweep(plain, volumes, tmp_path / "here")
+    torch.set_num_threads(threads)
+    for name, folder in here.items():
+        there = dying[name].folder(tmp_path / "dask")
+        assert there.name == folder.name
+        assert (there / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
+        pd.testing.assert_frame_equal(predictions(there), predictions(folder))
 
 
 def six():
