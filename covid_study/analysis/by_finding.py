@@ -32,10 +32,8 @@ def called_covid(tested: Tested, n: int = 1000, threshold: float = 0.5) -> pd.Da
             of = (frames[0]["finding"] == finding).to_numpy()
             if of.any():
                 draws = patient_means(hit[of], frames[0].loc[of, "patient_id"], n, rng)
-                ends = Resamples.interval(draws)
-                rows.append(
-                    (label, finding, int(of.sum()), hit[of].sum(), hit[of].mean(), *ends, len(frames))
-                )
+                told = int(of.sum()), hit[of].sum(), hit[of].mean(), *Resamples.interval(draws), len(frames)
+                rows.append((label, finding, *told))
     names = ["label", "finding", "exams", "called", "share", "low", "high", "seeds"]
     return pd.DataFrame(rows, columns=names)
 

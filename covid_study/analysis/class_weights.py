@@ -103,29 +103,8 @@ def one_minus(raw_alpha: float) -> float:
     return float(1 / (1 + np.exp(raw_alpha)))
 
 
-def table(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame:
-    """The weights of each class at chosen factors, no training needed: the relative ones, and the mean of the absolute ones.
-
-    Args:
-        studies: name -> training slices of each class. beta: of the class-balanced loss, which gets a line of its own.
-
-    Returns:
-        Index: the factor. Columns: (study, class in words) for the relative weights, (study, "mean weight").
-    """
-    chosen = [x for x in (0.5, 0.1, 1e-2, 1e-3, 1e-4, 1e-5) if not np.isclose(x, 1 - beta, rtol=1e-6)]
-    factors = {f"{1 - x:.8g}": x for x in chosen} | {f"{beta:.8g}, class-balanced here": 1 - beta}
-    factors = dict(sorted(factors.items(), key=lambda item: -item[1])) | {"1, inverse counts": NEAR_ONE}
-    at = np.clip(np.array(list(factors.values())), NEAR_ONE, 1 - NEAR_ONE)
-    columns = {}
-    for study, counts in studies.items():
-        shown = relative(at, list(counts.values()))
-        columns |= {(study, finding_name(name)): shown[:, i] for i, name in enumerate(counts)}
-        columns[study, "mean weight"] = weights(at, list(counts.values())).mean(axis=1)
-    return pd.DataFrame(columns, index=pd.Index(list(factors), name="alpha"))
-
-
 def limits(studies: Mapping[str, Mapping[str, int]], beta: float) -> pd.DataFrame:
-    """From which alpha on the weights of the classes differ, and by how much at most; see `table` for what it takes.
+    """From which alpha on the weights of the classes differ, and by how much at most.
 
     Returns:
         A row a study: slices (of the smallest and the largest class), the alpha from which weights are 1 % and 10 % apart (none

@@ -1,5 +1,6 @@
 """What a cohort is made of and how its preprocessing went: the numbers behind notebook 01."""
 
+import numpy as np
 import pandas as pd
 
 from covid_study.phantom import cohort, lesions
@@ -34,19 +35,10 @@ def split_counts(exams: pd.DataFrame) -> pd.DataFrame:
     >>> split_counts(exams)[["row", "column", "mean"]].values.tolist()[:2]
     [['positive', 'train', 1], ['positive', 'validation', 0]]
     """
-    sides = {"positive": exams["finding"] == "covid", "negative": exams["finding"] != "covid"}
-    return pd.DataFrame(
-        [
-            {
-                "row": row,
-                "column": split,
-                "metric": "count",
-                "mean": int((of & (exams["split"] == split)).sum()),
-            }
-            for row, of in sides.items()
-            for split in ("train", "validation", "test")
-        ]
-    )
+    side = np.where(exams["finding"] == "covid", "positive", "negative")
+    counts = pd.crosstab(side, exams["split"]).rename_axis("row").rename_axis("column", axis=1)
+    wanted = {"index": ["positive", "negative"], "columns": ["train", "validation", "test"]}
+    return counts.reindex(**wanted, fill_value=0).stack().rename("mean").reset_index().assign(metric="count")
 
 
 def protocol_ranges(facts: pd.DataFrame) -> pd.DataFrame:
@@ -135,19 +127,17 @@ def first_positive(facts: pd.DataFrame) -> str:
 
 def rows_of(exams: pd.DataFrame, exam_ids: list[str]) -> list:
     """Rows of the exam table, in the order of the ids."""
-    by_id = {row.exam_id: row for row in exams.itertuples()}
-    return [by_id[exam] for exam in exam_ids]
+    return list(exams.set_index("exam_id", drop=False).loc[exam_ids].itertuples())
 
 
 def kind_shares(facts: pd.DataFrame | None = None) -> pd.DataFrame:
     """The kinds of case that the phantom draws from, with their shares and how many there are in a cohort."""
     rows = [
-        {"finding": f, "kind": kind, "shows": SHOWS[kind], "drawn with": f"{share:.0%}"}
-        for f, kinds in lesions.KINDS.items()
+        (FINDINGS[finding], kind, SHOWS[kind], f"{share:.0%}")
+        for finding, kinds in lesions.KINDS.items()
         for kind, share in kinds.items()
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["finding", "kind", "shows", "drawn with"])
     if facts is not None:
-        table["exams here"] = [int((facts["kind"] == kind).sum()) for kind in table["kind"]]
-    table["finding"] = table["finding"].map(FINDINGS)
+        table["exams here"] = table["kind"].map(facts["kind"].value_counts()).fillna(0).astype(int)
     return table.set_index(["finding", "kind"])

@@ -1,8 +1,5 @@
 """What each cell of a table scores and what it costs: hours, exams seen, FLOPs; and the Pareto front (paper A, V-D1)."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -10,7 +7,7 @@ from pandas.io.formats.style import Styler
 from covid_study.report import show
 from covid_study.report.words import column_head, period
 from covid_study.tables.table import Table
-from covid_study.training.run import Run, timing
+from covid_study.training.run import timing
 
 COSTS = {  # what a cell can be said to cost -> in words
     "flops_in_all": "FLOPs of training, pre-training included",
@@ -26,26 +23,11 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def of_table(table: Table) -> pd.DataFrame:
-    """`costs` of a table that was trained."""
-    return costs(table.name, table.runs, table.train(), table.scores(), table.labels)
-
-
-def costs(
-    table: str,
-    runs: Mapping[tuple, Run],
-    folders: Mapping[tuple, Path],
-    results: pd.DataFrame,
-    labels: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
     """F1 and costs of every cell of a table, means over seeds.
 
     FLOPs and exams seen follow from the configuration and depend on no machine.
 
     Choice: FLOPs are those of networks in training; the ranking's (features, earth mover's distances) are in the hours alone.
-
-    Args:
-        table: its name, e.g. "A.III". runs, folders: (row, column, seed) -> run, its result folder.
-        results: of `Table.scores`. labels: row -> words.
 
     Returns:
         A line a cell: table, row, label, column, f1, f1_low, f1_high, auc (fractions), hours (all that was needed from
@@ -53,13 +35,13 @@ def costs(
         load_seconds (its exams gathered, apart from computing), exams_seen and flops (of the classifier), exams_in_all and
         flops_in_all (pre-training included), seeds, runs (names of result folders).
     """
-    lines = []
-    for (row, column, seed), folder in folders.items():
-        took, run = timing(folder), runs[row, column, seed]
+    lines, results = [], table.scores()
+    for (row, column, seed), folder in table.train().items():
+        took, run = timing(folder), table.runs[row, column, seed]
         lines.append(
             {"row": row, "column": column, "seed": seed, "before_hours": run.before.seconds / 3600}
             | {"compute_seconds": took["train_seconds"], "load_seconds": took["load_seconds"]}
-            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": Path(folder).name}
+            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": folder.name}
             | {"exams_in_all": took["exams_seen"] + run.before.exams, "flops_in_all": took["flops"] + run.before.flops}
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
@@ -70,8 +52,8 @@ def costs(
         metric = name.partition("_")[0]
         scores = results[results["metric"] == metric].set_index(["row", "column"])[value]
         found[name] = scores.reindex(found.index).astype(float)
-    found = found.reset_index().assign(table=table)
-    found["label"] = [(labels or {}).get(row, row.replace("_", " ").capitalize()) for row in found["row"]]
+    found = found.reset_index().assign(table=table.name)
+    found["label"] = [table.labels.get(row, row.replace("_", " ").capitalize()) for row in found["row"]]
     return found[COLUMNS]
 
 
@@ -116,7 +98,7 @@ def amount(x: float, unit: str = "") -> str:
 
 
 def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler:
-    """Costs of every cell for a reader, each beside the score that was bought. frame: of `costs`."""
+    """Costs of every cell for a reader, each beside the score that was bought. frame: of `of_table`."""
     made = pd.DataFrame(
         {
             "row": frame["label"],

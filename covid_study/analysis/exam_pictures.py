@@ -20,9 +20,7 @@ from covid_study.phantom import cohort, lesions as phantom_lesions
 from covid_study.phantom.background import RealBodied
 from covid_study.report.words import FINDINGS
 
-REAL_EXAMS = (
-    "COVID_STUDY_TEST_DATA"  # environment variable: a folder with real exams to show beside the phantom
-)
+REAL_EXAMS = "COVID_STUDY_TEST_DATA"  # environment variable: a folder with real exams to show
 ROOM_MM = 25.0  # around the lungs, in pictures of masks
 MATRIX = 224  # pixels a side of the phantom in a picture, whatever the profile: as many as a page shows
 
@@ -164,14 +162,10 @@ def before_and_after(examples: list[tuple[str, str, RealBodied]]) -> tuple[dict,
         box = (slice(None), *around(exam.lungs, exam.volume.spacing_mm)[1:])
         before, hu, lungs, ill = (v[box] for v in (exam.before, exam.volume.hu, exam.lungs, exam.lesions))
         place, _ = fullest_slices(ill if ill.any() else lungs, lungs)
-        told = [
-            ("before", before, caption, {}),
-            ("after", hu, "", {}),
-            ("the truth", hu, "", {pictures.TRUTH: ill}),
-        ]
-        for row, volume, text, outlines in told:
-            tile = plane(volume, exam.volume.spacing_mm, 0, place, outlines, caption=text)
-            rows[row].append(tile)
+        for row, volume in (("before", before), ("after", hu), ("the truth", hu)):
+            look = {"outlines": {pictures.TRUTH: ill} if row == "the truth" else {}}
+            look["caption"] = caption if row == "before" else ""
+            rows[row].append(plane(volume, exam.volume.spacing_mm, 0, place, **look))
         densities[caption] = {"before": before[lungs], "after": hu[lungs]}
     return rows, densities
 

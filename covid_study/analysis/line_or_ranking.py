@@ -90,17 +90,9 @@ def by_method(changed: pd.DataFrame) -> pd.DataFrame:
 
 def shown(changed: pd.DataFrame) -> pd.DataFrame:
     """`changes` for a reader: a line a method and share, as called and with the line moved back, in points."""
-    table = changed.pivot(index=["column", "row"], columns="metric", values="difference")
-    lines = {}
-    for method in METHODS:
-        for row in dict.fromkeys(changed["row"]):
-            if (method, row) in table.index:
-                as_called, back = table.loc[(method, row)], table.loc[(method + MOVED, row)]
-                lines[words.column_head(method), words.column_head(row)] = {
-                    "SEN": as_called["sen"],
-                    "SEN, line moved back": back["sen"],
-                    "AUC": as_called["auc"],
-                    "SPE": as_called["spe"],
-                    "SPE, line moved back": back["spe"],
-                }
-    return (100 * pd.DataFrame.from_dict(lines, orient="index")).round(1)
+    heads = {"sen": "SEN", "sen_moved": "SEN, line moved back", "auc": "AUC"}
+    heads |= {"spe": "SPE", "spe_moved": "SPE, line moved back"}
+    table = by_method(changed).pivot(index=["method", "row"], columns="what", values="difference")
+    order = [(method, row) for method in METHODS for row in dict.fromkeys(changed["row"])]
+    table = table.loc[[line for line in order if line in table.index], list(heads)].rename(columns=heads)
+    return (100 * table.rename(words.column_head).rename_axis(index=[None, None], columns=None)).round(1)

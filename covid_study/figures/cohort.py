@@ -108,20 +108,15 @@ def lung_densities(histograms: pd.DataFrame, findings: pd.Series, hu_range: tupl
     """
     fig, ax = plt.subplots(figsize=(7.0, 3.0))
     for finding in [f for f in FINDINGS if (findings == f).any()]:
-        middles, shares = by_bin(
-            histograms[findings.reindex(histograms.index) == finding].to_numpy(), hu_range
-        )
+        of = findings.reindex(histograms.index) == finding
+        middles, shares = by_bin(histograms[of].to_numpy(), hu_range)
         low, middle, high = np.percentile(shares, [25, 50, 75], axis=0)
         ax.fill_between(middles, low, high, color=COLOURS[finding], alpha=0.18, lw=0)
         ax.plot(middles, middle, color=COLOURS[finding], label=f"{FINDINGS[finding]} ({len(shares)})")
     _densities(ax, hu_range)
     ax.set_title("How dense the lungs are")
-    ax.legend(
-        title="median exam, middle half of the exams",
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        alignment="left",
-    )
+    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "alignment": "left"}
+    ax.legend(title="median exam, middle half of the exams", **place)
     return fig
 
 

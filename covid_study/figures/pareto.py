@@ -43,9 +43,8 @@ def pareto(
         for cell in shown.to_dict("records"):
             colour, x = tables[cell["table"]]["color"], cell[cost]
             if score == "f1":
-                ax.vlines(
-                    x, 100 * cell["f1_low"], 100 * cell["f1_high"], color=colour, lw=0.8, alpha=0.25, zorder=1
-                )
+                ends = 100 * cell["f1_low"], 100 * cell["f1_high"]
+                ax.vlines(x, *ends, color=colour, lw=0.8, alpha=0.25, zorder=1)
             ax.plot(x, 100 * cell[score], marks[cell["column"]]["marker"], color=colour, mec="white", mew=0.5)
         best = front(shown, cost, score)
         _front(ax, best, cost, score, named)
@@ -65,14 +64,8 @@ def _front(ax, best: pd.DataFrame, cost: str, score: str, named: int) -> None:
     if best.empty:
         return
     x, y = best[cost].tolist(), (100 * best[score]).tolist()
-    ax.step(
-        [*x, 1.3 * max(ax.dataLim.x1, x[-1])],
-        [*y, y[-1]],
-        where="post",
-        color=style.REFERENCE,
-        lw=1.2,
-        zorder=0.9,
-    )
+    end = 1.3 * max(ax.dataLim.x1, x[-1])
+    ax.step([*x, end], [*y, y[-1]], where="post", color=style.REFERENCE, lw=1.2, zorder=0.9)
     ax.plot(x, y, "o", mfc="none", mec="#222222", ms=10, mew=0.9, ls="", zorder=4)
     names = []
     for number, (_, alike) in enumerate(best.groupby([cost, score], sort=False), start=1):

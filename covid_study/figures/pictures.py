@@ -44,11 +44,8 @@ def grid(
     found = [[tile for tile in tiles if tile is not None] for tiles in rows.values()]
     tall = [min(1.3, max(tile.tall for tile in tiles)) for tiles in found]
     words = [max(1 + t.caption.count("\n") if t.caption else 0 for t in tiles) for tiles in found]
-    high = (
-        sum(side * t + 0.16 * w + 0.06 for t, w in zip(tall, words, strict=True))
-        + 0.35 * bool(title)
-        + 0.3 * bool(keys)
-    )
+    high = sum(side * t + 0.16 * w + 0.06 for t, w in zip(tall, words, strict=True))
+    high += 0.35 * bool(title) + 0.3 * bool(keys)
     wide = max(side * columns + 0.25 * any(not name.startswith("_") for name in rows), 4.0)
     fig, axes = plt.subplots(len(rows), columns, figsize=(wide, high), squeeze=False, height_ratios=tall)
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
@@ -172,17 +169,12 @@ def maps(
             0 to its own maximum. captions: name of a row -> a line below each of its pictures.
     """
     inputs, (_, lesions) = tiles(s, ids, [""] * len(ids)), s.masks(ids)
-    lesions = [None] * len(ids) if lesions is None else lesions
+    lines = [{} if lesions is None else {"white": lesions[n]} for n in range(len(ids))]
     rows = {"Raw slice": [Tile(image) for image in raw], "The network's input": inputs}
     for name, of in maps.items():
         rows[name] = [
-            Tile(
-                tile.image,
-                text,
-                heat=one / (one.max() or 1),
-                outlines={"white": truth} if truth is not None else {},
-            )
-            for tile, one, text, truth in zip(inputs, of, captions[name], lesions, strict=True)
+            Tile(tile.image, text, heat=one / (one.max() or 1), outlines=truth)
+            for tile, one, text, truth in zip(inputs, of, captions[name], lines, strict=True)
         ]
     return grid(rows, title=title)
 
@@ -212,18 +204,15 @@ def rubiks_cubes(
     _, y, x = next(iter(stages.values())).shape
     side = min(2.5, style.WIDEST / len(stages))
     tall = y * spacing_mm[1] / (x * spacing_mm[2])
-    fig, axes = plt.subplots(
-        2, len(stages), figsize=(side * len(stages) + 0.3, 2 * side * tall + 0.3), squeeze=False
-    )
+    size = side * len(stages) + 0.3, 2 * side * tall + 0.3
+    fig, axes = plt.subplots(2, len(stages), figsize=size, squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     for column, (caption, volume) in zip(axes.T, stages.items(), strict=True):
         texts, half = list((labels or {}).get(caption, range(1, 9))), volume.shape[0] // 2
         for ax, upper in zip(column, (True, False), strict=True):
             style.bare(ax)
-            show(
-                ax,
-                plane(volume, spacing_mm, 0, half + half // 2 if upper else half // 2, frame=style.OUTLINE),
-            )
+            middle = half * upper + half // 2
+            show(ax, plane(volume, spacing_mm, 0, middle, frame=style.OUTLINE))
             ax.axhline(y / 2 - 0.5, color=style.OUTLINE, lw=1.2)
             ax.axvline(x / 2 - 0.5, color=style.OUTLINE, lw=1.2)
             for cube in range(4):

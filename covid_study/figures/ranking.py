@@ -63,9 +63,8 @@ def difficulty_and_diversity(ranking: pd.DataFrame, findings: pd.Series, selecti
     handles = style.finding_keys(finding)
     if len(selection):
         chosen = ranking.loc[list(selection)]
-        ax.scatter(
-            chosen["difficulty"], chosen["diversity"], s=48, facecolors="none", edgecolors="black", lw=0.8
-        )
+        ring = {"s": 48, "facecolors": "none", "edgecolors": "black", "lw": 0.8}
+        ax.scatter(chosen["difficulty"], chosen["diversity"], **ring)
         handles.append(style.key(f"selected ({len(chosen)})", "black", "o", "", hollow=True))
     ax.invert_xaxis()
     ax.set(xlabel=HARDER, ylabel="diversity: mean distance to other negatives")
@@ -112,12 +111,17 @@ def by_finding(difficulty: pd.Series, findings: pd.Series, title: str = "") -> F
     names = [f for f in FINDINGS if (frame["finding"] == f).any()]
     look = {"data": frame, "x": "difficulty", "y": "finding", "order": names}
     fig, ax = plt.subplots(figsize=(5.6, 1.0 + 0.5 * len(names)))
-    sns.stripplot(
-        **look, hue="finding", palette=COLOURS, jitter=0.22, size=3.5, alpha=0.5, legend=False, ax=ax
-    )
-    sns.boxplot(
-        **look, fill=False, color="black", width=0.56, fliersize=0, whis=0, showcaps=False, linewidth=1, ax=ax
-    )
+    points = {
+        "hue": "finding",
+        "palette": COLOURS,
+        "jitter": 0.22,
+        "size": 3.5,
+        "alpha": 0.5,
+        "legend": False,
+    }
+    box = {"fill": False, "color": "black", "width": 0.56, "fliersize": 0, "whis": 0, "showcaps": False}
+    sns.stripplot(**look, **points, ax=ax)
+    sns.boxplot(**look, **box, linewidth=1, ax=ax)
     counts = frame["finding"].value_counts()
     ax.set_yticks(range(len(names)), [f"{FINDINGS[f]} ({counts[f]:,})" for f in names])
     ax.set(xlabel=HARDER, ylabel="")

@@ -31,10 +31,8 @@ def bars(
 
     panels: names in words, in their order. references: panel -> a dashed level. axes: what is on the two axes, with units.
     """
-    names, kinds = (
-        style.ordered(frame[panel], panels) if panel else [None],
-        list(dict.fromkeys(frame[group])) if group else [],
-    )
+    names = style.ordered(frame[panel], panels) if panel else [None]
+    kinds = list(dict.fromkeys(frame[group])) if group else []
     palette = {kind: style.CYCLE[i % len(style.CYCLE)] for i, kind in enumerate(kinds)}
     fig, found = style.panels(len(names), 3.3, 2.8, most=3, sharey=panels is None)
     for ax, name in zip(found, names, strict=True):
@@ -78,23 +76,10 @@ def confusions(counts: Mapping[str, pd.DataFrame], most: int = 4, title: str = "
         texts = [[f"{n:.3g}" + ("" if np.isnan(share) else f"\n{100 * share:.0f} %") for n, share in zip(*row, strict=True)]
                  for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)]  # fmt: skip
         called, true = ([finding_name(c) for c in side] for side in (matrix.columns, matrix.index))
-        look = {
-            "cmap": "Blues",
-            "vmin": 0,
-            "vmax": 1,
-            "cbar": False,
-            "fmt": "",
-            "annot_kws": {"fontsize": 8.5},
-        }
         first = ax.get_subplotspec().is_first_col()
-        sns.heatmap(
-            shares.fillna(0),
-            annot=np.array(texts),
-            ax=ax,
-            xticklabels=called,
-            yticklabels=true if first else False,
-            **look,
-        )
+        look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "cbar": False, "annot_kws": {"fontsize": 8.5}}
+        look |= {"annot": np.array(texts), "fmt": "", "xticklabels": called}
+        sns.heatmap(shares.fillna(0), yticklabels=true if first else False, ax=ax, **look)
         ax.set(title=column_head(name), xlabel="called", ylabel="in truth" if first else "")
         ax.tick_params(length=0, rotation=0)
     return fig

@@ -17,7 +17,7 @@ CHUNK = 3 << 20  # voxels rendered at a time: bounds the memory of thin-slice ex
 
 @dataclass(frozen=True)
 class Centre:
-    """One hospital's scanner and habits."""
+    """One hospital's scanner and habits. Choice: ten centres; Table I gives ranges only."""
 
     name: str
     manufacturer: str
@@ -28,8 +28,6 @@ class Centre:
     sharp: float  # 0 soft to 1 sharp kernel
     padding: int | None  # HU outside the circular field of view; None: the whole square is reconstructed
     table: int  # 0 two arcs, 1 one thick arc, 2 flat top with a curved keel
-
-    # Choice: ten centres; Table I gives ranges only.
 
 
 CENTRES = (

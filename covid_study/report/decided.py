@@ -90,13 +90,9 @@ def printed(name: str) -> Styler:
     """The F1 of a table of paper A as it is printed, with the interval that the counts behind it would have given."""
     key = ["row", "column", "metric"]
     found = published.table(name).merge(published.intervals(name), on=key).query("metric == 'f1'")
-    shown = pd.DataFrame(
-        {"row": found["label"], "on": found["column"].map(column_head), "F1": found["printed"]}
-    )
-    shown["95 %"] = [
-        f"{100 * a:.1f} to {100 * b:.1f}" for a, b in zip(found["low"], found["high"], strict=True)
-    ]
+    ends = zip(100 * found["low"], 100 * found["high"], strict=True)
+    shown = {"row": found["label"], "on": found["column"].map(column_head), "F1": found["printed"]}
+    shown["95 %"] = [f"{low:.1f} to {high:.1f}" for low, high in ends]
     exams = published.TEST_POSITIVES[name[0]], published.TEST_NEGATIVES[name[0]]
-    return show.table(
-        shown, "F1 in the paper, %: {} positive and {} negative test exams".format(*exams), index=False
-    )
+    title = "F1 in the paper, %: {} positive and {} negative test exams".format(*exams)
+    return show.table(pd.DataFrame(shown), title, index=False)

@@ -1,13 +1,11 @@
 """What a reader looks up: where each table and figure of the papers is reproduced, and what was decided on the way.
 
 A decision is written where it is made: `Choice:` where the paper is silent, `Deviation:` where the study leaves it. A
-mark opens a sentence of a docstring or a comment; what it says ends with the paragraph or at the next mark.
+mark opens a sentence of a docstring; what it says ends with the paragraph or at the next mark.
 """
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,11 +38,11 @@ def gather(folder: Path = PACKAGE) -> pd.DataFrame:
     [['Choice', 'A IV-C, eq. 3 and 4']]
     """
     rows = [
-        (line, {"module": ".".join(path.relative_to(folder).with_suffix("").parts), **row})
+        {"module": ".".join(path.relative_to(folder).with_suffix("").parts), **row}
         for path in sorted(Path(folder).rglob("*.py"))
-        for line, row in sorted(_of_module(path.read_text(encoding="utf-8")), key=lambda found: found[0])
+        for row in _of_module(path.read_text(encoding="utf-8"))
     ]
-    return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def settings() -> pd.DataFrame:
@@ -54,18 +52,10 @@ def settings() -> pd.DataFrame:
     >>> table.loc["sampling.long_tail_exponent", ["module", "kind"]].tolist(), "pretext.permutations" in table.index
     (['params', 'Choice'], False)
     """
-    theirs = profiles.check(
-        Profile, profiles.load_profile(paths.root() / "params" / "paper.yaml"), "paper.yaml"
-    )
+    given = profiles.load_profile(paths.root() / "params" / "paper.yaml")
     rows = [
-        {
-            "module": "params",
-            "function": row.parameter,
-            "kind": "Choice",
-            "text": f"{row.here}: {row.meaning}",
-            "section": "",
-        }
-        for row in profiles.table(theirs).itertuples()
+        ("params", row.parameter, "Choice", f"{row.here}: {row.meaning}", "")
+        for row in profiles.table(profiles.check(Profile, given, "paper.yaml")).itertuples()
         if not row.paper and row.parameter.split(".")[0] not in ASIDE
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -101,19 +91,12 @@ def paper_map(notebooks: Path | None = None) -> pd.DataFrame:
     return table.set_index(["paper", "item"])
 
 
-def _of_module(source: str) -> Iterator[tuple[int, dict]]:
-    tree = ast.parse(source)
-    spans = []  # (first line, last line, dotted name, docstrings from the innermost outwards)
-    for node, name, around in _scopes(tree, "", ()):
-        doc = ast.get_docstring(node) or ""
-        spans.append((getattr(node, "lineno", 0), getattr(node, "end_lineno", 10**9), name, (doc, *around)))
-        start = node.body[0].lineno if doc else 0
-        for offset, (kind, text) in enumerate(_marks(doc)):
-            yield start + offset / 1000, _row(name, kind, text, (doc, *around))
-    for line, comment in _comments(source):
-        name, docs = next((s[2:] for s in reversed(spans) if s[0] <= line <= s[1]), ("", ()))
-        for kind, text in _marks(comment):
-            yield line, _row(name, kind, text, docs)
+def _of_module(source: str) -> Iterator[dict]:
+    for node, name, around in _scopes(ast.parse(source), "", ()):
+        docs = (ast.get_docstring(node) or "", *around)
+        for kind, text in _marks(docs[0]):
+            cited = next((s for s in map(section, (text, *docs)) if s), "")
+            yield {"function": name, "kind": kind, "text": text, "section": cited}
 
 
 def _scopes(node, name: str, around: tuple[str, ...]) -> Iterator[tuple]:
@@ -125,30 +108,8 @@ def _scopes(node, name: str, around: tuple[str, ...]) -> Iterator[tuple]:
             yield from _scopes(child, f"{name}.{child.name}".lstrip("."), inner)
 
 
-def _comments(source: str) -> Iterator[tuple[int, str]]:
-    """Comments as paragraphs: neighbouring lines that hold nothing but a comment belong together."""
-    block, first, last = [], 0, -1
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type != tokenize.COMMENT:
-            continue
-        line, alone = token.start[0], not token.line[: token.start[1]].strip()
-        if block and not (alone and line == last + 1):
-            yield first, "\n".join(block)
-            block = []
-        first = first if block else line
-        block.append(token.string.lstrip("# "))
-        last = line if alone else -1
-    if block:
-        yield first, "\n".join(block)
-
-
 def _marks(text: str) -> Iterator[tuple[str, str]]:
     found = list(MARK.finditer(text))
     for mark, following in zip(found, [*found, None][1:], strict=True):
         said = text[mark.end() : following.start() if following else len(text)]
         yield mark[1], " ".join(END.split(said, maxsplit=1)[0].split())
-
-
-def _row(name: str, kind: str, text: str, docs: tuple[str, ...]) -> dict:
-    cited = next((s for s in map(section, (text, *docs)) if s), "")
-    return {"function": name, "kind": kind, "text": text, "section": cited}

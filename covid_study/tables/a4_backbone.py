@@ -93,7 +93,7 @@ def paid_once(spent: pd.DataFrame, where: str) -> pd.DataFrame:
     """From how many trainings on does a ranking pay, which is made once for all networks (V-D2)?
 
     Args:
-        spent: of `cost.costs`. where: the column of the selection.
+        spent: of `cost.of_table`. where: the column of the selection.
 
     Returns:
         By network: before (pre-training and ranking), selection, everything (the classifier on either), saved: hours; and

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from covid_study.samples.samples import Samples
-from covid_study.scores import multiclass, published, slices
+from covid_study.scores import published
 from covid_study.tables import slice_steps
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_rows import COLUMN, OURS, words
@@ -27,9 +27,8 @@ def table(p, s: Samples) -> Table:
         runs |= {(loss, COLUMN, seed): slice_steps.run(p, s, seed, loss=loss) for loss in LOSSES}
         runs["dsn", COLUMN, seed] = slice_steps.run(p, s, seed, supervised=True)
         runs[OURS, COLUMN, seed] = slice_steps.dsn_saal(p, s, seed)
-    return Table(
-        "B.5", runs, s, p.study, main="B7", scoring=SLICES, words=words("B.5"), beside=printed_elsewhere()
-    )
+    given = {"words": words("B.5"), "beside": printed_elsewhere()}
+    return Table("B.5", runs, s, p.study, main="B7", scoring=SLICES, **given)
 
 
 def printed_elsewhere() -> pd.DataFrame:
@@ -40,10 +39,3 @@ def printed_elsewhere() -> pd.DataFrame:
         theirs = theirs[theirs["metric"].isin(SLICES.shown)]
         parts.append(theirs[["metric", "value"]].assign(row=row, column=COLUMN))
     return pd.concat(parts, ignore_index=True)
-
-
-def confusions(table: Table, rows: tuple[str, ...] = ("ce", "saal", OURS)) -> dict[str, pd.DataFrame]:
-    """What the test slices of each class are called under some losses, a mean over seeds: row in words -> matrix."""
-    cells = {table.labels[row]: (row, COLUMN) for row in rows}
-    called = {row: [slices.read(t)[:3] for t in tables] for row, tables in table.tested(cells).items()}
-    return {row: multiclass.mean_confusion(tables) for row, tables in called.items()}

@@ -4,10 +4,10 @@ import pandas as pd
 
 from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
-from covid_study.scores import multiclass, published, slices
+from covid_study.scores import published
 from covid_study.tables import slice_steps
 from covid_study.tables.scoring import SLICES
-from covid_study.tables.slice_rows import BASELINE, OURS, WHOLE, words
+from covid_study.tables.slice_rows import BASELINE, OURS, words
 from covid_study.tables.table import Cell, Table, column, place
 from covid_study.training.run import Run
 
@@ -86,10 +86,3 @@ def from_most(results: pd.DataFrame) -> pd.DataFrame:
     ['100%', '25%', '5%']
     """
     return results.sort_values("row", key=lambda rows: -rows.map(place), kind="stable", ignore_index=True)
-
-
-def confusions(table: Table, method: str = OURS) -> dict[str, pd.DataFrame]:
-    """Confusion matrices of the test slices at each share below 100 %, means over seeds (Fig. 5): "25%" -> matrix."""
-    cells = {row: (row, method) for row, *_ in table.runs if row != WHOLE}
-    called = {row: [slices.read(t)[:3] for t in tables] for row, tables in table.tested(cells).items()}
-    return {row: multiclass.mean_confusion(tables) for row, tables in called.items()}

@@ -16,13 +16,9 @@ class Scoring:
 
     case: str  # the column of the predictions that names a case
     over: str  # what an interval is over, in words
-    scores: Callable[
-        [pd.DataFrame, int], pd.DataFrame
-    ]  # predictions, resamples -> metric, value, low, high, note
+    scores: Callable[[pd.DataFrame, int], pd.DataFrame]  # of predictions: metric, value, low, high, note
     variants: Callable[[str], tuple[str, ...]]  # the score of a claim -> others that it may be asked by
-    shown: tuple[str, ...] | None = (
-        None  # scores of a table of ours that the paper lacks; None: those of the paper
-    )
+    shown: tuple[str, ...] | None = None  # scores of a table that the paper lacks; None: those of the paper
 
 
 def exam_scores(predictions: pd.DataFrame, n: int = 1000) -> pd.DataFrame:

@@ -81,11 +81,11 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
     positives, negatives = archive(s)
     source = source or p.slice_selection.features
     backbone = p.slice_network.backbone
-    network = backbone, weights(p, backbone)
+    start = weights(p, backbone)
     config = {
         "slices": s.key,
         "source": source,
-        "network": _named(*network) if source == "backbone" else None,
+        "network": [backbone, start.sha256 if start else None] if source == "backbone" else None,
         "positives": positives,
         "negatives": negatives,
         "mass": p.ranking.mass,
@@ -97,19 +97,15 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
         if not kept.is_file():
             index = pd.Index(positives + negatives, name="slice_id")
             slices = s.of(index)
-            values = grey_histograms(slices) if source == "grey_histogram" else _pooled(*network, slices)
+            values = (
+                grey_histograms(slices) if source == "grey_histogram" else _pooled(backbone, start, slices)
+            )
             frame = pd.DataFrame(values, index=index).rename(columns=str)
             write_atomically(kept, frame.to_parquet)
         features = pd.read_parquet(kept)
         blocks = Blocks(folder / "blocks", p.study.executor)
-        labels = soft_labels(
-            features.loc[positives],
-            features.loc[negatives],
-            p.ranking.mass,
-            ground=_ground(p, features),
-            device=s.data.device,
-            blocks=blocks,
-        )
+        how = {"ground": _ground(p, features), "device": s.data.device, "blocks": blocks}
+        labels = soft_labels(features.loc[positives], features.loc[negatives], p.ranking.mass, **how)
         np.save(folder / "soft_labels.npy", labels.to_numpy())
         _write_seconds(folder, started)
         blocks.delete()
@@ -139,16 +135,9 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
             near = given.features.loc[kept]
             between = positives_apart(near, p.ranking.mass, _ground(p, given.features))
         blocks = Blocks(folder / "blocks", p.study.executor)
-        found = rank_negatives(
-            given.soft_labels[kept],
-            p.ranking.alpha,
-            p.ranking.beta,
-            p.ranking.mass,
-            ground=between,
-            device=s.data.device,
-            blocks=blocks,
-        )
-        found.to_parquet(folder / "ranking.parquet")
+        how = p.ranking.model_dump(include={"mass", "alpha", "beta"})
+        how |= {"ground": between, "device": s.data.device, "blocks": blocks}
+        rank_negatives(given.soft_labels[kept], **how).to_parquet(folder / "ranking.parquet")
         _write_seconds(folder, started)
         blocks.delete()
 
@@ -156,10 +145,6 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
     step = paths.build(p.study.name) / "slice_ranking"
     folder = artefact(step, "ranking", config, ["tables.slice_ranking"], compute)
     return pd.read_parquet(folder / "ranking.parquet"), given.seconds + _seconds(folder)
-
-
-def _named(backbone: str, start: pretrained.Weights | None) -> list:
-    return [backbone, start.sha256 if start else None]
 
 
 def _pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tensor) -> np.ndarray:

@@ -6,7 +6,7 @@ from math import ceil
 import pandas as pd
 
 from covid_study.report.words import COLUMN_HEADS, column_head
-from covid_study.scores import published
+from covid_study.scores import multiclass, published, slices
 from covid_study.tables.table import Cell, Table
 from covid_study.training.run import Run
 
@@ -72,3 +72,9 @@ def weights_used(table: Table) -> list[str]:
     """Where the weights come from that some of the runs start from, each file once."""
     found = (getattr(run.method, "weights", None) for run in table.runs.values())
     return list(dict.fromkeys(weights.sentence for weights in found if weights))
+
+
+def confusions(table: Table, cells: Mapping[str, tuple[str, str]]) -> dict[str, pd.DataFrame]:
+    """What the test slices of each class are called, a mean over seeds (paper B, Fig. 5). cells: as in `Table.tested`."""
+    tested = table.tested(cells).items()
+    return {name: multiclass.mean_confusion(slices.read(t)[:3] for t in frames) for name, frames in tested}

@@ -64,9 +64,8 @@ def scores_of(
         parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
     table = over_seeds(pd.concat(parts, ignore_index=True))
     ends = ["low", "high"]
-    score = table["metric"] != "hours"
-    table.loc[score, ends] = table.loc[score, ends].clip(0, 1)
-    table.loc[~score, ends] = np.nan  # a machine's moods are no interval of the method
+    table[ends] = table[ends].clip(0, 1)
+    table.loc[table["metric"] == "hours", ends] = np.nan  # a machine's moods are no interval of the method
     return table
 
 
@@ -97,12 +96,10 @@ class Table:
     beside: pd.DataFrame | None = None  # row, column, metric, value: published numbers of other tables
     known: Mapping[str, Mapping[Cell, float]] = field(
         default_factory=dict
-    )  # more values of each cell, for claims
+    )  # more values of cells, for claims
     but_not: tuple[str, ...] = ()  # rows that claims about all others leave out
     planted: Mapping[Cell, pd.DataFrame] | None = None  # predictions, in place of those of runs
-    order: tuple[str, ...] | None = (
-        None  # of the rows where each is compared with the one above; None: the paper's
-    )
+    order: tuple[str, ...] | None = None  # of rows, each compared with the one above; None: the paper's
     kept: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -163,9 +160,8 @@ class Table:
     def results(self) -> pd.DataFrame:
         """`scores` beside the published values: `tidy.join_published`; columns from small to large."""
         ours = self.scores().sort_values("column", key=lambda c: c.map(place), kind="stable")
-        found = tidy.join_published(
-            ours.assign(label=ours["row"].map(self.labels)), self.published, self.name
-        )
+        ours["label"] = ours["row"].map(self.labels)
+        found = tidy.join_published(ours, self.published, self.name)
         return self._written("", found if self.beside is None else tidy.with_others(found, self.beside))
 
     @property
@@ -206,10 +202,8 @@ class Table:
 
     def answers(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, tuple]:
         """Labels and probabilities of the test exams of some cells, first seed. cells: as in `tested`."""
-        return {
-            label: (frames[0]["label"], frames[0]["probability"])
-            for label, frames in self.tested(cells).items()
-        }
+        tested = self.tested(cells).items()
+        return {label: (frames[0]["label"], frames[0]["probability"]) for label, frames in tested}
 
     def called(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, slices.Called]:
         """What some cells called the test slices, first seed. cells: as in `tested`."""
@@ -274,26 +268,13 @@ class Table:
 
     def _written(self, end: str, found: pd.DataFrame) -> pd.DataFrame:
         if self.study:
-            about = self._about()
-            tidy.write_results(
-                self.build / "results" / f"{self.name}{end}.parquet",
-                found,
-                about if end else about | self._made_of(),
-            )
+            about: dict[str, Any] = {}
+            if self.samples is not None:
+                about["seeds"] = sorted({seed for _, _, seed in self.runs})
+                about["data"] = [self.samples.key, self.samples.labels]
+                about["device"] = device_name(self.samples.data.device)
+            if not end:  # the run behind each cell, from whose predictions `study.verify` computes it again
+                about["runs"] = [[*cell, at.name] for cell, at in self.train().items()] if self.runs else []
+                about |= {"case": self.scoring.case, "resamples": self.resamples}
+            tidy.write_results(self.build / "results" / f"{self.name}{end}.parquet", found, about)
         return found
-
-    def _about(self) -> dict[str, Any]:
-        """Seeds, data and device behind the table."""
-        if self.samples is None:
-            return {}
-        seeds = sorted({seed for _, _, seed in self.runs})
-        return {
-            "seeds": seeds,
-            "data": [self.samples.key, self.samples.labels],
-            "device": device_name(self.samples.data.device),
-        }
-
-    def _made_of(self) -> dict[str, Any]:
-        """The run behind each cell, from whose predictions `study.verify` computes it again."""
-        runs = [[*cell, folder.name] for cell, folder in self.train().items()] if self.runs else []
-        return {"runs": runs, "case": self.scoring.case, "resamples": self.resamples}

@@ -48,14 +48,6 @@ def test_raw_and_back():
         assert cw.one_minus(cw.raw(x)) == pytest.approx(x, rel=1e-9)
 
 
-def test_the_table_has_a_line_for_the_class_balanced_loss_and_ends_at_inverse_counts():
-    found = cw.table({"here": {"covid": 100, "cap": 400}}, beta=0.9995)
-    assert list(found.index) == ["0.5", "0.9", "0.99", "0.999", "0.9995, class-balanced here", "0.9999", "0.99999",
-                                 "1, inverse counts"]  # fmt: skip
-    np.testing.assert_allclose(found.iloc[0], [1, 1, 0.5])
-    np.testing.assert_allclose(found.iloc[-1], [1.6, 0.4, np.mean([1 / 100, 1 / 400])], rtol=1e-3)
-
-
 def test_limits_depend_on_the_counts():
     studies = {"paper": cw.of_paper(), "equal": {"covid": 9, "cap": 9}, "few": {"covid": 100, "cap": 103}}
     found = cw.limits(studies, 0.9999)

@@ -8,14 +8,8 @@ from covid_study.phantom import lesions
 from covid_study.report import beside_paper
 from covid_study.scores import published
 
-ROWS = [
-    ("covid", "train"),
-    ("covid", "test"),
-    ("cap", "train"),
-    ("cap", "train"),
-    ("non_pneumonia", "validation"),
-]
-EXAMS = pd.DataFrame(ROWS, columns=["finding", "split"])
+EXAMS = {"finding": ["covid", "covid", "cap", "cap", "non_pneumonia"]}
+EXAMS = pd.DataFrame(EXAMS | {"split": ["train", "test", "train", "train", "validation"]})
 EXAMS = EXAMS.assign(exam_id=[f"e{i}" for i in range(5)], patient_id=list("aabbc"))
 
 

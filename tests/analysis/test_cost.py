@@ -30,7 +30,8 @@ def test_costs_are_means_over_seeds_and_load_is_apart(tmp_path):
         runs[tuple(cell)] = SimpleNamespace(before=spent.get(cell[0], run.Spent()))
     results = [("both", "56%", "f1", 0.8, 0.7, 0.9), ("random", "all", "f1", 0.7, 0.6, 0.8)]
     results = pd.DataFrame(results, columns=["row", "column", "metric", "mean", "low", "high"])
-    found = cost.costs("A.III", runs, folders, results, {"both": "Both"})
+    of = {"train": lambda: folders, "scores": lambda: results, "labels": {"both": "Both"}}
+    found = cost.of_table(SimpleNamespace(name="A.III", runs=runs, **of))
     assert list(found) == cost.COLUMNS and found["seeds"].tolist() == [2, 2]
     both, whole = found.to_dict("records")
     assert (both["row"], both["column"], both["label"], whole["label"]) == ("both", "56%", "Both", "Random")

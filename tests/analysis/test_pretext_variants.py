@@ -40,14 +40,8 @@ def test_the_set_of_permutations_is_the_one_that_is_trained_on(kind, tmp_path, m
     seen, original = [], rubiks_cube.scramble
     monkeypatch.setattr(train.rubiks_cube, "scramble",
                         lambda volumes, table, *rest: seen.append(table) or original(volumes, table, *rest))  # fmt: skip
-    settings = {
-        "permutations": 9,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "gap": [0, 0, 0],
-        "heads": "whole",
-        "probe_every": 1,
-    }
+    settings = {"permutations": 9, "batch_size": 4, "learning_rate": 1e-3, "gap": [0, 0, 0], "heads": "whole"}
+    settings["probe_every"] = 1
     network = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
     volumes = torch.zeros(4, 8, 8, 8, dtype=torch.uint8)
     no_probe = type("NoProbe", (), {"measure": lambda self, _: {}})()

@@ -28,31 +28,20 @@ def q(root):
 def test_the_start_is_that_of_the_training(q, root, tmp_path):
     """With next to no learning rate the first epoch ends where the training began."""
     s = slice_store.slices(q)
-    cells = {
-        ("saal", "slices", 3): slice_steps.run(q, s, 3, loss="saal"),
-        ("dsn_saal", "slices", 3): slice_steps.dsn_saal(q, s, 3),
-    }
-    runs = {
-        cell: replace(
-            run, method=replace(run.method, training=run.method.training | {"learning_rate": 1e-12})
-        )
-        for cell, run in cells.items()
-    }
-    folders = dict(
-        zip(
-            runs,
-            sweep.sweep({row: run for (row, *_), run in runs.items()}, s, tmp_path).values(),
-            strict=True,
-        )
-    )
+    cells = {"saal": slice_steps.run(q, s, 3, loss="saal"), "dsn_saal": slice_steps.dsn_saal(q, s, 3)}
+    runs = {}
+    for row, run in cells.items():
+        still = replace(run.method, training=run.method.training | {"learning_rate": 1e-12})
+        runs[row, "slices", 3] = replace(run, method=still)
+    trained = sweep.sweep({row: run for (row, *_), run in runs.items()}, s, tmp_path)
+    folders = dict(zip(runs, trained.values(), strict=True))
     before = torch.random.get_rng_state()
     plain = {("ce", "slices", 3): slice_steps.run(q, s, 3)}
     found = saal_factors.factors(runs | plain, folders, list(of_study(s).values()))
     assert torch.equal(before, torch.random.get_rng_state())
     batches = -(-len(runs["saal", "slices", 3].training_ids) // q.slice_training.batch_size)
-    assert found[["row", "epoch", "steps"]].values.tolist() == [
-        [row, epoch, epoch * batches] for row in ("saal", "dsn_saal") for epoch in (0, 1)
-    ]
+    expected = [[row, epoch, epoch * batches] for row in cells for epoch in (0, 1)]
+    assert found[["row", "epoch", "steps"]].values.tolist() == expected
     known = ["alpha", "raw_alpha", *(f"beta_{i}" for i in range(1, 7))]
     for _, run in found.groupby("row"):
         np.testing.assert_allclose(*run[known].to_numpy(dtype=float), rtol=1e-5)

@@ -46,19 +46,6 @@ def test_the_typical_slice_has_much_lung_and_many_lesions(s):
     assert row.name in much.index and row["lesion_share"] == much["lesion_share"].max()
 
 
-def test_the_montage_shows_the_slices_and_what_is_on_them(s):
-    shown = slice_pictures.examples(s, 4)
-    figure = pictures.montage(s, shown, title="title")
-    drawn = visible(figure)
-    ids = [name for of in shown.values() for name in of]
-    assert len(drawn) == len(ids)
-    for ax, name in zip(drawn, ids, strict=True):
-        np.testing.assert_allclose(ax.images[0].get_array(), s.of([name])[0].numpy() / 255)
-        share = s.table.loc[name, "lesion_share"]
-        assert ax.get_xlabel() == "no lesion" if not share else "of the lung" in ax.get_xlabel()
-    assert [ax.get_ylabel() for ax in drawn if ax.get_ylabel()] == ["COVID-19", "CAP", "Non-pneumonia"]
-
-
 def test_the_steps_are_those_of_the_slice(p, s):
     name = slice_pictures.typical(s)
     given = slice_pictures.step_by_step(p, s, name)

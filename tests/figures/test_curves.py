@@ -117,13 +117,8 @@ def test_covid_is_told_from_the_rest_where_it_is_the_likeliest_of_three():
 
 @pytest.mark.parametrize("known", [1, 0])
 def test_choices_go_out_from_where_nothing_is_chosen(known):
-    values = [
-        ("none", "recall", 0.5),
-        ("none", "precision", 0.6),
-        ("ohem", "recall", 0.7),
-        ("ohem", "precision", 0.8),
-    ]
-    frame = pd.DataFrame(values, columns=["column", "metric", "mean"]).assign(row="all", published=np.nan)
+    values = {"column": ["none"] * 2 + ["ohem"] * 2, "metric": ["recall", "precision"] * 2}
+    frame = pd.DataFrame(values | {"mean": [0.5, 0.6, 0.7, 0.8], "row": "all", "published": np.nan})
     ax, paper = thresholds.trades(frame if known else frame.assign(mean=np.nan), "none").axes
     ways = [line.get_xydata().tolist() for line in ax.lines if line.get_color() == style.BLUE]
     assert ways == ([[[0.5, 0.6]], [[0.5, 0.6], [0.7, 0.8]], [[0.7, 0.8]]] if known else [])

@@ -38,7 +38,7 @@ def test_grey_values_are_the_lung_window():
     for kept, expected in (
         (([0, 255], np.uint8), [0, 1]),
         (([False, True], bool), [0, 1]),
-        (([0, 0.25], float), [0, 0.25]),
+        (([0, 0.25],), [0, 0.25]),
     ):
         assert tile.to_grey(np.array(*kept)).tolist() == expected
 

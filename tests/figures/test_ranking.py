@@ -57,10 +57,8 @@ def test_load_is_in_per_cent():
 
 
 def test_every_order_is_a_point_and_the_median_a_bar():
-    index = pd.MultiIndex.from_product(
-        [["a", "b"], figures.TRACKS, [0.5, 0.7, -0.6]], names=["kind", "track", "rho"]
-    )
-    found = index.to_frame(index=False)
+    index = pd.MultiIndex.from_product([["a", "b"], figures.TRACKS, [0.5, 0.7, -0.6]])
+    found = index.to_frame(index=False, name=["kind", "track", "rho"])
     found.loc[(found["kind"] == "b") & (found["track"] == "difficulty"), "rho"] = np.nan
     joint = figures.orders(found, ("a", "b")).axes[2]
     assert points(joint, 3) == [[-0.6, 0.5, 0.7]] * 2 and joint.get_xlim()[0] < -0.6

@@ -15,24 +15,9 @@ from covid_study.training.sweep import plan_table
 PLANTED = "<script>alert('1')</script> & \"q\" $x_1$ $\\frac{$"
 DOLLARS = "$x_1$ $\\frac{$"
 RAW = ("<script>alert", '& "q"')  # as HTML: none of it may stand in a page so
-CLAIM = {
-    "key": "a",
-    "table": PLANTED,
-    "text": PLANTED,
-    "place": PLANTED,
-    "score": "f1",
-    "seeds": 3,
-    "kind": "difference",
-}
-CLAIM |= {
-    "difference": 0.1,
-    "low": 0.0,
-    "high": 0.2,
-    "published": 0.1,
-    "fewest": 9,
-    "verdict": "open",
-    "needs": PLANTED,
-}
+CLAIM = dict.fromkeys(("key", "table", "text", "place", "needs"), PLANTED)
+CLAIM |= {"score": "f1", "kind": "difference", "verdict": "open", "seeds": 3, "fewest": 9}
+CLAIM |= {"difference": 0.1, "low": 0.0, "high": 0.2, "published": 0.1}
 
 
 def shown() -> dict[str, str]:
@@ -82,28 +67,13 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
     notebook = new_notebook(cells=[new_markdown_cell("# T"), new_code_cell("x", outputs=outputs)])
     told = say.read(notebook)
     page = {
-        "title": PLANTED,
-        "subtitle": PLANTED,
         "previous": ("01", PLANTED),
         "next": None,
-        "headline": PLANTED,
+        **dict.fromkeys(("title", "subtitle", "headline"), PLANTED),
     }
     pages.write_placeholder(tmp_path / "placeholder.html", PLANTED)
-    card = {
-        key: PLANTED
-        for key in (
-            "stem",
-            "title",
-            "status",
-            "label",
-            "took",
-            "device",
-            "finished",
-            "why",
-            "error",
-            "headline",
-        )
-    }
+    of_card = "stem title status label took device finished why error headline"
+    card = dict.fromkeys(of_card.split(), PLANTED)
     pages.write_index(
         tmp_path / "index.html", run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED, facts=[(PLANTED, PLANTED)],
         notebooks=[card | {"page": "01.html", "figure": None}], cohort=told["cohort"], left_out=told["left_out"],

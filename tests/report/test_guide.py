@@ -16,13 +16,6 @@ SOURCE = dedent('''
     Choice: at the head, without a section.
     """
 
-    X = 1  # Choice: beside code; (paper A, Table II).
-    # An ordinary comment.
-    # Deviation: over
-    # two lines.
-
-    # Choice: another paragraph.
-
     def f(x):
         """Does it (paper A, IV-B1). Choice: in a sentence,
         over two lines.
@@ -36,7 +29,6 @@ SOURCE = dedent('''
         Deviation: with a doctest below.
         >>> f(1)
         """
-        # Choice: inside.
         return "Choice: no docstring"
 
     class C:
@@ -50,13 +42,9 @@ SOURCE = dedent('''
 ''')
 EXPECTED = """
 |Choice|at the head, without a section.|A IV-C
-|Choice|beside code; (paper A, Table II).|A Table II
-|Deviation|over two lines.|A IV-C
-|Choice|another paragraph.|A IV-C
 f|Choice|in a sentence, over two lines.|A IV-B1
 f|Choice|follows at once (paper B, 3.2).|B 3.2
 f|Deviation|with a doctest below.|A IV-B1
-f|Choice|inside.|A IV-B1
 C.g|Deviation|in a method.|A IV-C
 |Choice|in a room.|"""
 
@@ -64,11 +52,11 @@ C.g|Deviation|in a method.|A IV-C
 def test_each_mark_is_a_row_in_the_order_of_the_lines(tmp_path):
     assert list(guide.gather(tmp_path).columns) == guide.COLUMNS and guide.gather(tmp_path).empty
     (tmp_path / "room").mkdir()
-    files = {"m": SOURCE, "a": '"""Nothing marked."""\n', "room/n": "# Choice: in a room.\n"}
+    files = {"m": SOURCE, "a": '"""Nothing marked."""\n', "room/n": '"""Choice: in a room."""'}
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
     found = guide.gather(tmp_path)
-    assert found["module"].tolist() == ["m"] * 9 + ["room.n"]
+    assert found["module"].tolist() == ["m"] * 5 + ["room.n"]
     rows = found[["function", "kind", "text", "section"]].agg("|".join, axis=1)
     assert rows.tolist() == EXPECTED.strip("\n").split("\n")
 

@@ -49,12 +49,6 @@ def test_scores_are_scikit_learns_means_over_seeds(planted):
         assert line["mean"] == pytest.approx(np.mean(wanted)) and line["seeds"] == 2
         assert line["sd"] == pytest.approx(np.std(wanted, ddof=1))
         assert line["low"] < line["mean"] < line["high"]
-        best = []
-        for seed in (0, 1):
-            chosen = said((row, column, seed)).query("split == 'validation'")
-            f1 = [sk.f1_score(chosen["label"], chosen["probability"] >= t) for t in chosen["probability"]]
-            best.append(max(f1))
-        assert found.loc[(row, column, "f1_validation"), "mean"] <= 1 and min(best) > 0
     assert "hours" not in found.index.get_level_values("metric")  # nothing was trained
     assert found[["low", "high"]].dropna().stack().between(0, 1).all()
 
@@ -76,10 +70,8 @@ def test_a_table_that_the_paper_lacks():
 
 
 def test_published_numbers_of_other_tables_stand_beside():
-    beside = pd.DataFrame(
-        [("ours", "56%", "f1", 0.5), ("ours", "28%", "f1", 0.4), ("absent", "56%", "f1", 0.3)],
-        columns=[*KEY, "value"],
-    )
+    beside = [("ours", "56%", "f1", 0.5), ("ours", "28%", "f1", 0.4), ("absent", "56%", "f1", 0.3)]
+    beside = pd.DataFrame(beside, columns=[*KEY, "value"])
     table = Table("A.III", planted={cell: said(cell) for cell in CELLS}, beside=beside)
     found = table.results().set_index(KEY)
     assert found.loc[("ours", "56%", "f1"), ["published", "in_paper"]].tolist() == [0.5, True]

@@ -38,15 +38,13 @@ WORDS = {
 class HeaderTree:
     """How well the header alone tells COVID-19: `auc` on slices that it was not trained on.
 
-    `rules` in words, one a leaf; `alone`: fact, auc (of a tree on that fact only), the best first; `model` and `columns` for
-    a figure. Without a model nothing is known, and `auc.note` says why.
+    `rules` in words, one a leaf; `alone`: fact, auc (of a tree on that fact only), the best first. Without rules nothing is
+    known, and `auc.note` says why.
     """
 
     auc: Interval
     rules: tuple[str, ...] = ()
     alone: pd.DataFrame | None = None
-    model: DecisionTreeClassifier | None = None
-    columns: tuple[str, ...] = ()
 
 
 def header(path: str | os.PathLike) -> tuple[dict, np.ndarray, str]:
@@ -132,29 +130,21 @@ def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0, n: int = 1000)
         auc_interval(y[scored], probability(list(x)), patients, n=n, seed=seed),
         tuple(_rules(model, list(x))),
         pd.DataFrame(rows, columns=["fact", "auc"]).sort_values("auc", ascending=False, ignore_index=True),
-        model,
-        tuple(x.columns),
     )
 
 
 def _fit(x: pd.DataFrame, y: np.ndarray, seed: int) -> DecisionTreeClassifier:
-    return DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed).fit(
-        x.to_numpy(), y
-    )
+    model = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed)
+    return model.fit(x.to_numpy(), y)
 
 
 def _numbers(facts: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """The facts as numbers: a column a mode and a format."""
     columns = {}
     for name in names:
-        if name in NAMED:
-            columns |= {
-                f"{name} is {value}": (facts[name] == value).to_numpy(float)
-                for value in sorted(set(facts[name]))
-            }
-        else:
-            columns[name] = facts[name].to_numpy(float)
-    return pd.DataFrame(columns)
+        values = {f"{name} is {value}": facts[name] == value for value in sorted(set(facts[name]))}
+        columns |= values if name in NAMED else {name: facts[name]}
+    return pd.DataFrame(columns, dtype=float)
 
 
 def _rules(model: DecisionTreeClassifier, columns: list[str]) -> list[str]:
@@ -183,6 +173,5 @@ def _condition(name: str, at: float, above: bool) -> str:
         return name if above else name.replace(" is ", " is not ")
     if name in ("wrong_suffix", "dpi", "exif", "icc"):
         return WORDS[name] if above else f"no {WORDS[name].removeprefix('a ')}"
-    return (
-        f"{WORDS[name].removeprefix('the ')} {'above' if above else 'up to'} {at:,.4g}{UNITS.get(name, '')}"
-    )
+    side = "above" if above else "up to"
+    return f"{WORDS[name].removeprefix('the ')} {side} {at:,.4g}{UNITS.get(name, '')}"

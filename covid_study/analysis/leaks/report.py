@@ -162,7 +162,7 @@ def _of_patients(table: pd.DataFrame) -> tuple:
 
 def _of_tree(found: HeaderTree) -> tuple:
     auc = found.auc
-    if found.model is None or np.isnan(auc.low):
+    if not found.rules or np.isnan(auc.low):
         return auc.value, np.nan, UNKNOWN, auc.note or "too few patients for an interval"
     best = found.alone.iloc[0]
     detail = (

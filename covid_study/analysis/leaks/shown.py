@@ -1,6 +1,5 @@
 """What gives the class away, for `pictures.grid` and `intervals.points`: one picture twice, burnt text, the file alone."""
 
-import numpy as np
 import pandas as pd
 
 from covid_study.analysis.leaks.headers import WORDS, header
@@ -57,12 +56,9 @@ def facts(found: Leaks) -> pd.DataFrame:
 
     Each is of a tree trained on the training split and scored on the test split; empty where none could be.
     """
-    if found.tree.model is None:
-        return pd.DataFrame(columns=["label", "auc", "low", "high"])
-    auc = found.tree.auc
-    every = {"label": "all of them", "auc": auc.value, "low": auc.low, "high": auc.high}
-    alone = found.tree.alone
-    each = pd.DataFrame(
-        {"label": alone["fact"].map(WORDS), "auc": alone["auc"], "low": np.nan, "high": np.nan}
-    )
-    return pd.concat([pd.DataFrame([every]), each], ignore_index=True)
+    columns = ["label", "auc", "low", "high"]
+    if not found.tree.rules:
+        return pd.DataFrame(columns=columns)
+    every = pd.DataFrame([("all of them", *found.tree.auc[:3])], columns=columns)
+    alone = found.tree.alone.assign(label=found.tree.alone["fact"].map(WORDS))
+    return pd.concat([every, alone.reindex(columns=columns)], ignore_index=True)
