@@ -50,12 +50,9 @@ def scores(found: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     """
     if found.empty:
         return found
-    layers = found["layer"].unique()
-    parts = [from_scored(scored(found, layer, n)).assign(layer=layer) for layer in layers]
-    order = list(NAMES)
-    joined = pd.concat(parts).sort_values(
-        "row", key=lambda row: row.map(order.index), kind="stable", ignore_index=True
-    )
+    parts = [from_scored(scored(found, layer, n)).assign(layer=layer) for layer in found["layer"].unique()]
+    joined, order = pd.concat(parts), list(NAMES)
+    joined = joined.sort_values("row", key=lambda row: row.map(order.index), kind="stable", ignore_index=True)
     return joined.assign(label=joined["row"].map(NAMES))
 
 

@@ -14,8 +14,8 @@ from covid_study.scores import claims
 from covid_study.scores.resamples import Resamples
 from covid_study.scores.slices import by_patient, read
 
+# the share of the lung that lesions take on a slice, up to
 BINS = {"no lesion": 0.0, "up to 2 % of it": 0.02, "2 to 10 % of it": 0.10, "above 10 % of it": 1.0}
-# share of the lung that lesions take on a slice, up to
 
 
 def kinds(p, s: Samples) -> pd.Series:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from covid_study.figures import style
 from covid_study.report.words import column_head
@@ -101,7 +101,7 @@ def _axes(ax, names: tuple[str, str], ticks: Mapping[str, float] | None, log: st
     if ticks:
         ax.set_xticks(list(ticks.values()), list(ticks))
     elif names[0].startswith("epoch"):
-        style.whole_numbers(ax)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
 def melted(

@@ -12,7 +12,6 @@ import seaborn as sns
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from covid_study.report.words import FINDINGS, column_head, metric_head
 
@@ -110,11 +109,6 @@ def bare(ax) -> None:
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
-
-
-def whole_numbers(ax) -> None:
-    """Ticks of the horizontal axis at whole numbers, such as epochs."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
 def reference(ax, at: float, text: str = "", upright: bool = False) -> None:

@@ -1,14 +1,12 @@
-"""What a threshold trades: ROC and precision-recall curves, and how precision and recall move from one run to another."""
+"""What a threshold trades: ROC and precision-recall curves, and where a classifier stands on them."""
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
 from covid_study.figures import style
-from covid_study.report.words import column_head
 from covid_study.scores.slices import Called
 
 
@@ -64,53 +62,3 @@ def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False, ti
     fig.legend(handles=list(keys.values()), title="AUC" + " / average precision" * precision, title_fontsize=8,
                alignment="left", loc="outside right center")  # fmt: skip
     return fig
-
-
-@style.styled
-def trades(results: pd.DataFrame, start: str, title: str = "") -> Figure:
-    """Where each column takes precision and recall from where they are in the column `start`, here and in the paper.
-
-    results: a results table with precision and recall; a colour a row, a marker a column. Grey lines: equal F1.
-    """
-    ends, kinds = list(dict.fromkeys(results["column"])), list(dict.fromkeys(results["row"]))
-    colours, marks = style.looks(kinds), style.looks(ends)
-    fig, axes = style.panels(2, 4.3, 4.4)
-    for ax, (value, name) in zip(axes, {"mean": "here", "published": "the paper"}.items(), strict=True):
-        part = results[results["metric"].isin(["recall", "precision"]) & results[value].notna()]
-        wide = part.pivot(index=["row", "column"], columns="metric", values=value).astype(float)
-        wide = wide.reindex(columns=["recall", "precision"]).dropna()
-        for (row, end), point in wide.iterrows():
-            colour = colours[row]["color"]
-            if end != start and (row, start) in wide.index:
-                ax.plot(*zip(wide.loc[(row, start)], point, strict=True), color=colour, lw=0.9, zorder=2)
-            look = {"mec": "white", "ms": 7} if end != start else {"mfc": "white", "ms": 11}
-            ax.plot(*point, marks[end]["marker"], color=colour, zorder=3 + (end != start), **look)
-        _square(ax, wide["recall"].to_numpy(), wide["precision"].to_numpy())
-        _equal_f1(ax)
-        ax.set(xlabel="recall", ylabel="precision", title=name)
-    keys = [style.key(f"{column_head(row)} negatives", colours[row]["color"]) for row in kinds]
-    keys += [
-        style.key(column_head(end), "#444444", marks[end]["marker"], "", hollow=end == start) for end in ends
-    ]
-    style.legend(fig, keys, 6)
-    return fig
-
-
-def _square(ax, x: np.ndarray, y: np.ndarray) -> None:
-    """A square window around the points, at least a fifth wide, within 0 to 1."""
-    width = min(1.06, 1.3 * max(np.ptp(x), np.ptp(y), 0.15)) if len(x) else 1.06
-    for values, move in ((x, ax.set_xlim), (y, ax.set_ylim)):
-        middle = (values.min() + values.max()) / 2 if len(values) else 0.5
-        low = min(max(middle - width / 2, -0.03), 1.03 - width)
-        move(low, low + width)
-
-
-def _equal_f1(ax) -> None:
-    """Lines of equal F1 across the window."""
-    recall, precision = np.meshgrid(
-        *(np.linspace(*ends, 200).clip(1e-3) for ends in (ax.get_xlim(), ax.get_ylim()))
-    )
-    step = 0.1 if np.ptp(ax.get_xlim()) > 0.5 else 0.05
-    f1, levels = 2 * recall * precision / (recall + precision), np.arange(step, 1, step)
-    lines = ax.contour(recall, precision, f1, levels, colors="#D0D0D0", linewidths=0.8, zorder=1)
-    ax.clabel(lines, fmt="F1 %.2f", fontsize=7, colors=style.REFERENCE)

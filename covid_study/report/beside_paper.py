@@ -47,9 +47,7 @@ def side_by_side(
     frame = results if "published" in results else join_published(results, published)
     if frame.empty:
         return table(pd.DataFrame(), title or "", ["There is nothing to show.", *notes])
-    known = set(frame.loc[frame["in_paper"], "row"]) | set(
-        papers.table(published)["row"] if published else ()
-    )
+    known = {*frame.loc[frame["in_paper"], "row"], *(papers.table(published)["row"] if published else ())}
     frame = frame[frame["row"] != "negatives"]
     if ranges := bool({"low", "high"} & set(frame["metric"])):
         metrics = ["range"]
@@ -68,9 +66,8 @@ def side_by_side(
     lines = lines.reindex(columns=pd.MultiIndex.from_product([columns, metrics]), fill_value="")
     labels = cells.drop_duplicates("row").set_index("row")["label"].to_dict()
     ran = set(cells.loc[cells[OURS] != "–", "row"])
-    marks = {row: "not in the paper" for row in labels if known and row not in known} | {
-        row: not_run for row in labels if row not in ran
-    }
+    marks = {row: "not in the paper" for row in labels if known and row not in known}
+    marks |= {row: not_run for row in labels if row not in ran}
     labels = {row: f"{label} ({marks[row]})" if marks.get(row) else label for row, label in labels.items()}
     classes = {OURS: "ours", BETWEEN: "between", PAPER: "paper"}
     look = pd.DataFrame([[classes[line] + " top" * bool(first)] * lines.shape[1] for (_, line), first in zip(
@@ -98,33 +95,24 @@ def _cells(frame: pd.DataFrame, metrics: Sequence[str], decimals, printed) -> pd
         known = low and high and metric != "hours"  # times: a machine's moods
         return f"{low}{' to ' if '-' in low else '–'}{high}" if known else ""
 
-    columns = {
-        name: frame[name].tolist()
-        for name in ("metric", "mean", "sd", "low", "high", "published", "published_sd")
-    }
-    of = columns["metric"]
+    lines = list(frame.itertuples())
     cells = frame.assign(
         **{
-            OURS: [text(*x, decimals) for x in zip(of, columns["mean"], columns["sd"], strict=True)],
-            BETWEEN: list(map(between, of, columns["low"], columns["high"])),
-            PAPER: [
-                text(*x, printed) for x in zip(of, columns["published"], columns["published_sd"], strict=True)
-            ],
+            OURS: [text(r.metric, r.mean, r.sd, decimals) for r in lines],
+            BETWEEN: [between(r.metric, r.low, r.high) for r in lines],
+            PAPER: [text(r.metric, r.published, r.published_sd, printed) for r in lines],
         }
     )
     cells.loc[~cells["in_paper"], PAPER] = ""
     if metrics == ["range"]:  # both ends in one cell, once where they are equal
-        join = {
-            line: lambda ends: "–".join(e for e in dict.fromkeys(ends) if e != "–") or "–"
-            for line in (OURS, PAPER)
-        }
+
+        def ends(texts: pd.Series) -> str:
+            return "–".join(text for text in dict.fromkeys(texts) if text != "–") or "–"
+
         cells.loc[~cells["row"].isin(cells.loc[cells["in_paper"], "row"]), PAPER] = "–"
-        cells = (
-            cells.groupby(["row", "label", "column"], sort=False)
-            .agg({**join, BETWEEN: "first", "in_paper": "any"})
-            .reset_index()
-        )
-        return cells.assign(metric="range")
+        by = cells.groupby(["row", "label", "column"], sort=False)
+        joined = by.agg({OURS: ends, PAPER: ends, BETWEEN: "first", "in_paper": "any"})
+        return joined.reset_index().assign(metric="range")
     period = cells["row"] == "training_period"  # one value a column, under its first score
     return cells.assign(metric=cells["metric"].mask(period, metrics[0]))
 

@@ -44,21 +44,16 @@ def table(p, v: Samples) -> Table:
         chosen = {column(s): volume_steps.selection(p, found.ranking, "long_tail", s, seed) for s in shares}
         for depth in depths:
             for where, negatives in chosen.items():
-                runs[row(depth), where, seed] = volume_steps.run(
-                    p, v, negatives, seed, ranked=found, depth=depth
-                )
+                run = volume_steps.run(p, v, negatives, seed, ranked=found, depth=depth)
+                runs[row(depth), where, seed] = run
             runs[row(depth), "all", seed] = volume_steps.run(p, v, archive, seed, depth=depth)
-    return Table(
-        NAME,
-        runs,
-        v,
-        p.study,
-        main="A13",
-        sizes=a3_ranking.sizes(p, v, shares),
-        words={row(depth): f"3D ResNet-{depth}" for depth in depths},
-        beside=of_table_3(),
-        order=tuple(map(row, depths)),
-    )
+    given = {
+        "sizes": a3_ranking.sizes(p, v, shares),
+        "beside": of_table_3(),
+        "order": tuple(map(row, depths)),
+    }
+    given["words"] = {row(depth): f"3D ResNet-{depth}" for depth in depths}
+    return Table(NAME, runs, v, p.study, main="A13", **given)
 
 
 def of_table_3() -> pd.DataFrame:

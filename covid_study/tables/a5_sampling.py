@@ -8,10 +8,8 @@ from covid_study.tables import a3_ranking, volume_steps
 from covid_study.tables.table import Table, column
 
 NAME = "A.V"
-PRETEXTS = {
-    "long_tail": "rubiks_cube_pro",
-    "long_tail_all_pretrained": "rubiks_cube_pro_all",
-}  # compared in time
+# compared in time
+PRETEXTS = {"long_tail": "rubiks_cube_pro", "long_tail_all_pretrained": "rubiks_cube_pro_all"}
 
 
 def table(p, v: Samples) -> Table:

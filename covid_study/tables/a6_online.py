@@ -36,10 +36,8 @@ def table(p, v: Samples) -> Table:
         chosen = volume_steps.selection(p, found.ranking, "long_tail", p.online.share, seed)
         for row, negatives, ranked in (("all", everything, None), (selected, chosen, found)):
             for strategy in STRATEGIES:
-                online = settings(p, strategy)
-                runs[row, strategy, seed] = volume_steps.run(
-                    p, v, negatives, seed, ranked=ranked, online=online
-                )
+                how = {"ranked": ranked, "online": settings(p, strategy)}
+                runs[row, strategy, seed] = volume_steps.run(p, v, negatives, seed, **how)
     words = {"all": "All negatives", selected: f"{selected.replace('%', ' %')} of the negatives"}
     return Table(NAME, runs, v, p.study, main="A23b", words=words)
 
@@ -93,10 +91,8 @@ def exposure(p, table: Table) -> pd.DataFrame:
             of_strategy = p.online.focal_alpha, p.online.ohem_share, classes
             line = decision_line(strategy, positives, exams - positives, *of_strategy)
             counts = {"negatives": exams - positives, "positives": positives, "exams": drawn}
-            times = {"longer": drawn / exams, "longer_published": printed}
-            found.append(
-                {"row": row, "column": strategy} | counts | times | {"positive": share, "line": line}
-            )
+            told = {"longer": drawn / exams, "longer_published": printed, "positive": share, "line": line}
+            found.append({"row": row, "column": strategy} | counts | told)
     return pd.DataFrame(found)
 
 

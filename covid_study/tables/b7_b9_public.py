@@ -126,10 +126,8 @@ class Folded(Table):
 
     def seconds(self, cell: Cell) -> float:
         """What the trainings of all folds took."""
-        row, _, seed = cell
-        return sum(
-            super(Folded, self).seconds(fold) for fold in self.runs if (fold[0], fold[2]) == (row, seed)
-        )
+        folds = [fold for fold in self.runs if fold[::2] == cell[::2]]  # of this row and seed
+        return sum(super(Folded, self).seconds(fold) for fold in folds)
 
 
 def divisions(p, s: Samples, table: str | None) -> dict[str, tuple[list[str], list[str]]]:

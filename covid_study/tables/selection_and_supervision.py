@@ -79,10 +79,8 @@ def table(p, s: Samples) -> Table:
             positives, negatives = left(s, share, seed)
             ranking, seconds = slice_ranking.ranked(p, s, positives)
             size, exponent = selection_size(share_of, len(negatives)), p.sampling.long_tail_exponent
-            by_rank, at_random = (
-                list(ranking["joint_rank"].sort_values().index),
-                random_order(negatives, seed),
-            )
+            by_rank = list(ranking["joint_rank"].sort_values().index)
+            at_random = random_order(negatives, seed)
             chosen = select(ranking, "long_tail", size, seed, exponent=exponent)
             parts = {
                 "all": negatives,

@@ -153,8 +153,7 @@ class Table:
         Returns:
             Tidy: row, column, metric, mean, sd, low, high, seeds.
         """
-        hours = {cell: self.seconds(cell) / 3600 for cell in self.predictions()} if self.runs else {}
-        return scores_of(self.predictions(), self.scoring, self.resamples, hours)
+        return scores_of(self.predictions(), self.scoring, self.resamples, self.hours())
 
     @once
     def results(self) -> pd.DataFrame:
@@ -213,8 +212,7 @@ class Table:
     def scored(self, per_patient: bool = False) -> claims.Scored:
         """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
-        hours = {cell: self.seconds(cell) / 3600 for cell in self.predictions()} if self.runs else {}
-        for name, values in ({"hours": hours} | dict(self.known)).items():
+        for name, values in ({"hours": self.hours()} | dict(self.known)).items():
             found = found.beside(name, values)
         return found
 
@@ -265,6 +263,10 @@ class Table:
     def seconds(self, cell: Cell) -> float:
         """What a run took, and what was needed before it."""
         return timing(self.train()[cell])["train_seconds"] + self.runs[cell].before.seconds
+
+    def hours(self) -> dict[Cell, float]:
+        """The training period of every cell; of planted predictions none is known."""
+        return {cell: self.seconds(cell) / 3600 for cell in self.predictions()} if self.runs else {}
 
     def _written(self, end: str, found: pd.DataFrame) -> pd.DataFrame:
         if self.study:

@@ -91,9 +91,8 @@ def pretext_seconds(folder: Path) -> float:
 def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0) -> np.ndarray:
     """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
     network = p.network.model_dump()
-    model = (
-        load_encoder(folder / "encoder.safetensors", network) if folder else untrained_encoder(network, seed)
-    )
+    saved = folder and folder / "encoder.safetensors"
+    model = load_encoder(saved, network) if saved else untrained_encoder(network, seed)
     return encoder_features(model.to(v.data.device), v.of(exams))
 
 
@@ -178,9 +177,8 @@ def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.n
     blocks = Blocks(folder / "blocks", p.study.executor)
     order_free = rule.pop("order_free")
     variant = "listed" if order_free == "none" else order_free
-    rankings = OrderFree(
-        frame.loc[positives], frame.loc[negatives], **rule, device=v.data.device, blocks=blocks
-    )
+    how = rule | {"device": v.data.device, "blocks": blocks}
+    rankings = OrderFree(frame.loc[positives], frame.loc[negatives], **how)
     labels, ranking = rankings.labels(variant), rankings.without(variant)
     np.save(folder / "soft_labels.npy", labels.to_numpy())
     ranking.to_parquet(folder / "ranking.parquet")

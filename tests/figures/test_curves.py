@@ -115,16 +115,6 @@ def test_covid_is_told_from_the_rest_where_it_is_the_likeliest_of_three():
     assert called_at(thresholds.roc(runs, strong="ours").axes[0]) == [[0.0, 0.5], [0.5, 0.0]]
 
 
-@pytest.mark.parametrize("known", [1, 0])
-def test_choices_go_out_from_where_nothing_is_chosen(known):
-    values = {"column": ["none"] * 2 + ["ohem"] * 2, "metric": ["recall", "precision"] * 2}
-    frame = pd.DataFrame(values | {"mean": [0.5, 0.6, 0.7, 0.8], "row": "all", "published": np.nan})
-    ax, paper = thresholds.trades(frame if known else frame.assign(mean=np.nan), "none").axes
-    ways = [line.get_xydata().tolist() for line in ax.lines if line.get_color() == style.BLUE]
-    assert ways == ([[[0.5, 0.6]], [[0.5, 0.6], [0.7, 0.8]], [[0.7, 0.8]]] if known else [])
-    assert np.ptp(ax.get_xlim()) == pytest.approx(np.ptp(ax.get_ylim())) and paper.get_xlim()[1] > 1
-
-
 def test_the_front_is_ringed_and_hours_are_shown_in_a_unit_that_reads_well():
     cells = pd.DataFrame({"table": ["A.III"] * 3 + ["A.IV"], "label": list("abcd"), "column": ["14%", "56%", "all", "all"],
                           "f1": [0.5, 0.4, 0.9, np.nan], "f1_low": 0.3, "f1_high": 1.0, "flops": [1e9, 2e9, 3e9, 1.0],
