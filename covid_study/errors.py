@@ -10,7 +10,7 @@ class StudyError(Exception):
     """
 
     def __init__(self, message: str = ""):
-        half = MOST // 2 - 3
+        self.whole, half = message, MOST // 2 - 3
         super().__init__(message if len(message) <= MOST else f"{message[:half]} ... {message[-half:]}")
 
 

@@ -53,6 +53,15 @@ def meanings(text: str) -> set[str]:
     )
 
 
+def is_known(text: str) -> bool:
+    """Whether every word of a name is known, so that it names nobody.
+
+    >>> is_known("COVID-19 cases"), is_known("Doe_Jane")
+    (True, False)
+    """
+    return bool(_readings(str(text)))
+
+
 def mentions_covid(text: str) -> bool:
     """Whether a name speaks of COVID-19, for or against."""
     return bool(MENTION.search("".join(_chunks(text, "")))) or any("covid" in k for k in _readings(str(text)))

@@ -8,13 +8,17 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
+from covid_study.cohort.finding_names import is_known
 from covid_study.cohort.folders import below
-from covid_study.errors import ExamError, StudyError
+from covid_study.errors import CohortError, ExamError, StudyError
 
+COLUMNS = ("exam_id", "patient_id", "path", "finding", "centre", "split")  # of a table, which name nobody
 SALT = "COVID_STUDY_SALT"
 KEPT = "covid-study/salt"  # below $XDG_CONFIG_HOME or ~/.config: it outlives `make clean`, so that ids stay the same
 SHOW = "SET=study.show_patient_ids=true shows the names"
@@ -88,6 +92,43 @@ class Names:
         """The table with aliases for its ids; its paths are needed to read the files, and are written nowhere."""
         columns = [c for c in ("slice_id", "exam_id", "patient_id") if c in table]
         return table.assign(**{c: [self.aliases.get(str(v), v) for v in table[c]] for c in columns})
+
+
+@contextmanager
+def unnamed(given: Path, named: bool) -> Iterator[None]:
+    """Turn a CohortError on what was given into one without names: of its table, else of all that lies or is listed there.
+
+    Choice: names of which every word is known (findings, "cases", "images") stay, and the path that was given.
+    """
+    try:
+        yield
+    except CohortError as error:
+        if named:
+            raise
+        said = Names(_names_at(given)).hide(error.whole)
+        said = said if error.table is None else Names(error.table).hide(said)
+        raise CohortError(f"{said} ({SHOW})") from None
+
+
+def _names_at(given: Path) -> pd.DataFrame:
+    """The names of all files and folders there, or the cells of a table and the steps of their paths, as exam ids."""
+    if given.is_dir():
+        found = {part for file in below(given).files for part in file.relative_to(given).parts}
+        found |= {place.name for place in given.rglob("*")}
+    else:
+        text = given.read_bytes().decode("utf-8", "replace") if given.is_file() else ""
+        found = {part.strip() for cell in re.split(r'[,;\t\r\n"]', text) for part in (cell, *cell.split("/"))}
+    found |= (
+        {Path(name).stem for name in found} | {name[:80] for name in found} | {name[:100] for name in found}
+    )
+    kept = ("", *COLUMNS)
+    return pd.DataFrame(
+        {
+            "exam_id": sorted(
+                n for n in found if n not in kept and not n.isdigit() and not is_known(Path(n).stem)
+            )
+        }
+    )
 
 
 def anonymous(error: ExamError, path: str) -> ExamError:

@@ -11,10 +11,9 @@ from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM, SPLITS, split_exams
 from covid_study.cohort.findings import belongs, studied
 from covid_study.cohort.folders import below
-from covid_study.cohort.identity import SHOW, Names
+from covid_study.cohort.identity import Names, unnamed
 from covid_study.ct import files
 from covid_study.ct.volume import Volume
-from covid_study.errors import CohortError
 from covid_study.phantom import background, cohort as phantom, real_bodies
 from covid_study.runtime.artefacts import fingerprint
 
@@ -60,12 +59,9 @@ def all_exams(p) -> pd.DataFrame:
         counts = p.cohort.phantom
         table = phantom.cohort(counts.seed, {s: getattr(counts, s).model_dump() for s in SPLITS})
         return table if counts.background is None else table.assign(centre="")
-    try:
-        return find_exams(_absolute(p.cohort.exams))
-    except CohortError as error:
-        if p.study.show_patient_ids or error.table is None:
-            raise
-        raise CohortError(f"{Names(error.table).hide(str(error))} ({SHOW})") from None
+    path = _absolute(p.cohort.exams)
+    with unnamed(path, p.study.show_patient_ids):
+        return find_exams(path)
 
 
 def _absolute(path: str) -> Path:
@@ -83,7 +79,9 @@ def bodies(p) -> real_bodies.Bodies | None:
     if settings.background is None:
         return None
     exams = {s: sum(getattr(settings, s).model_dump().values()) for s in SPLITS}
-    found = real_bodies.find_bodies(_absolute(settings.background), sum(exams.values()))
+    background_at = _absolute(settings.background)
+    with unnamed(background_at, p.study.show_patient_ids):
+        found = real_bodies.find_bodies(background_at, sum(exams.values()))
     return real_bodies.prepare(
         found,
         paths.build(p.study.name) / "bodies",

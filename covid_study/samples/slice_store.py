@@ -9,7 +9,7 @@ import torch
 
 from covid_study import paths
 from covid_study.cohort.findings import studied
-from covid_study.cohort.identity import Names
+from covid_study.cohort.identity import Names, unnamed
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.cohort.slices import at_most, check_slices, split_patients
 from covid_study.runtime.artefacts import artefact
@@ -64,8 +64,9 @@ def _exams(p) -> pd.DataFrame:
 
 def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
     """The data set's name, the images to read, split into train and test, and what a reader must know about them."""
-    path = Path(p.slices.images).expanduser()
-    name, table, notes = find_data_set(paths.root() / path, p.study.show_patient_ids)
+    path = paths.root() / Path(p.slices.images).expanduser()
+    with unnamed(path, p.study.show_patient_ids):
+        name, table, notes = find_data_set(path, p.study.show_patient_ids)
     table = split_patients(table, p.slices.train_share, p.cohort.split_seed)
     limits = (p.slices.exams, p.slices.per_exam)
     taken = at_most(table, None if None in limits else limits[0] * limits[1], p.cohort.split_seed)

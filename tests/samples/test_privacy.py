@@ -112,6 +112,26 @@ def test_errors_name_nobody(project):
     assert identity.SHOW in str(twice.value)
 
 
+def test_errors_before_a_table_is_known_name_nobody(project, tmp_path):
+    for place in (tmp_path / FOLDER, tmp_path / "covid" / "a", tmp_path / "img" / f"COVID {FOLDER}" / FOLDER):
+        write_series(place, chest(2))
+    (tmp_path / "up.csv").write_text(f"exam_id,patient_id,path,finding\n1,PID-4711,../{FOLDER}/x,covid\n")
+    (tmp_path / "img" / f"COVID {FOLDER}" / "0.png").write_text("")
+    for given in (
+        tmp_path,
+        tmp_path / "up.csv",
+        tmp_path / "img",
+    ):  # no finding, leads out, none of the layouts
+        with pytest.raises(CohortError) as caught:
+            cohorts.all_exams(private(project, cohort={"exams": str(given)}))
+        assert named([str(caught.value)]) == [] and identity.SHOW in str(caught.value), str(caught.value)
+    with pytest.raises(CohortError) as caught:
+        slice_store.slices(
+            private(project, slices={"images": str(tmp_path / "img"), "exams": None, "size": 48})
+        )
+    assert named([str(caught.value)]) == [], str(caught.value)
+
+
 def test_the_salt_is_made_once_for_its_user_alone(tmp_path, monkeypatch):
     monkeypatch.delenv(identity.SALT)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
