@@ -56,9 +56,12 @@ class Study(Section):
     profile: Annotated[str, "a file of params/ without .yaml, or the path of one"]
     name: Annotated[str, "the folder below build/ and reports/"]
     device: Annotated[str, "auto, cpu, cuda, cuda:1, mps"] = "auto"
-    workers: Annotated[AtLeastOne | None, "processes for preprocessing; none: one a core"] = None
+    workers: Annotated[
+        AtLeastOne | None, "processes at once, for exams and for trainings; none: one a core"
+    ] = None
     executor: Annotated[str, "of long work: in_process, dask (here), or a scheduler's address"] = "in_process"
     processes: Annotated[AtLeastOne, "that train a 3-D network together, one a GPU"] = 1
+    per_gpu: Annotated[AtLeastOne, "trainings at once on each GPU, where its memory allows"] = 1
     seeds: Annotated[list[Count], Some, "a training of every row of paper A's tables each"]
     bootstrap: Annotated[int, Field(ge=100), "resamples behind each interval"] = 1000
     show_patient_ids: Annotated[bool, "names of your exams and patients as they are; else salted hashes"] = (

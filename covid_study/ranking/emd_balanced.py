@@ -5,14 +5,12 @@ mean distance to all others (eq. 6) is then a sum over coordinates of mean absol
 sorting a coordinate gives those of all rows at once: no matrix of pairs.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
 from covid_study.ranking.blocks import in_threads
+from covid_study.runtime.device import limited_threads
 
 BLOCK = 2**27  # bytes of one array of a block; a few of them are alive at a time
 
@@ -63,7 +61,7 @@ def mean_to_others(
     running, total = torch.zeros(n, dtype=torch.float64, device=device), torch.zeros_like(mass)
     weight = 2.0 * torch.arange(n, dtype=torch.float64, device=device) - n
     step = max(1, BLOCK // (8 * n))
-    with _torch_threads(threads):
+    with limited_threads(threads):
         for start in range(0, d, step):
             part = torch.from_numpy(np.array(F[:, start : start + step].T, order="C")).to(device)
             coordinates = part.div_(mass).cumsum_(0).add_(running)
@@ -87,13 +85,3 @@ def _with_float64(device: str | torch.device) -> torch.device:
     """Differences of cumulative sums lose four digits in float32: a device without float64 is of no use here."""
     device = torch.device(device)
     return device if device.type == "cuda" else torch.device("cpu")
-
-
-@contextmanager
-def _torch_threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,8 +2,11 @@
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from covid_study.errors import ParameterError
 
@@ -27,6 +30,18 @@ def find_device(name: str = "auto") -> torch.device:
         raise ParameterError(
             f"device '{name}' cannot be used ({reason}); use DEVICE=cpu or DEVICE=auto"
         ) from None
+
+
+@contextmanager
+def limited_threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch and the libraries of linear algebra; None: as many as there are."""
+    before = torch.get_num_threads()
+    with threadpool_limits(count):
+        torch.set_num_threads(count or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def device_name(device: torch.device, processes: int = 1) -> str:

@@ -1,17 +1,23 @@
-"""Where independent pieces of work are done: in this process, or on a Dask cluster; and what is told when that fails."""
+"""Where independent work is done: here, in processes side by side, on a Dask cluster; what is told when that fails."""
 
+import os
 import re
+import threading
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from joblib import cpu_count
+from filelock import FileLock, Timeout
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from covid_study.errors import StudyError
 from covid_study.runtime.disk import writing
+from covid_study.runtime.progress import silent
 
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx|inproc)://\S+")
 IN_FLIGHT = 4  # pieces a worker thread that wait at the cluster: enough to be busy, few enough to stop soon
@@ -59,6 +65,58 @@ def completed(
         return
     with dask_client(executor, workers) as client:
         yield from _on_cluster(client, function, inputs, tasks)
+
+
+def side_by_side(function: Callable[[Any], Any], tasks: Iterable, workers: int) -> Iterator:
+    """Do `function(task)` for every task, in so many processes of one thread each; results as they end, in any order.
+
+    The processes are kept for the next call, so that what they have imported is there. They end with this one.
+
+    Args:
+        function, tasks: can be pickled; what is large lies in a file that they map into memory.
+
+    Raises:
+        BrokenProcessPool: a process died. What `function` raises goes through.
+    """
+    # A worker that has grown by 300 MB is replaced; the next one works on, nobody need know.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
+    begin = {"initializer": _begin, "initargs": (os.getpid(),)}
+    with parallel_config(backend="loky", inner_max_num_threads=1, **begin):
+        work = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    yield from work(delayed(_silently)(function, task) for task in tasks)
+
+
+def _silently(function: Callable[[Any], Any], task: Any) -> Any:
+    """One task, in a process that leaves the display to its caller."""
+    with silent():
+        return function(task)
+
+
+def _begin(caller: int) -> None:
+    """A worker begins: it is to end when its caller is gone."""
+    if os.getppid() == caller:
+        threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
+
+
+def _end_with(caller: int) -> None:
+    while os.getppid() == caller:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+@contextmanager
+def first_free(folder: Path, name: str) -> Iterator[int]:
+    """The first number that no other process holds under this name in `folder`; a process that dies gives its own back."""
+    for number in count():
+        lock = FileLock(Path(folder) / f".{name}-{number}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        with lock:
+            lock.release()  # once of twice: the block holds it still
+            yield number
+        return
 
 
 @contextmanager

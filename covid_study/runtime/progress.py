@@ -12,7 +12,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from heapq import heapreplace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,16 +22,21 @@ T = TypeVar("T")
 # Set by the runner for the kernels it starts: the file in which it looks for the state of the outermost display.
 LIVE_FILE = "COVID_STUDY_PROGRESS_FILE"
 MOST_LINES = 20  # of one display in a report; longer loops are grouped
-_open: list[Progress] = []  # those running now; an inner one prints no lines of its own
+_open: list[
+    Progress | None
+] = []  # those running now, and None where `silent`; an inner one prints no lines of its own
 
 
-def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Progress[T]:
+def progress(
+    iterable: Iterable[T], desc: str, total: int | None = None, left: Callable[[], float | None] | None = None
+) -> Progress[T]:
     """Iterate over `iterable` and show how far it is.
 
     Args:
         iterable: what to go through.
         desc: what is being done, in a few words.
         total: how many there will be, where `len(iterable)` cannot say.
+        left: the seconds that are left, asked after every step; None: at the mean pace so far.
 
     Returns:
         An iterable; its `note(name=value)` adds a value to what is shown, e.g. the loss of the epoch.
@@ -41,7 +48,7 @@ def progress(iterable: Iterable[T], desc: str, total: int | None = None) -> Prog
     """
     if total is None and hasattr(iterable, "__len__"):
         total = len(iterable)
-    return Progress(iterable, desc, total)
+    return Progress(iterable, desc, total, left)
 
 
 def duration(seconds: float) -> str:
@@ -60,6 +67,28 @@ def is_shown() -> bool:
     return bool(_open)
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing is shown: in a worker, whose caller shows how far all of them are."""
+    _open.append(None)
+    try:
+        yield
+    finally:
+        _open.remove(None)
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """When the last of these pieces ends, each begun in its turn by the first of so many workers that is free.
+
+    >>> makespan([4, 4, 4], 2), makespan([1, 1, 6, 2], 2), makespan([], 3)
+    (8.0, 7.0, 0.0)
+    """
+    ends = [0.0] * workers
+    for each in seconds:
+        heapreplace(ends, ends[0] + each)
+    return max(ends)
+
+
 def read_live(path: Path) -> dict | None:
     """The state that a kernel last wrote: desc, done, total, left (seconds or None), at; None where there is none."""
     try:
@@ -71,15 +100,21 @@ def read_live(path: Path) -> dict | None:
 class Progress(Generic[T]):
     """What `progress` returns."""
 
-    def __init__(self, iterable: Iterable[T], desc: str, total: int | None):
-        self.iterable, self.desc, self.total = iterable, desc, total
+    def __init__(
+        self,
+        iterable: Iterable[T],
+        desc: str,
+        total: int | None,
+        left: Callable[[], float | None] | None = None,
+    ):
+        self.iterable, self.desc, self.total, self.left = iterable, desc, total, left
         self.done, self.started, self.notes = 0, time.monotonic(), {}
         self._bar = self._live_at = None
 
     def __iter__(self) -> Iterator[T]:
         self.done, self.started = 0, time.monotonic()
         outer = not _open
-        live = _for_a_person()
+        live = _for_a_person() and None not in _open
         if live:
             from tqdm import tqdm  # the plain one: text only
 
@@ -111,7 +146,9 @@ class Progress(Generic[T]):
             self._bar.set_postfix(self.notes, refresh=False)
 
     def seconds_left(self) -> float | None:
-        """At the mean pace so far; None before the first step and where the total is not known."""
+        """What `left` says; else at the mean pace so far, None before the first step and where the total is not known."""
+        if self.left is not None:
+            return self.left()
         if not self.done or not self.total:
             return None
         return (time.monotonic() - self.started) / self.done * max(self.total - self.done, 0)

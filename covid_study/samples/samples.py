@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,10 @@ class Samples:
         """The data of these samples."""
         return self.data[self.rows(ids)]
 
+    def chosen(self, ids: Sequence[str]) -> Chosen:
+        """The data of these samples, read where they lie: no copy."""
+        return Chosen(self.data, self.rows(ids))
+
     def only(self, ids: Sequence[str]) -> Samples:
         """These samples alone, each once, on the CPU: what another process needs of them."""
         once = list(dict.fromkeys(ids))
@@ -94,3 +98,35 @@ class Samples:
             what = "slices" if self.table.index.name == "slice_id" else "exams"
             raise StudyError(f"{len(unknown)} {what} are not in the store, the first is '{unknown[0]}'")
         return places
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of a tensor, in an order of their own; what is asked for by number is gathered from `data` then.
+
+    >>> import torch
+    >>> chosen = Chosen(torch.tensor([[5], [6], [7]]), torch.tensor([2, 0]))
+    >>> len(chosen), chosen[torch.tensor([1, 0])].tolist(), [part.tolist() for part in chosen.split(1)]
+    (2, [[5], [7]], [[[7]], [[5]]])
+    """
+
+    data: torch.Tensor
+    rows: torch.Tensor  # int64 (n,), on the device of `data`
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: torch.Tensor | slice) -> torch.Tensor:
+        return self.data[self.rows[index]]
+
+    def split(self, size: int) -> Iterator[torch.Tensor]:
+        """All of them, so many at a time."""
+        return (self.data[rows] for rows in self.rows.split(size))
+
+    def to(self, device: torch.device) -> Chosen:
+        """On another device: these rows alone are copied there."""
+        if device == self.data.device:
+            return self
+        import torch
+
+        return Chosen(self[:].to(device), torch.arange(len(self), device=device))

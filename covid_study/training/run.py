@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
-from covid_study.samples.samples import Samples
+from covid_study.samples.samples import Chosen, Samples
 from covid_study.training.processes import spread
 
 if TYPE_CHECKING:
@@ -115,24 +115,33 @@ class Run:
         """Where its results lie, or will lie."""
         return artefact_path(runs, self.method.label, self.config(), ["training.run", self.method.module])
 
-    def train(self, samples: Samples, runs: Path, title: str = "classifier", processes: int = 1) -> Path:
+    def train(
+        self, samples: Samples, runs: Path, title: str = "classifier", processes: int = 1, beside: int = 0
+    ) -> Path:
         """Train it, or find it where it was trained before.
 
         Args:
             runs: `build/P/runs`.
             processes: that train it together, see `processes`; no part of the key, because the result is the same.
+            beside: how many others are trained on the same machine meanwhile, at most: its seconds are marked so.
 
         Returns:
             The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
         """
 
         def compute(folder: Path) -> None:
+            mark = folder / "beside.json"  # of the session that was killed, and of this one
+            most = max(beside, json.loads(mark.read_text()) if mark.is_file() else 0)
+            write_atomically(mark, lambda path: path.write_text(json.dumps(most)))
             if processes == 1 or not self.method.spreads:
                 self.method.fit(folder, self, samples, title)
-                return
-            needed = samples.only([*self.training_ids, *self.asked_ids])
-            device = samples.data.device
-            spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
+            else:
+                needed = samples.only([*self.training_ids, *self.asked_ids])
+                device = samples.data.device
+                spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
+            took = json.dumps(timing(folder) | {"beside": most}, indent=1)
+            write_atomically(folder / "timing.json", lambda path: path.write_text(took))
+            mark.unlink()
 
         modules = ["training.run", self.method.module]
         return artefact(runs, self.method.label, self.config(), modules, compute)
@@ -153,15 +162,13 @@ class Run:
         return json.dumps([self.samples, *self.method.kind()], sort_keys=True)
 
 
-def labelled(
-    samples: Samples, ids: Sequence[str], classes: Sequence[str]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The data of some samples, and the numbers of their classes int64 (n,), on the samples' device."""
+def labelled(samples: Samples, ids: Sequence[str], classes: Sequence[str]) -> tuple[Chosen, torch.Tensor]:
+    """Some samples where they lie, and the numbers of their classes int64 (n,), on the samples' device."""
     import torch
 
-    data = samples.of(ids)
+    data = samples.chosen(ids)
     found = numbers(samples.table.loc[list(ids), "finding"], classes)
-    return data, torch.from_numpy(found).to(data.device)
+    return data, torch.from_numpy(found).to(samples.data.device)
 
 
 def predicted(samples: Samples, run: Run, p: np.ndarray, named: bool) -> pd.DataFrame:
@@ -226,5 +233,5 @@ def predictions(folder: Path) -> pd.DataFrame:
 
 
 def timing(folder: Path) -> dict:
-    """kind, train_seconds, load_seconds, exams_seen, flops and device of a run."""
+    """kind, train_seconds, load_seconds, exams_seen, flops, device of a run, and how many were trained beside it at most."""
     return json.loads((Path(folder) / "timing.json").read_text())

@@ -22,7 +22,7 @@ from covid_study.networks.deep_supervision import DeepSupervision
 from covid_study.networks.weights import Weights
 from covid_study.runtime.device import device_name
 from covid_study.samples.batch import to_input, view
-from covid_study.samples.samples import Samples
+from covid_study.samples.samples import Chosen, Samples
 from covid_study.training.loop import LossOf, counted_flops, fit, in_batches
 from covid_study.training.run import Run, labelled, predicted, write_results
 
@@ -192,11 +192,11 @@ def augmented(slices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return view(to_input(slices), generator, AREA, CHANGE)
 
 
-def slices_loss(data: torch.Tensor, labels: torch.Tensor, augment: bool = False) -> LossOf:
+def slices_loss(data: torch.Tensor | Chosen, labels: torch.Tensor, augment: bool = False) -> LossOf:
     """The loss of a batch, summed over stages (paper B, eq. 2).
 
     Args:
-        data: uint8 (n, y, x) on the device. labels: int64 (n,). augment: see `augmented`.
+        data: uint8 (n, y, x) on the device, or some rows of it. labels: int64 (n,). augment: see `augmented`.
     """
 
     def loss_of(model: WithLoss, index: torch.Tensor, generator: torch.Generator):

@@ -1,9 +1,9 @@
-"""A sweep: many runs in one call, in this process or on a Dask cluster; what is there is shown, what fails is told."""
+"""A sweep: many runs in one call, side by side here or on a Dask cluster; what is there is shown, what fails is told."""
 
-import contextlib
-import io
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -12,15 +12,26 @@ from pathlib import Path
 import pandas as pd
 import torch
 from IPython.display import HTML
+from joblib import cpu_count
 
 from covid_study.errors import StudyError
 from covid_study.runtime.artefacts import is_there
-from covid_study.runtime.executors import completed
-from covid_study.runtime.progress import duration, progress
+from covid_study.runtime.device import limited_threads
+from covid_study.runtime.executors import completed, first_free, side_by_side, told
+from covid_study.runtime.progress import duration, makespan, progress, silent
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run, timing
 
-_held: dict[tuple[str, str], Samples] = {}  # on a worker: the samples on its device, moved there once
+START_UP = 10.0  # seconds that workers take to begin: what takes less is done in this process
+VALUES = (
+    1e6  # voxels or pixels a second that are trained on, where nothing like it has been measured: a slow case
+)
+Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
+_held: dict[
+    tuple[str, str], Samples
+] = {}  # on a worker of a cluster: the samples on its device, moved there once
+_claimed = ExitStack()  # on a worker: the GPU that it has taken, until it ends
+_number: list[int] = []
 
 
 def sweep(
@@ -29,41 +40,139 @@ def sweep(
     folder: Path,
     executor: str = "in_process",
     processes: int = 1,
+    workers: int | None = None,
+    per_gpu: int = 1,
 ) -> dict[str, Path]:
     """Train all runs that are not there yet; a run that fails is told with its traceback and takes no other along.
+
+    On a CPU so many are trained side by side as there are cores, on GPUs one on each or several, in processes that read
+    the samples from one file mapped into memory. On a CPU a run of a sweep always has one thread, the last one too: its bits
+    depend neither on how many run at once, nor on the order, nor on a kill.
 
     Args:
         runs: by a name for the display; runs of the same configuration are trained once.
         folder: `build/P/runs`; on a cluster its workers must see the same folder.
-        executor: see `executors.completed`. A local cluster has one worker a GPU, without GPUs one a core.
+        executor: "in_process", on this machine, or see `executors.completed`. A local cluster has one worker a GPU, without
+            GPUs one a core.
         processes: that train each run together, one run after the other (see `processes`).
+        workers: runs at once, at most; None: one a core, or `per_gpu` on each GPU.
 
     Returns:
         Name to result folder.
 
     Raises:
         ValueError: several processes on a cluster.
-        StudyError: after all runs, naming those that failed.
+        StudyError: a process died; or, after all runs, naming those that failed.
     """
     if processes > 1 and executor != "in_process":
         raise ValueError("a run is trained by several processes here, or as a whole on a cluster")
+    folder = Path(folder).resolve()
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
     device = samples.data.device
+    at_once = 1 if processes > 1 else min(workers or places(device, per_gpu), max(1, len(todo)))
+    values = samples.data[0].numel() if len(samples.data) else 1
+    guess = plan["seconds"].fillna(plan["exams_seen"] * values / VALUES)
     if executor == "in_process":
-        attempt, given = partial(_attempt, todo, folder, processes=processes), samples
+        if makespan(guess[list(todo)], at_once) + START_UP > guess[list(todo)].sum():
+            at_once = 1
+        ending = _here(todo, samples, folder, processes, at_once)
     else:
-        given = replace(samples, data=samples.data.cpu())
-        attempt = partial(_attempt_on_worker, todo, Path(folder).resolve(), device.type)
-    workers = torch.cuda.device_count() if device.type == "cuda" else None
-    ending = completed(
-        attempt, {"samples": given}, [(name, ("samples",)) for name in todo], executor, workers
-    )
-    failed = {name: trouble for name, trouble in progress(ending, "classifiers", len(todo)) if trouble}
+        number = torch.cuda.device_count() if device.type == "cuda" else None
+        at_once = (workers or number or cpu_count()) if executor == "dask" else len(todo)
+        attempt = partial(_attempt_on_worker, todo, folder, device.type, at_once - 1)
+        given = {"samples": replace(samples, data=samples.data.cpu())}
+        tasks = [(name, ("samples",)) for name in todo]
+        ending = (ended for _, ended in completed(attempt, given, tasks, executor, workers or number))
+    failed, left = {}, Left(todo, _paces(folder), at_once)
+    with told("was training", "the runs", folder, at_once):
+        for name, trouble, seconds in progress(ending, "classifiers", len(todo), left):
+            left.ended(name, seconds)
+            if trouble:
+                failed[name] = trouble
     if failed:
-        told = "\n\n".join(f"{name}:\n{trouble}" for name, trouble in failed.items())
-        raise StudyError(f"{len(failed)} of {len(todo)} runs failed, the others are kept.\n\n{told}")
+        told_of = "\n\n".join(f"{name}:\n{trouble}" for name, trouble in failed.items())
+        raise StudyError(f"{len(failed)} of {len(todo)} runs failed, the others are kept.\n\n{told_of}")
     return {name: run.folder(folder) for name, run in runs.items()}
+
+
+def places(device: torch.device, per_gpu: int = 1) -> int:
+    """How many runs this machine can train at once: one a core, or so many on each GPU that is meant.
+
+    >>> places(torch.device("cuda:1"), 3)
+    3
+    """
+    if device.type == "cpu":
+        return cpu_count()
+    return per_gpu * (torch.cuda.device_count() if device == torch.device("cuda") else 1)
+
+
+class Left:
+    """The seconds that are left of a sweep, by exams or slices still to see: a call says them.
+
+    A run takes as long as those of its kind took a sample in this sweep, else in earlier ones, else as all of this one.
+    """
+
+    def __init__(self, todo: Mapping[str, Run], paces: Mapping[str, float], at_once: int):
+        self.todo, self.paces, self.at_once = dict(todo), dict(paces), at_once
+        self.took: dict[str, float] = {}
+        self.started = time.monotonic()
+
+    def ended(self, name: str, seconds: float) -> None:
+        """A run has ended after so many seconds of its own."""
+        if not self.took:  # what the workers took to start is no part of a run
+            self.started = time.monotonic() - seconds
+        self.took[name] = seconds
+        of_kind = [n for n in self.took if self.todo[n].kind == self.todo[name].kind]
+        self.paces[self.todo[name].kind] = self._pace(of_kind)
+
+    def _pace(self, names: Iterable[str]) -> float:
+        return sum(self.took[n] for n in names) / max(1, sum(self.todo[n].seen for n in names))
+
+    def __call__(self) -> float | None:
+        """None where nothing is known of a run that is left, nor of any other."""
+        mean = self._pace(list(self.took)) if self.took else float("nan")
+        seconds = [
+            self.took.get(name, self.paces.get(run.kind, mean) * run.seen) for name, run in self.todo.items()
+        ]
+        whole = makespan(seconds, self.at_once)
+        return max(0.0, whole - (time.monotonic() - self.started)) if whole == whole else None
+
+
+def _here(
+    todo: Mapping[str, Run], samples: Samples, folder: Path, processes: int, at_once: int
+) -> Iterator[Ended]:
+    """Train them on this machine: one after the other in this process, or several at once in others."""
+    if at_once == 1:
+        with limited_threads(1 if samples.data.device.type == "cpu" and processes == 1 else None):
+            for name, run in todo.items():
+                yield _attempt(run, samples, folder, name, processes=processes)
+        return
+    with mapped(samples, folder) as file:
+        attempt = partial(_attempt_beside, file, folder, samples.data.device, at_once - 1)
+        yield from side_by_side(attempt, todo.items(), at_once)
+
+
+@contextmanager
+def mapped(samples: Samples, folder: Path) -> Iterator[Path]:
+    """Samples in a file of `folder`, from which several processes map them into memory; gone afterwards.
+
+    One that a killed process has left is written over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with first_free(folder, "samples") as number:
+        file = folder / f".samples-{number}.pt"
+        try:
+            torch.save(replace(samples, data=samples.data.cpu().contiguous()), file)
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def of_file(file: Path) -> Samples:
+    """What `mapped` wrote; its data are pages of the file that all who read it share."""
+    # weights_only=False reads any object: the file was written by `mapped`, a moment ago
+    return torch.load(file, map_location="cpu", mmap=True, weights_only=False)
 
 
 def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
@@ -125,18 +234,34 @@ def _paces(folder: Path) -> dict[str, float]:
     return {kind: float(pd.Series(values).median()) for kind, values in found.items()}
 
 
-def _attempt(runs: Mapping[str, Run], folder: Path, name: str, samples: Samples, processes: int = 1) -> str:
-    """Train one run; returns the traceback of what went wrong, or nothing."""
+def _attempt(run: Run, samples: Samples, folder: Path, name: str, **how: int) -> Ended:
+    """Train one run, and say what went wrong. how: of `Run.train`."""
+    started, trouble = time.perf_counter(), ""
     try:
-        runs[name].train(samples, folder, name, processes)
+        run.train(samples, folder, name, **how)
     except Exception:  # whatever it is, it is told after the others
-        return traceback.format_exc()
-    return ""
+        trouble = traceback.format_exc()
+    return name, trouble, time.perf_counter() - started
+
+
+def _attempt_beside(
+    file: Path, folder: Path, device: torch.device, beside: int, named: tuple[str, Run]
+) -> Ended:
+    """The same in a process beside others, on one thread or on the GPU that it has taken for itself."""
+    if device == torch.device("cuda"):
+        if not _number:
+            _number.append(_claimed.enter_context(first_free(folder, "worker")))
+        device = torch.device("cuda", _number[0] % torch.cuda.device_count())
+    name, run = named
+    with limited_threads(1):
+        samples = of_file(file)
+        samples = replace(samples, data=samples.data.to(device))
+        return _attempt(run, samples, folder, name, beside=beside)
 
 
 def _attempt_on_worker(
-    runs: Mapping[str, Run], folder: Path, device: str, name: str, samples: Samples
-) -> str:
+    runs: Mapping[str, Run], folder: Path, device: str, beside: int, name: str, samples: Samples
+) -> Ended:
     """The same on a worker of a cluster, on a GPU of its own where the machine has several."""
     from distributed import get_worker
 
@@ -146,5 +271,5 @@ def _attempt_on_worker(
     if (samples.key, device) not in _held:
         _held.clear()
         _held[samples.key, device] = replace(samples, data=samples.data.to(device))
-    with contextlib.redirect_stdout(io.StringIO()):  # its lines belong to no cell
-        return _attempt(runs, folder, name, _held[samples.key, device])
+    with silent(), limited_threads(1):  # its lines belong to no cell
+        return _attempt(runs[name], _held[samples.key, device], folder, name, beside=beside)

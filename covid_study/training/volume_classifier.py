@@ -17,7 +17,7 @@ from covid_study.losses.online import online_loss
 from covid_study.networks.resnet3d import Classifier, build
 from covid_study.runtime.device import device_name
 from covid_study.samples.batch import augment, to_input
-from covid_study.samples.samples import Samples
+from covid_study.samples.samples import Chosen, Samples
 from covid_study.training.loop import LossOf, OrderOf, fit, in_batches, training_flops
 from covid_study.training.run import Run, labelled, predicted, write_results
 
@@ -96,7 +96,7 @@ class VolumeClassifier:
         )
         if fabric and not fabric.is_global_zero:
             return
-        asked = (samples.of(exams) for exams in (run.validation_ids, run.test_ids) if exams)
+        asked = (samples.chosen(exams) for exams in (run.validation_ids, run.test_ids) if exams)
         logits = np.concatenate([in_batches(model, volumes) for volumes in asked])
         p = torch.from_numpy(logits).softmax(1).numpy()
         write_results(
@@ -113,7 +113,7 @@ class VolumeClassifier:
 
 
 def classifier_loss(
-    volumes: torch.Tensor,
+    volumes: torch.Tensor | Chosen,
     labels: torch.Tensor,
     intensity: tuple[float, float],
     flips: bool,
@@ -122,7 +122,7 @@ def classifier_loss(
     """The loss of augmented batches: cross-entropy, or that of an online strategy (paper A, V and V-F).
 
     Args:
-        volumes: uint8 (n, z, y, x) on the device. labels: int64 (n,).
+        volumes: uint8 (n, z, y, x) on the device, or some rows of it. labels: int64 (n,).
         online: see `online.online_loss`.
     """
 

@@ -1,19 +1,22 @@
 """Executors: the same results in this process, on a local Dask cluster and on an existing one; a lost one is told."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 
 from covid_study.errors import ParameterError, StudyError
 from covid_study.params import profiles, sections
 from covid_study.runtime import executors
-from covid_study.runtime.executors import completed
+from covid_study.runtime.executors import completed, first_free, side_by_side
 
 
 def scaled(factor, key, x, y):
@@ -121,3 +124,66 @@ def test_a_partial_distance_imports_neither_dask_nor_torch_nor_pot():
         "sys.exit(bool({'distributed', 'dask', 'torch', 'ot'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def who_alone(task):
+    return task, os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+
+def test_processes_side_by_side_have_one_thread_each_and_are_kept():
+    first, again = (list(side_by_side(who_alone, range(6), 2)) for _ in range(2))
+    assert sorted(task for task, *_ in first) == list(range(6))
+    assert {threads for *_, threads in first} == {"1"}
+    pids = [{pid for _, pid, _ in found} for found in (first, again)]
+    assert os.getpid() not in pids[0] and len(pids[0] | pids[1]) <= 2
+
+
+def test_a_number_is_free_again_when_its_process_ends(tmp_path):
+    code = (
+        "import sys, time; from covid_study.runtime.executors import first_free\n"
+        "with first_free(sys.argv[1], 'gpu') as n: print(n, flush=True); time.sleep(60)"
+    )
+    with first_free(tmp_path, "gpu") as mine:
+        other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+        assert (mine, int(other.stdout.readline())) == (0, 1)
+        with first_free(tmp_path, "gpu") as third:
+            assert third == 2
+        other.kill()
+        other.communicate()
+        with first_free(tmp_path, "gpu") as third:
+            assert third == 1
+    with pytest.raises(ZeroDivisionError), first_free(tmp_path, "gpu") as again:
+        assert again == 0
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_processes_side_by_side_end_with_their_caller(tmp_path, number):
+    begun = [tmp_path / "a", tmp_path / "b"]
+    code = (
+        "from test_executors import wait, side_by_side; import sys; list(side_by_side(wait, sys.argv[1:], 2))"
+    )
+    path = os.pathsep.join(filter(None, [os.path.dirname(__file__), os.getcwd(), *sys.path]))
+    caller = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, begun)],
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 120
+        while not all(file.exists() for file in begun):
+            assert caller.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        workers = psutil.Process(caller.pid).children(recursive=True)
+        assert len(workers) >= 2
+        caller.send_signal(number)
+        caller.wait(20)
+        assert not psutil.wait_procs(workers, 20)[1]
+    finally:
+        caller.kill()
+        caller.wait()
+
+
+def wait(name):
+    Path(name).touch()
+    time.sleep(600)

@@ -1,0 +1,140 @@
+"""Runs side by side: the same bits however many at once, in any order and after a kill; shared memory; who is told what."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import TRAINING, a_run, noise
+
+from covid_study.errors import StudyError
+from covid_study.training import loop, sweep as module, volume_classifier
+from covid_study.training.run import timing
+from covid_study.training.sweep import Left, mapped, of_file, sweep
+from covid_study.training.volume_classifier import VolumeClassifier
+
+FILES = ("weights.safetensors", "predictions.parquet")
+
+
+class Dies(VolumeClassifier):
+    """Killed in its third epoch, with checkpoints of the first two; the second time it goes on. Its key is the plain one's."""
+
+    def fit(self, folder, *arguments, **more):
+        if not (folder.parent / "died").exists():
+            (folder.parent / "died").touch()
+            loop.CHECKPOINT_SECONDS, whole = 0, volume_classifier.fit
+            volume_classifier.fit = lambda *a, **k: whole(*a, **k, after_epoch=_die)
+        super().fit(folder, *arguments, **more)
+
+
+def _die(epoch, model):
+    return os.kill(os.getpid(), signal.SIGKILL) if epoch == 3 else {}
+
+
+class Fails(VolumeClassifier):
+    def fit(self, *_, **__):
+        raise FloatingPointError("it broke")
+
+
+def four(kind=VolumeClassifier, number=3, **training):
+    """Runs of four seeds, one of them of another method."""
+    run = a_run(training=TRAINING | {"epochs": 4} | training)
+    runs = {f"seed {seed}": replace(run, seed=seed) for seed in range(4)}
+    name = f"seed {number}"
+    return runs | {name: replace(runs[name], method=kind(**vars(run.method)))}
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """However short they are, runs are trained side by side."""
+    monkeypatch.setattr(module, "START_UP", -1e9)
+
+
+def written(runs, folder):
+    return {name: [(run.folder(folder) / f).read_bytes() for f in FILES] for name, run in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What they leave when they are trained one after the other in this process."""
+    folder = tmp_path_factory.mktemp("one")
+    sweep(four(), noise(), folder, workers=1)
+    assert {timing(run.folder(folder))["beside"] for run in four().values()} == {0}
+    return written(four(), folder)
+
+
+def test_the_same_bits_two_at_once_and_in_any_order(tmp_path, expected, at_once, trainings):
+    backwards = dict(reversed(four().items()))
+    sweep(backwards, noise(), tmp_path, workers=2)
+    assert written(four(), tmp_path) == expected and not trainings  # in other processes
+    assert {timing(run.folder(tmp_path))["beside"] for run in backwards.values()} == {1}
+    assert not list(tmp_path.glob(".samples-*.pt"))
+
+
+def test_a_run_that_fails_is_told_after_the_others(tmp_path, expected, at_once):
+    with pytest.raises(StudyError, match=r"(?s)1 of 4 runs failed.*seed 0:\nTraceback.*in fit.*it broke"):
+        sweep(four(Fails, 0), noise(), tmp_path, workers=2)
+    runs = {name: run for name, run in four().items() if name != "seed 0"}
+    assert written(runs, tmp_path) == {name: expected[name] for name in runs}
+
+
+def test_a_worker_that_is_killed_is_told_and_its_run_goes_on_to_the_same_bits(tmp_path, expected, at_once):
+    with pytest.raises(StudyError, match="was training died.*study.workers.*the runs done so far are kept"):
+        sweep(four(Dies), noise(), tmp_path, workers=2)
+    there = {run.folder(tmp_path) for run in four().values() if run.folder(tmp_path).is_dir()}
+    assert len(there) >= 2  # the killed one is the last of four
+    times = {folder: folder.stat().st_mtime_ns for folder in there}
+    (killed,) = (p for p in tmp_path.glob(".partial-*") if (p / "checkpoint.pt").is_file())
+    assert len(torch.load(killed / "checkpoint.pt", weights_only=True)["history"]) == 2
+    sweep(four(Dies), noise(), tmp_path, workers=1)
+    assert written(four(), tmp_path) == expected
+    assert times == {folder: folder.stat().st_mtime_ns for folder in there}
+    assert timing(four()["seed 3"].folder(tmp_path))["beside"] == 1  # of its first session
+
+
+def test_short_sweeps_start_no_workers(tmp_path, trainings):
+    sweep(four(epochs=1), noise(), tmp_path, workers=2)
+    assert len(trainings) == 4 and torch.get_num_threads() == THREADS
+
+
+THREADS = torch.get_num_threads()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
+def test_workers_read_the_pages_of_one_file(tmp_path):
+    samples = noise()
+    with mapped(samples, tmp_path) as file, mapped(samples, tmp_path) as other:
+        assert file != other
+        found = of_file(file)
+        assert torch.equal(found.data, samples.data) and found.table.equals(samples.table)
+        assert [part.data_ptr() for part in (found.data, found.chosen(["covid-1"]).data)] == [
+            found.data.data_ptr()
+        ] * 2
+        lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+        spans = {line[0]: line[-1] for line in lines if line[-1] == str(file)}
+        first, last = (int(end, 16) for span in spans for end in span.split("-"))
+        assert first <= found.data.data_ptr() and found.data.data_ptr() + found.data.nbytes <= last
+    assert not list(tmp_path.glob("*.pt"))
+
+
+def test_the_time_left_is_counted_in_samples(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    run = a_run()  # six exams an epoch
+    wide = replace(run, method=replace(run.method, network=run.method.network | {"width": 0.125}))
+    todo = {
+        f"{e}": replace(run, method=replace(run.method, training=TRAINING | {"epochs": e})) for e in (1, 4, 5)
+    }
+    left = Left(todo | {"wide": wide}, {}, at_once=2)
+    assert left() is None
+    clock[0] = 112.0  # two seconds to start, then ten for the six exams of "1": 1 2/3 a sample
+    left.ended("1", 10.0)
+    assert left() == pytest.approx(max(40, 10 + 50 + 0) - 10)  # 40 and then wide's 10; 10 and then 50
+    clock[0] = 142.0
+    left.ended("4", 40.0)
+    left.ended("wide", 60.0)
+    assert left() == pytest.approx(max(40 + 60, 60) - 40)
+    known = Left({"wide": wide}, {wide.kind: 0.5}, at_once=2)
+    assert known() == pytest.approx(3.0)
