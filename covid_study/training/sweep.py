@@ -86,7 +86,10 @@ def sweep(
         ending = (ended for _, ended in completed(attempt, given, tasks, executor, workers or number))
     failed, left = {}, Left(todo, _paces(folder), at_once)
     with told("was training", "the runs", folder, at_once):
-        for name, trouble, seconds in progress(ending, "classifiers", len(todo), left):
+        known = (
+            left if executor in ("in_process", "dask") else None
+        )  # nobody here knows how large a cluster is
+        for name, trouble, seconds in progress(ending, "classifiers", len(todo), known):
             left.ended(name, seconds)
             if trouble:
                 failed[name] = trouble
