@@ -6,7 +6,7 @@ from pandas.io.formats.style import Styler
 
 from covid_study.report import show
 from covid_study.report.words import column_head, period
-from covid_study.tables.table import Table
+from covid_study.tables.table import Table, sharing
 from covid_study.training.run import timing
 
 COSTS = {  # what a cell can be said to cost -> in words
@@ -17,8 +17,8 @@ COSTS = {  # what a cell can be said to cost -> in words
     "hours": "hours, pre-training and ranking included",
 }
 COLUMNS = ["table", "row", "label", "column", "f1", "f1_low", "f1_high", "auc", "hours", "before_hours", "compute_seconds",
-           "load_seconds", "exams_seen", "flops", "exams_in_all", "flops_in_all", "seeds", "runs"]  # fmt: skip
-MEANS = COLUMNS[9:-2]  # of the seeds of a cell
+           "load_seconds", "exams_seen", "flops", "exams_in_all", "flops_in_all", "seeds", "runs", "beside"]  # fmt: skip
+MEANS = COLUMNS[9:-3]  # of the seeds of a cell
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -33,7 +33,8 @@ def of_table(table: Table) -> pd.DataFrame:
         A line a cell: table, row, label, column, f1, f1_low, f1_high, auc (fractions), hours (all that was needed from
         preprocessed volumes on, loading aside), before_hours (pre-training and ranking), compute_seconds (the classifier),
         load_seconds (its exams gathered, apart from computing), exams_seen and flops (of the classifier), exams_in_all and
-        flops_in_all (pre-training included), seeds, runs (names of result folders).
+        flops_in_all (pre-training included), seeds, runs (names of result folders), beside (others
+        trained on the same machine meanwhile, at most).
     """
     lines, results = [], table.scores()
     for (row, column, seed), folder in table.train().items():
@@ -41,11 +42,12 @@ def of_table(table: Table) -> pd.DataFrame:
         lines.append(
             {"row": row, "column": column, "seed": seed, "before_hours": run.before.seconds / 3600}
             | {"compute_seconds": took["train_seconds"], "load_seconds": took["load_seconds"]}
-            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": folder.name}
+            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": folder.name, "beside": took["beside"]}
             | {"exams_in_all": took["exams_seen"] + run.before.exams, "flops_in_all": took["flops"] + run.before.flops}
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
     found = grouped[MEANS].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
+    found["beside"] = grouped["beside"].max()
     found["hours"] = found["before_hours"] + found["compute_seconds"] / 3600
     ends = {"f1": "mean", "f1_low": "low", "f1_high": "high", "auc": "mean"}
     for name, value in ends.items():
@@ -113,7 +115,8 @@ def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler
             "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),
         }
     )
-    return show.table(made, title, index=False)
+    shared = [sharing(frame["beside"].min(), frame["beside"].max())] if frame["beside"].any() else []
+    return show.table(made, title, shared, index=False)
 
 
 def relative(frame: pd.DataFrame, column: str | None = None, row: str | None = None) -> pd.DataFrame:

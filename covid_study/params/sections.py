@@ -335,6 +335,8 @@ class Public(Section):
     slices: Annotated[AtLeastOne | None, "most training slices of those; none: all"]
     contrastive_epochs: Annotated[Count, "of Self-Trans before its training; 0 leaves the row out"]
     per_class: Annotated[AtLeastOne | None, "training slices of a class in Table 7's second part", PAPER]
+    pictures: Annotated[AtLeastOne | None, "most pictures of a class; none: all"]
+    slices_seen: Annotated[AtLeastOne | None, "most slices seen by all trainings together; none: no limit"]
     folds: Annotated[int, Field(ge=2), "where the data set has no split of its own (Table 9)", PAPER]
     near: Annotated[Count, "bits of the perceptual hash in which near-duplicates may differ"]
 

@@ -73,7 +73,7 @@ def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
     if len(taken) < len(table):
         notes.append(
             f"Of {len(table):,} images {len(taken):,} are taken, at most {limits[0] * limits[1]:,} of a class "
-            "(slices.exams x slices.per_exam of the parameters; null takes all)."
+            "(slices.exams x slices.per_exam, or public.pictures, of the parameters; null takes all)."
         )
     if name or p.study.show_patient_ids:
         return name, taken, notes

@@ -1,6 +1,8 @@
 """Tables 7, 8 and 9 of paper B on public data sets: which rows, trained and tested on which slices (4.1.2 and 5.5)."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_rows import COLUMN, OURS, WHOLE, unequal, words
 from covid_study.tables.table import Cell, Table, once
 from covid_study.training.run import Run
+from covid_study.training.slice_classifier import SliceClassifier
 
 ABOUT = {
     "B.7": "Table 7 (COVIDx-CT)",
@@ -38,14 +41,17 @@ FOLD = "fold "
 def settings(p):
     """The parameters with those of `public` in place of `slices.size`, `slice_training` and parts of `comparison`.
 
-    Choice: all pictures are taken, whatever `slices.exams` and `slices.per_exam` say: the tables are about whole data sets.
+    Choice: all pictures are taken, or `public.pictures` of a class, whatever `slices.exams` and `slices.per_exam` say: the
+    tables are about whole data sets.
     Without `slices.images` nothing is changed, so that the runs of notebooks 09 and 10 are found again.
     """
     if p.slices.images is None:
         return p
     others = p.public.model_dump(include={"backbones", "epochs", "slices", "contrastive_epochs"})
+    most = p.public.pictures
+    taken = {"size": p.public.size, "exams": most, "per_exam": 1 if most else None}
     changed = {
-        "slices": p.slices.model_copy(update={"size": p.public.size, "exams": None, "per_exam": None}),
+        "slices": p.slices.model_copy(update=taken),
         "slice_training": p.public.training,
         "comparison": p.comparison.model_copy(update=others),
     }
@@ -166,6 +172,7 @@ def table(p, s: Samples) -> Table:
             rows = _rows(p, s, seed, name, train, test) if seed in p.slice_training.seeds else {}
             rows[OURS] = slice_steps.dsn_saal(p, s, seed, train)
             runs |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
+    runs, reduced = within(p, s, runs)
     scores = _with_classes if name == "B.7" else SLICES.scores
     scoring = replace(SLICES, scores=scores, shown=SHOWN.get(name, SHOWN["B.8"]))
     given = {
@@ -173,8 +180,48 @@ def table(p, s: Samples) -> Table:
         "words": words(name),
         "but_not": tuple(unequal(runs)),
         "main": MAIN.get(name, ""),
+        "reduced": reduced,
     }
     return (Folded if name == "B.9" else Table)(name or "B.public", runs, s, p.study, **given)
+
+
+def level(sizes: Iterable[int], budget: float) -> float:
+    """The height at which to cut these sizes so that those that are left sum to a budget; infinite where they do anyway.
+
+    >>> level([10, 50, 90], 90), level([10, 50, 90], 120), level([10, 50, 90], 150)
+    (40.0, 60.0, inf)
+    """
+    rest, ordered = float(budget), sorted(sizes)
+    if sum(ordered) <= budget:
+        return float("inf")
+    for taller, size in zip(range(len(ordered), 0, -1), ordered, strict=True):
+        if size * taller >= rest:
+            break
+        rest -= size
+    return rest / taller
+
+
+def within(p, s: Samples, runs: Mapping[Cell, Run]) -> tuple[dict[Cell, Run], str]:
+    """The runs cut so that all their networks together see at most `public.slices_seen` slices; and what was cut, in words.
+
+    Choice: the longest are cut first, all to one number of slices seen, so that rows on equal terms stay so: to fewer epochs,
+    then to fewer training slices with the same share of each class.
+    """
+    trained = {cell: run for cell, run in runs.items() if isinstance(run.method, SliceClassifier)}
+    whole, most = sum(run.seen for run in trained.values()), p.public.slices_seen
+    if p.slices.images is None or most is None or whole <= most:
+        return dict(runs), ""
+    high, cut = level([run.seen for run in trained.values()], most), dict(runs)
+    longer = {cell: run for cell, run in trained.items() if run.seen > high}
+    for cell, run in longer.items():
+        epochs = ceil(high / len(run.training_ids))
+        ids = slice_steps.at_most(s, list(run.training_ids), int(high / epochs), run.seed)
+        method = replace(run.method, training=run.method.training | {"epochs": epochs})
+        cut[cell] = replace(Run.of(s, ids, run.test_ids, method, run.classes, run.seed), before=run.before)
+    return cut, (
+        f"Reduced to fit the profile: the {len(trained)} trainings would see {whole:,} slices, public.slices_seen allows "
+        f"{most:,}. The {len(longer)} longest see {int(high):,} each, in fewer epochs or on fewer slices; null takes all."
+    )
 
 
 def printed(name: str, title: str) -> Styler:

@@ -50,6 +50,7 @@ def at_most(s: Samples, slice_ids: list[str], most: int | None, seed: int) -> li
     if most is None or len(slice_ids) <= most:
         return slice_ids
     findings = s.table.loc[slice_ids, "finding"]
+    most = min(most, len(slice_ids) - findings.nunique())  # one of each class at least is left out
     return sorted(train_test_split(slice_ids, train_size=most, stratify=findings, random_state=seed)[0])
 
 

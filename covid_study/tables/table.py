@@ -69,6 +69,22 @@ def scores_of(
     return table
 
 
+def sharing(least: int, most: int) -> str:
+    """How trainings shared the machine, in words. least, most: others beside a training.
+
+    Choice: a ratio of times is taken as it was measured. Trainings that share a machine alike are slowed alike, and their
+    ratio is fair; of one that had the machine for itself it is not, nor of a pre-training, which has all threads.
+
+    >>> sharing(0, 1)
+    'Times are of trainings beside 0 to 1 others on this machine, pre-training alone: FLOPs and exams seen compare better.'
+    """
+    others = f"{least} to {most}" if least < most else f"{most}"
+    return (
+        f"Times are of trainings beside {others} others on this machine, pre-training alone: FLOPs and exams seen compare "
+        "better."
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Rows x columns x seeds of runs, the published table of that name, and the claims that rest on it.
@@ -100,6 +116,7 @@ class Table:
     but_not: tuple[str, ...] = ()  # rows that claims about all others leave out
     planted: Mapping[Cell, pd.DataFrame] | None = None  # predictions, in place of those of runs
     order: tuple[str, ...] | None = None  # of rows, each compared with the one above; None: the paper's
+    reduced: str = ""  # what a budget took from its trainings, a sentence
     kept: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -175,10 +192,17 @@ class Table:
             metrics: the paper's unless given. title: said after the number of the table. more: for `beside_paper.side_by_side`.
         """
         title = ", ".join(filter(None, [f"Table {self.name.partition('.')[2]}", title]))
-        given = {"sizes": self.sizes, "over": self.scoring.over} | more
+        timed = "hours" in (metrics or ()) or "training_period" in set(self.results()["row"])
+        notes = [self.reduced, *(self.timed() if timed else ())]
+        given = {"sizes": self.sizes, "over": self.scoring.over, "notes": [*filter(None, notes)]} | more
         return beside_paper.side_by_side(
             self.results(), self.published, metrics=metrics or self.scoring.shown, title=title, **given
         )
+
+    def timed(self) -> list[str]:
+        """What a reader must know of the times, a sentence or none."""
+        beside = [timing(folder)["beside"] for folder in self.train().values()] if self.runs else []
+        return [sharing(min(beside), max(beside))] if beside and max(beside) else []
 
     def curves(self) -> pd.DataFrame:
         """Loss over the epochs of every run: row, column, seed, epoch, loss."""

@@ -25,6 +25,7 @@ def test_costs_are_means_over_seeds_and_load_is_apart(tmp_path):
             "exams_seen": seen,
             "flops": flops,
             "device": "x",
+            "beside": len(folders) % 2,
         }
         (folder / "timing.json").write_text(json.dumps(took))
         runs[tuple(cell)] = SimpleNamespace(before=spent.get(cell[0], run.Spent()))
@@ -40,6 +41,7 @@ def test_costs_are_means_over_seeds_and_load_is_apart(tmp_path):
     assert (both["exams_seen"], whole["flops"]) == (100, 2e9)
     assert (both["exams_in_all"], both["flops_in_all"], whole["flops_in_all"]) == (130, 1.5e9, 2e9)
     assert [both[k] for k in ("f1", "f1_low", "f1_high")] == [0.8, 0.7, 0.9]
+    assert (both["beside"], whole["beside"]) == (1, 0)
     assert np.isnan(both["auc"]) and both["runs"] == "run-a run-c"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn import metrics as sk
+from tiny_study import parameters
 
 from covid_study import paths
 from covid_study.analysis import line_or_ranking
@@ -22,6 +23,7 @@ from covid_study.tables import (
     b7_b9_public,
     selection_and_supervision as choosing,
     slice_rows,
+    slice_steps,
 )
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.table import Table
@@ -150,6 +152,31 @@ def test_folds_test_every_slice_once_and_part_no_patient(s):
 def test_few_of_each_class_are_drawn_from_the_training_slices(s):
     few = s.table.loc[b7_b9_public.few_of_each(s, 5, 0)]
     assert (few["split"] == "train").all() and (few["finding"].value_counts() == 5).all()
+
+
+def test_trainings_see_no_more_slices_than_the_profile_allows(root, s):
+    q = parameters(root, slices={"images": "x"}, public={"slices_seen": 300})
+    train, test = b7_b9_public.folds(s, 4, 0)["fold 1"]
+    runs = {("dsn_saal", "fold 1", seed): slice_steps.dsn_saal(q, s, seed, train) for seed in range(2)}
+    training = runs["dsn_saal", "fold 1", 0].method.training | {"epochs": 9}
+    runs = {
+        c: replace(r, method=replace(r.method, training=training), test_ids=tuple(test))
+        for c, r in runs.items()
+    }
+    runs |= {("xdnn", "fold 1", 0): slice_steps.on_features(q, s, 0, "xdnn", train, test)}
+    short = slice_steps.run(q, s, 0, training_ids=train[:20])
+    runs |= {
+        ("ce", "fold 1", 0): replace(short, method=replace(short.method, training=training | {"epochs": 1}))
+    }
+    cut, said = b7_b9_public.within(q, s, runs)
+    cells = [cell for cell in runs if cell[0] == "dsn_saal"]
+    assert all(cut[cell] == runs[cell] for cell in runs if cell not in cells)
+    seen = [cut[cell].seen for cell in cells]
+    assert len(set(seen)) == 1 and 280 - 2 * 9 <= sum(seen) <= 280 and "300" in said
+    for cell in cells:
+        assert set(cut[cell].training_ids) <= set(train) and cut[cell].test_ids == tuple(test)
+        assert cut[cell].seen == len(cut[cell].training_ids) * cut[cell].method.training["epochs"]
+    assert b7_b9_public.within(parameters(root, slices={"images": "x"}), s, runs) == (runs, "")
 
 
 def test_the_folds_of_a_row_are_one_answer():
