@@ -83,6 +83,19 @@ def test_a_room_hands_on_what_one_looks_for_there_and_imports_nothing_for_it(roo
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("first", ["monai.losses", "nbformat"])
+def test_no_kernel_waits_for_the_grammar_of_iris(first):
+    """2.5 s of a start; with jsonschema imported as ever, and the grammar for who asks for it."""
+    room = {"monai.losses": "pretext", "nbformat": "study"}[first]
+    code = f"""
+import sys, covid_study.{room}, {first}, jsonschema
+assert "rfc3987_syntax" not in sys.modules
+jsonschema.validate(1, dict(type="integer"))
+import rfc3987_syntax
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -2,3 +2,5 @@
 
 Read `plan` (what a run is) with `dependencies`, then `execute` (one notebook), `pages` (the report), `reproduce`, `verify`.
 """
+
+from covid_study.runtime import quick_jsonschema  # before nbformat # noqa: F401
