@@ -20,6 +20,7 @@ import training_methods as methods
 import training_paper
 import training_report as report
 import training_scores
+import training_sweep
 from joblib import cpu_count
 from machine import find_gpu, machine
 from training_methods import Setting, say, spread
@@ -42,6 +43,8 @@ FULL = {
     "score_test": 400,
     "score_epochs": 10,
     "score_seeds": 5,
+    "sweep_runs": 6,
+    "sweep_epochs": 5,
 }
 QUICK = {
     **FULL,
@@ -57,6 +60,8 @@ QUICK = {
     "score_test": 16,
     "score_epochs": 1,
     "score_seeds": 2,
+    "sweep_runs": 2,
+    "sweep_epochs": 1,
 }
 
 
@@ -77,8 +82,13 @@ def main() -> int:
         "loop": [],
         "paper": [],
         "scores": [],
+        "sweep": [],
     }
-    for device in devices:
+    if options.sweep:  # first: what follows leaves threads behind
+        results["sweep"] = [
+            training_sweep.measure(score_setting(plan), plan, d, options.out) for d in devices
+        ]
+    for device in devices if not options.only else ():
         for setting in settings(plan, device):
             results["loop"] += compare(setting, plan, device, options.out)
     if options.paper:
@@ -100,6 +110,10 @@ def arguments() -> argparse.Namespace:
         "--paper", action="store_true", help="ResNet-18 and 50 at the paper's size, and its hours"
     )
     parser.add_argument("--scores", action="store_true", help="the AUC of both sides over seeds")
+    parser.add_argument(
+        "--sweep", action="store_true", help="several trainings, ours side by side, a MONAI user's in turn"
+    )
+    parser.add_argument("--only", action="store_true", help="what the other options say, without the loop")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     return parser.parse_args()
@@ -201,11 +215,14 @@ def loop_row(name: str, setting: Setting, device: torch.device, found: list[meth
 def measure_scores(plan: dict, device: torch.device, out: Path) -> dict:
     """The AUC of our loop, in the precision it is used in, and of the MONAI user's."""
     say(f"scores, {plan['score_seeds']} seeds, {device.type}")
-    base = settings(plan, torch.device("cpu"))[0]
     precision = "bf16" if device.type == "cuda" else "float32"
+    return training_scores.scores(replace(score_setting(plan), precision=precision), plan, device, out)
+
+
+def score_setting(plan: dict) -> Setting:
+    """The network of the demo on as many exams as scores are measured with."""
     exams = plan["score_exams"]
-    setting = replace(base, name="scores", exams=exams, epoch=exams, precision=precision)
-    return training_scores.scores(setting, plan, device, out)
+    return replace(settings(plan, torch.device("cpu"))[0], name="scores", exams=exams, epoch=exams)
 
 
 if __name__ == "__main__":

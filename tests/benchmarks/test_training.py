@@ -25,6 +25,7 @@ import training_methods as methods  # noqa: E402
 import training_paper  # noqa: E402
 import training_report as report  # noqa: E402
 import training_scores  # noqa: E402
+import training_sweep  # noqa: E402
 
 CPU = torch.device("cpu")
 SMALL = methods.Setting("small", (24, 16, 12), batch=4, exams=8, epoch=8, width=0.125)
@@ -33,7 +34,7 @@ SMALL = methods.Setting("small", (24, 16, 12), batch=4, exams=8, epoch=8, width=
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "training.py", "--quick", "--paper", "--scores", "--device", "cpu"]
+    command = [sys.executable, "training.py", "--quick", "--paper", "--scores", "--sweep", "--device", "cpu"]
     environ = {**os.environ, "PYTHONPATH": str(paths.root())}
     done = subprocess.run(
         [*command, "--out", str(folder)], cwd=FOLDER, env=environ, capture_output=True, text=True
@@ -71,6 +72,18 @@ def test_every_side_was_measured_beside_ours(results):
     others = [r["repeats"] for r in rows.values() if r["method"] != "ours"]
     assert rows["ours"]["repeats"] == sum(others)  # one of ours beside each of theirs
     assert rows["bare passes"]["repeats"] == sum(others) / 2
+
+
+def test_several_trainings_reach_scores_whoever_trains_them(results):
+    (found,) = results["sweep"]
+    assert set(found["sides"]) == {"ours", "ours, workers there", *training_sweep.MONAI}
+    for side in found["sides"].values():
+        assert len(side["auc"]) == found["runs"] == 2 and all(0 <= auc <= 1 for auc in side["auc"])
+    first, again = (found["sides"][name]["auc"] for name in ("ours", "ours, workers there"))
+    assert first == again and len(set(first)) == 2  # the same bits, and seeds that differ
+    theirs = [found["sides"][name]["seconds"] for name in training_sweep.MONAI]
+    assert found["ratio"] == pytest.approx(min(theirs) / found["sides"]["ours"]["seconds"], rel=0.01)
+    assert found["low"] <= found["difference"] <= found["high"]
 
 
 def test_the_paper_s_networks_were_measured_and_their_hours_are_those_of_its_training_sets(results):
