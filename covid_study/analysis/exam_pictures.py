@@ -11,7 +11,8 @@ import pandas as pd
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.exams import COLUMNS
 from covid_study.ct.lungs import lung_mask
-from covid_study.ct.to_volume import FIELD_OF_VIEW_MM, crop_to, resample
+from covid_study.ct.resampling import resample
+from covid_study.ct.to_volume import FIELD_OF_VIEW_MM, crop_to
 from covid_study.ct.volume import Volume
 from covid_study.errors import ExamError
 from covid_study.figures import pictures

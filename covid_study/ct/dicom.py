@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+from pydicom.dataelem import RawDataElement
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covid_study.cohort.file_kinds import is_dicom
 from covid_study.cohort.folders import below
@@ -30,12 +32,13 @@ from covid_study.ct.series import (
 )
 from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
+LONGEST = 2**14  # bytes of a value that is read with the header
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
 TAGS = (
     "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
     "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
-    "SamplesPerPixel NumberOfFrames BitsAllocated PixelPaddingValue PixelPaddingRangeLimit ModalityLUTSequence "
-    "BurnedInAnnotation PixelData"
+    "SamplesPerPixel NumberOfFrames BitsAllocated BitsStored HighBit PixelPaddingValue PixelPaddingRangeLimit "
+    "ModalityLUTSequence BurnedInAnnotation PixelData"
 )
 PROTOCOL = {
     "kvp": "KVP",
@@ -77,8 +80,10 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[
     geometry = Geometry(positions, row, column, (column_mm, row_mm), [s.name for s in slices])
     geometry.check()
     padding = next((s.header for s in slices if s.header.get("PixelPaddingValue") is not None), None)
+    hu = np.empty((len(slices), int(first.Rows), int(first.Columns)), np.int16)
     with ThreadPoolExecutor(2) as pool:  # SimpleITK frees the interpreter while it decodes
-        hu = np.stack(list(pool.map(lambda s: _pixels(s, padding), slices)))
+        for plane, values in zip(hu, pool.map(lambda s: _pixels(s, padding), slices), strict=True):
+            plane[:] = values
     check_rescaled(slices, hu)
     return geometry.image(hu), _protocol(first) | {"passed_over": len(headers) - len(slices)}
 
@@ -103,20 +108,21 @@ def _protocol(header: pydicom.Dataset) -> dict[str, Any]:
 
 
 def _header(file: Path) -> Slice | None:
-    """The header of one file, its pixel data measured and dropped; None for what is no CT image."""
+    """The header of one file, its pixel data measured and left on disk; None for what is no CT image."""
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, specific_tags=[*TAGS.split(), *SAME, *RESCALE])
+            tags = [*TAGS.split(), *SAME, *RESCALE]
+            header = pydicom.dcmread(file, specific_tags=tags, defer_size=LONGEST)
+            pixels = header.pop("PixelData", None)
             list(header)  # converts every value now, so that a broken one is found and named here
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
                 return None
             if ct and "LOCALIZER" in (header.get("ImageType") or []):
                 return None
-            if not _is_whole(header):
+            if not _is_whole(header, pixels, file.stat().st_size):
                 raise EOFError
-            header.pop("PixelData", None)
             position, directions = header.get("ImagePositionPatient"), header.get("ImageOrientationPatient")
             position = np.array(position, float).reshape(3) if position else None
             directions = np.array(directions, float).reshape(2, 3) if directions else None
@@ -127,12 +133,11 @@ def _header(file: Path) -> Slice | None:
             f"{file.name} cannot be read as DICOM ({last_line(error)})",
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
-    return Slice(file, header, position, directions)
+    return Slice(file, header, position, directions, pixels.value_tell if _is_plain(header) else None)
 
 
-def _is_whole(header: pydicom.Dataset) -> bool:
-    """Whether the pixels that the header announces are all there; GDCM would fill what is missing."""
-    pixels = header.get("PixelData") or b""
+def _is_whole(header: pydicom.Dataset, pixels: RawDataElement | None, size: int) -> bool:
+    """Whether the pixels that the header announces are all in a file of `size` bytes; GDCM would fill what is missing."""
     values = (
         int(header.get("Rows", 0)) * int(header.get("Columns", 0)) * int(header.get("SamplesPerPixel", 1))
     )
@@ -140,9 +145,23 @@ def _is_whole(header: pydicom.Dataset) -> bool:
     if max(int(header.get("Rows", 0)), int(header.get("Columns", 0))) > LARGEST_SIDE:
         raise ValueError(f"{header.Rows} x {header.Columns} pixels are no CT slice")
     syntax = header.file_meta.get("TransferSyntaxUID")
-    if syntax is not None and syntax.is_encapsulated:
-        return bool(pixels)
-    return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= len(pixels)
+    if pixels is None or (syntax is not None and syntax.is_encapsulated):
+        return pixels is not None and (pixels.value is None or len(pixels.value) > 0)
+    there = (
+        pixels.length
+        if syntax is not None and syntax.is_deflated
+        else min(pixels.length, size - pixels.value_tell)
+    )
+    return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= there
+
+
+def _is_plain(header: pydicom.Dataset) -> bool:
+    """Whether the pixels lie in the file as 16 bits each, the value in all of them or in the lower ones, nothing above it."""
+    bits = [
+        int(header.get(tag) or 0) for tag in ("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel")
+    ]
+    plain = header.file_meta.get("TransferSyntaxUID") in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    return plain and bits == [16, bits[1], bits[1] - 1, 1]
 
 
 def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
@@ -151,11 +170,8 @@ def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
     padded: a header of the series that says what padding is, for slices that do not.
     """
     try:
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")  # applies RescaleSlope and RescaleIntercept, decodes JPEG-lossless
-        reader.SetFileName(str(s.file))
-        hu = sitk.GetArrayFromImage(reader.Execute())[0]
-    except (RuntimeError, IndexError) as error:
+        hu = _decoded(s) if s.pixels_at is None else _stored(s)
+    except (RuntimeError, IndexError, ValueError) as error:
         raise Fault(
             f"the pixels of {s.name} cannot be decoded (cut short, or an unknown compression)", COPY
         ) from error
@@ -165,7 +181,28 @@ def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
         ends = (padding, says.get("PixelPaddingRangeLimit", padding))
         low, high = sorted(_as_hu(v, s.header) for v in ends)
         hu = np.where((hu >= low - 1e-3) & (hu <= high + 1e-3), HU_RANGE[0], hu)
-    return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
+    return np.clip(hu if hu.dtype.kind == "i" else np.rint(hu), *HU_RANGE).astype(np.int16)
+
+
+def _decoded(s: Slice) -> np.ndarray:
+    """HU as GDCM has them."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")  # applies RescaleSlope and RescaleIntercept, decodes JPEG-lossless
+    reader.SetFileName(str(s.file))
+    return sitk.GetArrayFromImage(reader.Execute())[0]
+
+
+def _stored(s: Slice) -> np.ndarray:
+    """The same of pixels that need no decoding, in a tenth of the time."""
+    h = s.header
+    kind, shape = "<i2" if h.get("PixelRepresentation") else "<u2", (int(h.Rows), int(h.Columns))
+    values = np.fromfile(s.file, kind, shape[0] * shape[1], offset=s.pixels_at).reshape(shape)
+    spare = 16 - int(h.BitsStored)  # what lies in the upper bits is no value
+    values = values if not spare else values << spare >> spare
+    slope, intercept = float(h.get("RescaleSlope", 1)), float(h.get("RescaleIntercept", 0))
+    if slope.is_integer() and intercept.is_integer():
+        return values.astype(np.int32) * int(slope) + int(intercept)
+    return values * slope + intercept
 
 
 def _as_hu(stored: int, header: pydicom.Dataset) -> float:

@@ -84,7 +84,8 @@ def _read(path: Path, burnt_in: bool) -> Volume:
             "give the whole series, or leave the exam out",
         )
     _check_hu(array, path)
-    hu = np.ascontiguousarray(np.clip(np.rint(array), *HU_RANGE).astype(np.int16))
+    whole = array if array.dtype == np.int16 else np.rint(array)
+    hu = np.ascontiguousarray(np.clip(whole, *HU_RANGE), np.int16)
     protocol |= {"n_slices": hu.shape[0], "matrix": hu.shape[1], "pixel_spacing_mm": spacing[1]}
     z, y, x = spacing
     return Volume(hu, (z, y, x), protocol)
@@ -224,7 +225,7 @@ def _check_hu(values: np.ndarray, path: Path) -> None:
             f"{path}: values run from {low:g} to {high:g}: {problem}",
             "give the CT in Hounsfield units (air -1000, water 0)",
         )
-    least = np.where(values > HU_RANGE[0], values, HU_RANGE[1]).min((1, 2))  # of each slice, padding aside
+    least = np.array([np.where(s > HU_RANGE[0], s, HU_RANGE[1]).min() for s in values])  # padding aside
     if len(above := np.flatnonzero((least >= 0) & (least < HU_RANGE[1]))):
         raise Fault(
             f"{path}: no value is below 0 in {len(above)} of {len(values)} slices, counted from the lowest: "

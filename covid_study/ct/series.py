@@ -1,12 +1,13 @@
 """What must hold on every slice of a DICOM series: that HU, geometry and identity rest on the same ground in all of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.multival import MultiValue
 
 from covid_study.ct.geometry import few
 from covid_study.ct.volume import Fault
@@ -32,6 +33,9 @@ class Slice:
     header: pydicom.Dataset
     position: np.ndarray | None  # mm, LPS, centre of the first voxel
     orientation: np.ndarray | None  # (2, 3): directions of a row and of a column
+    pixels_at: int | None = (
+        None  # the byte of the file where its pixels begin, where they lie there as 16-bit numbers
+    )
 
     @property
     def name(self) -> str:
@@ -87,10 +91,13 @@ def check_alike(slices: list[Slice]) -> None:
     """Refuse a series in which a slice says otherwise than most of what HU, geometry or identity rest on, or is silent."""
     for tag, what in SAME.items():
         values = [s.header.get(tag) for s in slices]
-        usual = max((v for v in values if v is not None), key=values.count, default=None)
+        values = [tuple(v) if isinstance(v, MultiValue) else v for v in values]
+        often = Counter(values)
+        usual = max((v for v in often if v is not None), key=often.__getitem__, default=None)
+        unlike = {v for v in often if not _alike(v, usual)}
         _refuse(
             f"differ in {tag}, {what}",
-            [s for s, v in zip(slices, values, strict=True) if not _alike(v, usual)],
+            [s for s, v in zip(slices, values, strict=True) if v in unlike],
             slices,
         )
     silent = {tag: [s for s in slices if s.header.get(tag) in (None, "")] for tag in RESCALE}

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import SimpleITK as sitk
 
 from covid_study.ct.lungs import lung_mask
+from covid_study.ct.resampling import resample
 from covid_study.errors import ExamError
 
 FIELD_OF_VIEW_MM = (256.0, 192.0, 280.0)  # x, y, z: 256 x 192 x 56 voxels of 1 x 1 x 5 mm
@@ -38,49 +38,6 @@ def window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> np.nda
     [0.0, 0.0, 0.5, 1.0]
     """
     return np.clip((np.asarray(hu, np.float32) - (level - width / 2)) / width, 0, 1)
-
-
-def resample(
-    volume: np.ndarray, spacing_mm: Sequence[float], target_mm: Sequence[float], is_mask: bool = False
-) -> np.ndarray:
-    """Resample to another voxel size (z, y, x) by linear interpolation, masks by their nearest voxel.
-
-    Choice: where voxels become larger, the volume is smoothed first, so that noise and thin vessels do not alias.
-
-    Args:
-        volume: (z, y, x); the field of view stays, the first voxel's edge stays in place.
-        spacing_mm, target_mm: (z, y, x).
-
-    >>> resample(np.ones((4, 8, 8), np.int16), (5, 1, 1), (10, 2, 2)).shape
-    (2, 4, 4)
-    """
-    image = sitk.GetImageFromArray(volume.astype(np.uint8) if is_mask else volume.astype(np.float32))
-    image.SetSpacing([float(s) for s in reversed(spacing_mm)])
-    if not is_mask:
-        sigma = [0.4 * np.sqrt(max(t * t - s * s, 0.0)) for s, t in zip(spacing_mm, target_mm, strict=True)]
-        if max(sigma) > 0:
-            variance = [max(s, 1e-3) ** 2 for s in reversed(sigma)]
-            image = sitk.DiscreteGaussian(image, variance, 16, 0.01, True)
-    old = np.array(volume.shape) * spacing_mm
-    size = [max(1, int(round(o / t))) for o, t in zip(old, target_mm, strict=True)]
-    origin = [
-        (float(t) - float(s)) / 2 for s, t in zip(reversed(spacing_mm), reversed(target_mm), strict=True)
-    ]
-    method = sitk.sitkNearestNeighbor if is_mask else sitk.sitkLinear
-    result = sitk.Resample(
-        image,
-        [int(n) for n in reversed(size)],
-        sitk.Transform(),
-        method,
-        origin,
-        [float(t) for t in reversed(target_mm)],
-        image.GetDirection(),
-        0.0 if is_mask else -1024.0,
-        image.GetPixelID(),
-        True,  # the outer half voxel takes the edge's value
-    )
-    array = sitk.GetArrayFromImage(result)
-    return array.astype(bool) if is_mask else array
 
 
 def crop_to(mask: np.ndarray, spacing_mm: Sequence[float]) -> tuple[slice, ...]:
@@ -156,7 +113,8 @@ def preprocess(
     >>> preprocess(exam.volume.hu, exam.volume.spacing_mm, (64, 48, 16), (2, 2, 5)).image.shape
     (16, 48, 64)
     """
-    if not np.isfinite(volume_hu).all() or volume_hu.min() > -500:
+    finite = volume_hu.dtype.kind in "iu" or np.isfinite(volume_hu).all()
+    if not finite or volume_hu.min() > -500:
         raise ExamError(
             exam_id,
             f"its values are not HU (smallest {np.nanmin(volume_hu):g}, or not finite)",
@@ -164,11 +122,12 @@ def preprocess(
         )
     mask = lung_mask(volume_hu, spacing_mm, exam_id)
     target = tuple(float(s) for s in reversed(working_spacing_mm))
-    hu, lungs = resample(volume_hu, spacing_mm, target), resample(mask, spacing_mm, target, is_mask=True)
-    inside = hu[lungs]
-    counts, _ = np.histogram(np.clip(inside, *HISTOGRAM_HU), HISTOGRAM_BINS, HISTOGRAM_HU)
+    lungs = resample(mask, spacing_mm, target, is_mask=True)
     box = crop_to(lungs, target)
-    scaled = window(hu[box])
+    hu = resample(volume_hu, spacing_mm, target, box=box)
+    inside = hu[lungs[box]]
+    counts, _ = np.histogram(np.clip(inside, *HISTOGRAM_HU), HISTOGRAM_BINS, HISTOGRAM_HU)
+    scaled = window(hu)
     zeroed = scaled * lungs[box]
     full = tuple(int(round(f / t)) for f, t in zip(reversed(FIELD_OF_VIEW_MM), target, strict=True))
     framed = centre_crop_or_pad(zeroed, full)
@@ -188,7 +147,7 @@ def preprocess(
         shown = {
             "the exam": (window(volume_hu), tuple(spacing_mm)),
             "lung mask": (window(volume_hu) * np.where(mask, 1, 0.35), tuple(spacing_mm)),
-            "resampled": (window(hu), target),
+            "resampled": (window(resample(volume_hu, spacing_mm, target)), target),
             "cropped to the lungs": (scaled, target),
             "zero outside the lungs": (zeroed, target),
             "centre crop or pad": (framed, target),

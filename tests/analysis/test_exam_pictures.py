@@ -6,6 +6,7 @@ import pytest
 
 from covid_study.analysis import exam_pictures
 from covid_study.ct import to_volume
+from covid_study.ct.resampling import resample
 from covid_study.ct.volume import Volume
 from covid_study.errors import ExamError
 from covid_study.figures import pictures
@@ -69,12 +70,12 @@ def steps(exam):
 def test_every_step_shows_the_same_place(exam, steps):
     """A marker, one voxel thick in z and in y, is carried through the steps and lies on the slices that are named."""
     spacing_mm, target = exam.volume.spacing_mm, (5.0, 2.0, 2.0)
-    crop = to_volume.crop_to(to_volume.resample(exam.mask, spacing_mm, target, is_mask=True), target)
+    crop = to_volume.crop_to(resample(exam.mask, spacing_mm, target, is_mask=True), target)
     places = exam_pictures.follow(exam, steps)
     for axis, n in enumerate(exam.slices()):
         hu, others = np.full(exam.volume.hu.shape, -1000, np.int16), tuple(a for a in range(3) if a != axis)
         hu[(slice(None),) * axis + (n,)] = 1000
-        moved = to_volume.resample(hu, spacing_mm, target)
+        moved = resample(hu, spacing_mm, target)
         framed = to_volume.centre_crop_or_pad(moved[crop] + 1000, steps["centre crop or pad"][0].shape)
         for volume, step in ((moved, 2), (framed, 5)):
             assert abs(int(volume.mean(others).argmax()) - places[step][axis]) <= 1

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from refusals import refused
 
 from covid_study.ct import to_volume
-from covid_study.ct.to_volume import average_to, centre_crop_or_pad, crop_to, resample, window
+from covid_study.ct.to_volume import average_to, centre_crop_or_pad, crop_to, window
 from covid_study.errors import ExamError
 from covid_study.phantom import cohort
 
@@ -78,45 +78,6 @@ def test_average_to_keeps_the_mean_and_what_is_constant(have, want):
     assert average_to(volume, want).shape == want
     assert average_to(volume, want).mean() == pytest.approx(volume.mean(), abs=1e-5)
     np.testing.assert_allclose(average_to(np.full(have, 3.0), want), 3.0, rtol=1e-5)
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("target", [1.0, 2.0, 3.7])
-def test_resampling_leaves_a_ramp_a_ramp(axis, target):
-    """Value = position in mm, before and after: nothing is moved by half a voxel."""
-    spacing = (2.0, 1.5, 1.5)
-    position = [(np.arange(n) + 0.5) * s for n, s in zip((30, 40, 40), spacing, strict=True)]
-    ramp = np.broadcast_to(np.meshgrid(*position, indexing="ij")[axis], (30, 40, 40))
-    result = resample(ramp, spacing, (target,) * 3)
-    expected = np.meshgrid(*[(np.arange(n) + 0.5) * target for n in result.shape], indexing="ij")[axis]
-    inner = (slice(4, -4),) * 3 if target < 3 else (slice(2, -2),) * 3  # smoothing bends the ends
-    np.testing.assert_allclose(result[inner], expected[inner], atol=0.05)
-
-
-@pytest.mark.parametrize("is_mask", [False, True])
-def test_resampling_keeps_a_point_within_half_a_voxel(is_mask):
-    volume = np.zeros((24, 50, 50), bool)
-    volume[10:14, 20:26, 30:36] = True
-    spacing, target = (3.0, 1.0, 1.0), (5.0, 2.0, 2.0)
-    result = resample(volume if is_mask else volume * 100.0, spacing, target, is_mask)
-    centre = np.array([np.average(i, weights=result) + 0.5 for i in np.indices(result.shape)]) * target
-    assert (abs(centre - np.array([12 * 3.0, 23.0, 33.0])) <= np.array(target) / 2).all()
-    assert result.dtype == (bool if is_mask else np.float32)
-
-
-@given(st.tuples(*[st.integers(2, 12)] * 3), st.tuples(*[st.floats(0.4, 8)] * 3), st.floats(0.5, 8))
-@settings(max_examples=30, deadline=None)
-def test_resampling_keeps_the_field_of_view_and_constants(shape, spacing, target):
-    result = resample(np.full(shape, -700, np.int16), spacing, (target,) * 3)
-    for n, old, s in zip(result.shape, shape, spacing, strict=True):
-        assert n == max(1, round(old * s / target))
-    np.testing.assert_allclose(result, -700, atol=0.01)
-
-
-def test_noise_does_not_alias_where_voxels_become_larger():
-    """Four voxels become one: a Gaussian of sigma 0.4 sqrt(4^2 - 1) leaves 18 % of white noise, interpolation alone a half."""
-    noise = np.random.default_rng(0).normal(0, 100, (6, 120, 120))
-    assert resample(noise, (1, 1, 1), (1, 4, 4)).std() == pytest.approx(18, abs=2)
 
 
 def test_what_the_network_sees(done):
