@@ -141,6 +141,7 @@ def lesion_load(p) -> pd.Series | None:
 def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
     """What the soft labels were made of: one row of counts, shares and the time it took, pre-training included."""
     negatives, positives = ranked.soft_labels.shape
+    error = ranked.ranking["diversity_error"].max()
     facts = {
         "negatives": negatives,
         "positives": positives,
@@ -148,6 +149,7 @@ def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
         "of them zero": percent((ranked.features.to_numpy() == 0).mean()),
         "distances": negatives * positives,
         "zero distances": percent((ranked.soft_labels.to_numpy() == 0).mean()),
+        "diversity": "over all others" if error == 0 else f"over some others, ± {error:.2g} at most",
         "took": period(ranked.seconds / 3600),
     }
     return pd.DataFrame(facts, index=["the archive"])

@@ -200,6 +200,7 @@ class Ranking(Section):
     ]
     alpha: Annotated[Share, "weight of difficulty in the joint rank", PAPER]
     beta: Annotated[Share, "weight of diversity", PAPER]
+    diversity_pairs: Annotated[AtLeastOne, "most distances of eq. 6; beyond, the others met are drawn"]
     orders: Annotated[AtLeastOne, "random orders of channels and of positives, to measure their influence"]
     ground_pairs: Annotated[AtLeastOne, "most linear programmes an equation where order-free"]
 

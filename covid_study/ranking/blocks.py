@@ -90,6 +90,34 @@ def sums(
     return result
 
 
+def by_rows(
+    distances: Distances,
+    reduce: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    F: np.ndarray,
+    G: np.ndarray,
+    along: np.ndarray,
+    side: int,
+    blocks: Blocks | None = None,
+    threads: int | None = None,
+) -> np.ndarray:
+    """What `reduce` makes of the distances of each row of F (n, D) to all rows of G (m, D): float64 (c, n).
+
+    Args:
+        reduce: (distances of r rows (r, m), what is known along them) -> (c, r); can be pickled.
+        along: (n, ...), what is known of each row.
+        side: as large as a block of side x side is, so many rows of F and all of G are taken.
+        distances, blocks, threads: see `matrix`.
+    """
+    step = max(1, side * side // len(G))
+    starts = range(0, len(F), step)
+    rows = (
+        {"G": G} | {f"F{i}": F[i : i + step] for i in starts} | {f"A{i}": along[i : i + step] for i in starts}
+    )
+    tasks = [((i, 0), (f"F{i}", "G", f"A{i}")) for i in starts]
+    found = dict(_done(partial(_by_rows, distances, reduce), rows, tasks, blocks, threads))
+    return np.concatenate([found[i, 0][0] for i in starts], axis=1)
+
+
 def _matrix(distances: Distances, threads: int | None, key: Key, F: np.ndarray, G: np.ndarray) -> Block:
     return (in_threads(distances, F, G, False, threads),)
 
@@ -97,6 +125,18 @@ def _matrix(distances: Distances, threads: int | None, key: Key, F: np.ndarray, 
 def _sums(distances: Distances, threads: int | None, key: Key, F: np.ndarray, G: np.ndarray) -> Block:
     block = in_threads(distances, F, G, key[0] == key[1], threads)
     return block.sum(1), block.sum(0)
+
+
+def _by_rows(
+    distances: Distances,
+    reduce: Callable,
+    threads: int | None,
+    key: Key,
+    F: np.ndarray,
+    G: np.ndarray,
+    A: np.ndarray,
+) -> Block:
+    return (reduce(in_threads(distances, F, G, False, threads), A),)
 
 
 def in_threads(
@@ -129,7 +169,7 @@ def in_threads(
 def _done(
     function: partial[Block],
     rows: dict[str, np.ndarray],
-    tasks: list[tuple[Key, tuple[str, str]]],
+    tasks: list[tuple[Key, tuple[str, ...]]],
     blocks: Blocks | None,
     threads: int | None,
 ) -> Iterator[tuple[Key, Block]]:
@@ -171,13 +211,16 @@ def _save(block: Block, path: Path) -> None:
 
 
 def _name(function: partial[Block], rows: dict[str, np.ndarray]) -> str:
-    """What these blocks are distances of: the histograms, the ground distance, the code."""
-    distances = function.args[0]
-    inner = distances.func if isinstance(distances, partial) else distances
-    digest = hashlib.sha256()
-    for values in (*rows.values(), *(getattr(distances, "keywords", None) or {}).values()):
+    """What these blocks are of: the histograms, what is computed of them and with which constants, the code."""
+    digest, parts = hashlib.sha256(), [function.func.__name__]
+    constants: dict[str, np.ndarray] = {}
+    for part in function.args:
+        inner = part.func if isinstance(part, partial) else part
+        constants |= part.keywords if isinstance(part, partial) else {}
+        ours = inner.__module__.startswith("covid_study.")
+        parts += [inner.__name__, source_key([inner.__module__]) if ours else inner.__module__]
+    for name, values in (rows | constants).items():
         array = np.ascontiguousarray(values)
-        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(f"{name}{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
-    code = source_key([inner.__module__]) if inner.__module__.startswith("covid_study.") else inner.__module__
-    return fingerprint([function.func.__name__, inner.__name__, code, digest.hexdigest()])
+    return fingerprint([*parts, digest.hexdigest()])

@@ -74,6 +74,9 @@ def mean_to_others(
 
 
 def _cumulative(F: np.ndarray) -> np.ndarray:
+    F = np.ascontiguousarray(
+        F
+    )  # a data frame holds its columns one after another: ten times slower to add up
     return np.cumsum(F / F.sum(1, keepdims=True), axis=1)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import Mass, pairwise_emd
 from covid_study.ranking.emd_ground import channel_distance
-from covid_study.ranking.rank import rank_negatives, soft_labels
+from covid_study.ranking.rank import DIVERSITY_PAIRS, rank_negatives, soft_labels
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ class OrderFree:
     Args:
         positives: (N, D) features, not negative, indexed by exam id. negatives: (M, D).
         features: the exams over which channels are compared; None: the positives and the negatives.
-        mass, alpha, beta: of `rank.rank_negatives`.
+        mass, alpha, beta, diversity_pairs: of `rank.rank_negatives`.
         device, blocks: of `emd.pairwise_emd`.
 
     >>> near, far = pd.DataFrame([[3.0, 1, 0], [0, 2, 1]]), pd.DataFrame([[1.0, 0, 1], [2, 2, 0]], index=["a", "b"])
@@ -58,12 +58,14 @@ class OrderFree:
         mass: Mass = "partial",
         alpha: float = 0.5,
         beta: float = 0.5,
+        diversity_pairs: int = DIVERSITY_PAIRS,
         device: "str | torch.device" = "cpu",
         blocks: Blocks | None = None,
     ):
         self.positives, self.negatives = positives, negatives
         self.features = pd.concat([positives, negatives]) if features is None else features
-        self.mass, self.weights = mass, (alpha, beta)
+        self.mass = mass
+        self.rule = {"alpha": alpha, "beta": beta, "mass": mass, "diversity_pairs": diversity_pairs}
         self.how: dict[str, Any] = {"device": device, "blocks": blocks}
         self._steps: dict[
             tuple[str, object], tuple[Any, float]
@@ -80,8 +82,8 @@ class OrderFree:
         if positives:
             apart = (self.positives, self.mass, self._ground(channels))
             between = self._step(("apart", channels), positives_apart, *apart)
-        given = (self.labels(variant), *self.weights, self.mass)
-        return self._step(("ranking", variant), rank_negatives, *given, ground=between, **self.how)
+        how = self.rule | self.how
+        return self._step(("ranking", variant), rank_negatives, self.labels(variant), ground=between, **how)
 
     def labels(self, variant: str) -> pd.DataFrame:
         """The soft labels of that ranking: what `rank.soft_labels` returns."""

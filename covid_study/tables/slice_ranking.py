@@ -127,7 +127,7 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
         What `rank.rank_negatives` returns, by slice id; and the seconds that it took, features and distances included.
     """
     given, kept = labelled(p, s, source), sorted(positives)
-    rule = p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta"})
+    rule = p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta", "diversity_pairs"})
 
     def compute(folder: Path) -> None:
         started, between = time.perf_counter(), None
@@ -135,7 +135,7 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
             near = given.features.loc[kept]
             between = positives_apart(near, p.ranking.mass, _ground(p, given.features))
         blocks = Blocks(folder / "blocks", p.study.executor)
-        how = p.ranking.model_dump(include={"mass", "alpha", "beta"})
+        how = p.ranking.model_dump(include={"mass", "alpha", "beta", "diversity_pairs"})
         how |= {"ground": between, "device": s.data.device, "blocks": blocks}
         rank_negatives(given.soft_labels[kept], **how).to_parquet(folder / "ranking.parquet")
         _write_seconds(folder, started)

@@ -156,7 +156,7 @@ def archive(v: Samples) -> tuple[list[str], list[str]]:
 
 def ranking_rule(p) -> dict:
     """The parameters that a ranking depends on, whatever its features."""
-    return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta"})
+    return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta", "diversity_pairs"})
 
 
 def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:

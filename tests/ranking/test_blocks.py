@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covid_study.ranking import blocks, emd
+from covid_study.ranking import blocks, emd, some_others
 from covid_study.ranking.blocks import Blocks, in_threads
 from covid_study.ranking.emd import mean_emd_to_others, pairwise_emd
 
@@ -86,19 +86,25 @@ def test_an_error_in_a_thread_is_told_and_finished_blocks_stay(tmp_path, capsys)
 KILLED = """
 import sys
 import numpy as np
-from covid_study.ranking import emd
+from covid_study.ranking import emd, some_others
 from covid_study.ranking.blocks import Blocks
 
-emd.SIDE = 100
+emd.SIDE = some_others.SIDE = 100
 if __name__ == "__main__":
     F = np.random.default_rng(6).gamma(1.0, size=(1000, 200))
-    np.save(sys.argv[1] + ".npy", emd.mean_emd_to_others(F, blocks=Blocks(sys.argv[1], sys.argv[2])))
+    blocks = Blocks(sys.argv[1], sys.argv[2])
+    np.save(sys.argv[1] + ".npy", EXPRESSION)
 """
+MEANS = {
+    "emd.mean_emd_to_others(F, blocks=blocks)": 55,
+    "some_others.mean_emd_to_some(F, 500, blocks=blocks)": 50,
+}
 
 
-def test_killed_in_the_middle_of_a_dask_run_it_keeps_the_finished_blocks(tmp_path, monkeypatch):
+@pytest.mark.parametrize("mean", MEANS)
+def test_killed_in_the_middle_of_a_dask_run_it_keeps_the_finished_blocks(tmp_path, monkeypatch, mean):
     script, folder = tmp_path / "rank.py", tmp_path / "blocks"
-    script.write_text(KILLED)
+    script.write_text(KILLED.replace("EXPRESSION", mean))
     first = subprocess.Popen([sys.executable, script, folder, "dask"], start_new_session=True)
     until = time.monotonic() + 120
     while len(files(folder)) < 5:
@@ -107,11 +113,13 @@ def test_killed_in_the_middle_of_a_dask_run_it_keeps_the_finished_blocks(tmp_pat
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     kept = files(folder)
-    assert 5 <= len(kept) < 55
+    assert 5 <= len(kept) < MEANS[mean]
     second = subprocess.run([sys.executable, script, folder, "dask"], capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
-    assert f"{len(kept)} of 55 blocks of distances were finished before" in second.stdout
+    assert f"{len(kept)} of {MEANS[mean]} blocks of distances were finished before" in second.stdout
     assert kept.items() <= files(folder).items(), "a finished block was computed again"
-    monkeypatch.setattr(emd, "SIDE", 100)
+    for module in (emd, some_others):
+        monkeypatch.setattr(module, "SIDE", 100)
     histograms = np.random.default_rng(6).gamma(1.0, size=(1000, 200))
-    np.testing.assert_array_equal(np.load(f"{folder}.npy"), mean_emd_to_others(histograms))
+    expected = eval(mean, {"emd": emd, "some_others": some_others, "F": histograms, "blocks": None})
+    np.testing.assert_array_equal(np.load(f"{folder}.npy"), expected)

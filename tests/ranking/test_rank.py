@@ -6,6 +6,7 @@ import pytest
 
 from covid_study.ranking.emd import emd
 from covid_study.ranking.rank import rank_negatives, soft_labels
+from covid_study.ranking.some_others import mean_emd_to_some
 
 TRACKS = ("difficulty", "diversity", "joint")
 
@@ -83,6 +84,21 @@ def test_order_of_rows_and_scale_of_labels_do_not_matter(mass):
     first, second = sorted([labels.index[4], labels.index[8]])
     for track in ("difficulty", "diversity"):
         assert reference[f"{track}_rank"][second] == reference[f"{track}_rank"][first] + 1
+
+
+def test_where_pairs_are_too_many_all_meet_the_same_random_others():
+    labels = random_labels(3, m=60)
+    full = rank_negatives(labels, diversity_pairs=60 * 59 // 2)
+    pd.testing.assert_frame_equal(full, rank_negatives(labels))
+    assert (full["diversity_error"] == 0).all()
+    some = rank_negatives(labels, diversity_pairs=60 * 59 // 2 - 1)
+    np.testing.assert_array_equal(some[["diversity", "diversity_error"]].T, mean_emd_to_some(labels, 29))
+    assert some["difficulty"].equals(full["difficulty"]) and (some["diversity_error"] > 0).all()
+    shuffled = rank_negatives(labels.sample(frac=1, random_state=1), diversity_pairs=60 * 29)
+    pd.testing.assert_frame_equal(shuffled.loc[labels.index], some)
+    assert (rank_negatives(labels, diversity_pairs=60 * 29, seed=1)["diversity"] != some["diversity"]).all()
+    closed = rank_negatives(labels, mass="normalised", diversity_pairs=1)
+    pd.testing.assert_frame_equal(closed, rank_negatives(labels, mass="normalised"))
 
 
 def test_an_archive_of_one_and_a_label_of_zeros():

@@ -1,0 +1,92 @@
+"""Eq. 6 over some others, the same for all, where an archive has too many pairs (paper A, IV-D2).
+
+Partial distances depend on the totals above all (what covers another is at no distance from it), so the others are drawn as
+an election poll is: the rows are put in order of their totals and cut into equal strata, and as many are drawn from each.
+At 512 others that leaves a fifth of the variance of a draw from all.
+"""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from covid_study.ranking.blocks import Blocks, by_rows
+from covid_study.ranking.emd import SIDE, Mass, checked, moved, of_a_block
+
+OF_A_STRATUM = 4  # drawn, at least two of which a row meets that is itself drawn: an error needs two
+
+
+def mean_emd_to_some(
+    F: ArrayLike,
+    others: int,
+    mass: Mass = "partial",
+    *,
+    seed: int = 0,
+    ground: ArrayLike | None = None,
+    threads: int | None = None,
+    blocks: Blocks | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean distance of each row to some random others, and its standard error (paper A, IV-D2, eq. 6).
+
+    Deviation: the paper takes all others. This is an unbiased estimate of `emd.mean_emd_to_others` for every row, whether
+    it is itself drawn or not, and so is the square of its error (stratified sampling, Cochran 1977, 5.3 to 5.6). The rows
+    share much of their errors, as they meet the same others: ranks are surer than errors look.
+
+    Args:
+        F: (n, D) masses, n >= 3.
+        others: how many are drawn, rounded down to a multiple of four, at least three and at most n.
+        mass, ground, threads, blocks: as in `emd.mean_emd_to_others`.
+
+    Returns:
+        float64 (n,) means and (n,) standard errors; where all are drawn the exact means and zeros.
+
+    Raises:
+        ValueError: as `emd.mean_emd_to_others`; and for fewer than three rows.
+
+    >>> mean, error = mean_emd_to_some(np.eye(4), 4)
+    >>> mean[:2].round(2).tolist(), error[:2].tolist()
+    ([2.0, 1.33], [0.0, 0.0])
+    """
+    F = checked(F, "F", fewest=3)
+    sizes, known, drawn = draw(F.sum(1), others, seed)
+    masses = moved(F, mass)
+    distances, _ = of_a_block(ground, F.shape[1], symmetric=True)
+    reduce = partial(_estimate, sizes=sizes)
+    mean, variance = by_rows(distances, reduce, masses, masses[drawn], known, SIDE, blocks, threads)
+    return mean, np.sqrt(variance)
+
+
+def draw(totals: np.ndarray, others: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Strata of rows (n) by their totals, and as many rows drawn from each.
+
+    Returns:
+        int (strata,) rows of each; int (n, 2) stratum of every row, and 1 where it is drawn; int (m,) the drawn, by stratum.
+
+    >>> sizes, known, drawn = draw(np.array([3.0, 1, 2, 9, 8, 7, 6, 5]), 8, seed=0)
+    >>> sizes.tolist(), known.T.tolist(), sorted(drawn[:4].tolist())
+    ([4, 4], [[0, 0, 0, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1, 1, 1]], [0, 1, 2, 7])
+    """
+    rng, n = np.random.default_rng(seed), len(totals)
+    strata = max(1, min(others, n) // OF_A_STRATUM)
+    members = np.array_split(np.argsort(totals, kind="stable"), strata)
+    each = min(OF_A_STRATUM, n)
+    drawn = np.concatenate([rng.choice(rows, each, replace=False) for rows in members])
+    known = np.zeros((n, 2), dtype=int)
+    for stratum, rows in enumerate(members):
+        known[rows, 0] = stratum
+    known[drawn, 1] = 1
+    return np.array([len(rows) for rows in members]), known, drawn
+
+
+def _estimate(block: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Means and their variances of r rows by their distances (r, m) to the drawn: float64 (2, r)."""
+    by_stratum = block.reshape(len(block), len(sizes), -1)
+    own = np.arange(len(block)), known[:, 0]
+    there, met = np.empty((2, *by_stratum.shape[:2]))
+    there[:], met[:] = sizes, by_stratum.shape[2]
+    there[own] -= 1  # no row is an other of itself;
+    met[own] -= known[:, 1]  # its distance to itself is zero and adds nothing to the sums
+    mean = by_stratum.sum(2) / met
+    variance = np.maximum((by_stratum**2).sum(2) - met * mean**2, 0) / (met - 1)
+    weight = there / there.sum(1, keepdims=True)
+    return np.stack([(weight * mean).sum(1), (weight**2 * variance * (1 / met - 1 / there)).sum(1)])
