@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from covid_study.cohort.bad_exams import LISTED, BadExams
 from covid_study.cohort.exam_layouts import find_exams
 from covid_study.cohort.findings import FINDINGS
-from covid_study.cohort.identity import Names, anonymous
+from covid_study.cohort.identity import Names
 from covid_study.cohort.splits import SPLITS, allocate
 from covid_study.ct import files
 from covid_study.ct.lungs import lung_mask
@@ -127,8 +128,7 @@ def prepare(
     matrix: int,
     thickness_mm: tuple[float, float],
     seed: int,
-    on_bad_exam: str = "leave_out",
-    named: bool = True,
+    bad: BadExams = LISTED,
     burnt_in: bool = False,
     workers: int | None = None,
 ) -> Bodies:
@@ -140,16 +140,16 @@ def prepare(
         found: of `find_bodies`. folder: where they are kept. keys: fingerprints of the files of each.
         exams: how many exams the cohort has in each split.
         matrix, thickness_mm: of the phantom; see `read_body`.
-        on_bad_exam: "leave_out" lists an exam that cannot be used, and the others take its place; "stop" raises its error.
-        named: whether exams and their files are named as they are, see `cohort.identity`. burnt_in: see `read_volume`.
+        bad: what happens to an exam that cannot be used; where it is left out, the others take its place.
+        burnt_in: see `read_volume`.
 
     Raises:
-        ExamError: the first bad exam, where `on_bad_exam` is "stop".
+        ExamError: the first bad exam, where `bad` stops at it.
         CohortError: fewer than two patients are left.
         StudyError: the disk is full, or a process died.
     """
     workers = workers or len(os.sched_getaffinity(0))
-    said = dict(zip(found["exam_id"], found["exam_id"], strict=True)) if named else Names(found).aliases
+    said = dict(zip(found["exam_id"], found["exam_id"], strict=True)) if bad.named else Names(found).aliases
     path_of = {said[row.exam_id]: row.path for row in found.itertuples()}
     how = {"matrix": matrix, "least_mm": float(thickness_mm[0])} | ({"burnt_in": True} if burnt_in else {})
     wanted = [
@@ -162,17 +162,17 @@ def prepare(
         parallel = Parallel(n_jobs=min(workers, len(missing)), return_as="generator_unordered")
         with told("read bodies", "the bodies", folder, workers):
             jobs = parallel(
-                delayed(_prepare)(folder, config, path_of[config["exam_id"]], named) for config in missing
+                delayed(_prepare)(folder, config, path_of[config["exam_id"]], bad) for config in missing
             )
             made |= dict(progress(jobs, "reading bodies", len(missing)))
     folders = [made[said[exam]] for exam in found["exam_id"]]
     problems = [json.loads((place / "facts.json").read_text()).get("problem") for place in folders]
-    bad = [problem is not None for problem in problems]
-    left_out = found.loc[bad, ["exam_id"]].replace({"exam_id": said}).reset_index(drop=True)
+    unusable = [problem is not None for problem in problems]
+    left_out = found.loc[unusable, ["exam_id"]].replace({"exam_id": said}).reset_index(drop=True)
     left_out[["problem", "remedy"]] = [problem for problem in problems if problem] or None
-    if on_bad_exam == "stop" and len(left_out):
+    if bad.stop and len(left_out):
         raise ExamError(*left_out[["exam_id", "problem", "remedy"]].iloc[0])
-    table = found.assign(folder=[str(place) for place in folders])[~np.array(bad)].reset_index(drop=True)
+    table = found.assign(folder=[str(place) for place in folders])[~np.array(unusable)].reset_index(drop=True)
     reasons = "; ".join(f"{row.exam_id}: {row.problem}" for row in left_out.head(3).itertuples())
     _enough(table, f"Of {len(found)} exams {len(left_out)} were left out ({reasons}).")
     shares = [exams[split] / sum(exams.values()) for split in SPLITS]
@@ -185,7 +185,7 @@ def _label(config: dict) -> str:
     return re.sub(r"[^\w.-]", "_", config["exam_id"])
 
 
-def _prepare(folder: Path, config: dict, path: str, named: bool) -> tuple[str, Path]:
+def _prepare(folder: Path, config: dict, path: str, bad: BadExams) -> tuple[str, Path]:
     """The exam and its artefact, in a worker process; of one that cannot be used it holds the reason."""
 
     def compute(made: Path) -> None:
@@ -194,7 +194,7 @@ def _prepare(folder: Path, config: dict, path: str, named: bool) -> tuple[str, P
                 path, config["exam_id"], config["matrix"], config["least_mm"], config.get("burnt_in", False)
             )
         except ExamError as error:
-            error = error if named else anonymous(error, path)
+            error = bad.told(error, path)
             facts = {"problem": [error.problem, error.remedy]}
         else:
             np.savez_compressed(made / "body.npz", hu=body.volume.hu, lungs=np.packbits(body.lungs))

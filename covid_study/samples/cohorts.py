@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study import paths
+from covid_study.cohort.bad_exams import BadExams
 from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM, SPLITS, split_exams
 from covid_study.cohort.findings import belongs, studied
@@ -50,6 +51,11 @@ def are_named(p) -> bool:
     return p.cohort.exams is None or p.study.show_patient_ids
 
 
+def bad_exams(p, public: bool = False) -> BadExams:
+    """What becomes of exams and images that cannot be used. public: their names are nobody's, such as published ones."""
+    return BadExams(p.cohort.on_bad_exam == "stop", public or p.study.show_patient_ids)
+
+
 def all_exams(p) -> pd.DataFrame:
     """The phantom's exams with their splits, or the user's, checked and not yet split.
 
@@ -86,13 +92,12 @@ def bodies(p) -> real_bodies.Bodies | None:
         found,
         paths.build(p.study.name) / "bodies",
         keys=[files_of(path) for path in found["path"]],
-        named=p.study.show_patient_ids,
+        bad=bad_exams(p),
         burnt_in=p.cohort.burnt_in,
         exams=exams,
         matrix=settings.matrix,
         thickness_mm=tuple(settings.thickness_mm),
         seed=settings.seed,
-        on_bad_exam=p.cohort.on_bad_exam,
         workers=p.study.workers,
     )
 

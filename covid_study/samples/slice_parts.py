@@ -8,31 +8,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from covid_study.cohort.bad_exams import BadExams
 from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import exam_slices, resize
 from covid_study.errors import ExamError
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.samples.store import Part, fill, list_left_out, unusable
+from covid_study.samples.store import Part, fill, list_left_out
 
 MEASURED = ("position_mm", "lesion_area_mm2", "lesion_share", "lung_area_mm2")
 
 
-def of_exam(
-    row, load: Callable, per_exam: int | None, size: int, crop: bool, on_bad_exam: str, named: bool = True
-) -> dict:
+def of_exam(row, load: Callable, per_exam: int | None, size: int, crop: bool, bad: BadExams) -> dict:
     """The slices of one exam: images uint8 (n, size, size), packed masks, rows of the table, left_out."""
     try:
         volume, truth = load(row)
         done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop)
     except ExamError as error:
-        return {"rows": [], "left_out": [unusable(error, row.path, on_bad_exam, named)]}
+        return {"rows": [], "left_out": [bad.listed(error, row.path)]}
     lesions = np.zeros_like(done.lungs) if done.lesions is None else done.lesions
     rows = done.rows.assign(source=row.exam_id).to_dict("records")
     masks = {"lungs": _packed(done.lungs), "lesions": _packed(lesions)}
     return {"images": done.images, **masks, "rows": rows, "left_out": []}
 
 
-def of_images(rows: Sequence, size: int, on_bad_exam: str, named: bool = True) -> dict:
+def of_images(rows: Sequence, size: int, bad: BadExams) -> dict:
     """The same of a batch of images, which have neither masks nor places in a body.
 
     Choice: grey, cropped to their box where the data set has boxes and `slices.crop` asks for it, and resized; nothing
@@ -43,7 +42,7 @@ def of_images(rows: Sequence, size: int, on_bad_exam: str, named: bool = True) -
         try:
             images.append(resize(read_image(row.path, row.slice_id, row.box), size))
         except ExamError as error:
-            left_out.append(unusable(error, row.path, on_bad_exam, named))
+            left_out.append(bad.listed(error, row.path))
             continue
         kept.append({"slice_id": row.slice_id, "source": row.slice_id} | dict.fromkeys(MEASURED, np.nan))
     return {"images": np.array(images), "rows": kept, "left_out": left_out}

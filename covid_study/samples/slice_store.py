@@ -8,13 +8,14 @@ import pandas as pd
 import torch
 
 from covid_study import paths
+from covid_study.cohort.bad_exams import BadExams
 from covid_study.cohort.findings import studied
 from covid_study.cohort.identity import Names, unnamed
 from covid_study.cohort.picture_layouts import find_data_set
 from covid_study.cohort.slices import at_most, check_slices, split_patients
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import all_exams, are_named, files_of, hidden, loader, notes_on, sources
+from covid_study.samples.cohorts import all_exams, bad_exams, files_of, hidden, loader, notes_on, sources
 from covid_study.samples.samples import Samples
 from covid_study.samples.slice_parts import MEASURED, build_slices, of_exam, of_images
 
@@ -36,8 +37,8 @@ def slices(p) -> Samples:
     """
     images = p.slices.images is not None
     name, table, notes = _images(p) if images else ("", _exams(p), notes_on(p))
-    named = are_named(p) if not images else bool(name) or p.study.show_patient_ids  # public ids are published
-    folder = _build(p, table, images, named)
+    public = bool(name) if images else p.cohort.exams is None
+    folder = _build(p, table, images, bad_exams(p, public))
     kept = pd.read_parquet(folder / "slices.parquet")
     source = "slice_id" if images else "exam_id"
     facts = table.set_index(source, drop=False).loc[
@@ -81,9 +82,9 @@ def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
     return name, names.hidden(taken), [names.hide(note) for note in notes]
 
 
-def _build(p, table: pd.DataFrame, images: bool, named: bool) -> Path:
+def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
     """The artefact that holds the slices of these exams or images. Neither finding nor split is part of its key."""
-    size, per_exam, crop, bad = p.slices.size, p.slices.per_exam, p.slices.crop, p.cohort.on_bad_exam
+    size, per_exam, crop = p.slices.size, p.slices.per_exam, p.slices.crop
     name = "slice_id" if images else "exam_id"
     synthetic = not images and p.cohort.exams is None
     boxes = table["box"].tolist() if images and crop and (table["box"] != "").any() else None
@@ -96,15 +97,15 @@ def _build(p, table: pd.DataFrame, images: bool, named: bool) -> Path:
         "size": size,
         "crop": boxes if images else crop,
         "per_exam": None if images else per_exam,
-        "on_bad_exam": bad,
+        "on_bad_exam": p.cohort.on_bad_exam,
     }
     if images:
         table = table if boxes else table.assign(box="")
         groups = [table.iloc[start : start + BATCH] for start in range(0, len(table), BATCH)]
-        parts = [partial(of_images, list(group.itertuples()), size, bad, named) for group in groups]
+        parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
     else:
         load = loader(p)
-        parts = [partial(of_exam, row, load, per_exam, size, crop, bad, named) for row in table.itertuples()]
+        parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
     return artefact(
         paths.build(p.study.name) / "slices",
         "images" if images else "phantom" if synthetic else "exams",

@@ -8,8 +8,6 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from covid_study.cohort.identity import anonymous
-from covid_study.errors import ExamError
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
@@ -80,17 +78,6 @@ def write_facts(folder: Path, number: int, facts: dict) -> None:
 def _do(part: Part, folder: Path, number: int) -> None:
     """One part, in a worker process."""
     write_facts(folder, number, part())
-
-
-def unusable(error: ExamError, path: str, on_bad_exam: str, named: bool) -> dict:
-    """What is listed of an exam or image that cannot be used; raises its error where `on_bad_exam` is "stop".
-
-    named: with the names of its files, see `cohort.identity`.
-    """
-    error = error if named else anonymous(error, path)
-    if on_bad_exam == "stop":
-        raise error from None  # what it was made of names files
-    return {"name": error.exam_id, "problem": error.problem, "remedy": error.remedy}
 
 
 def list_left_out(folder: Path, facts: Sequence[dict]) -> pd.DataFrame:

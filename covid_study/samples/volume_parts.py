@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from covid_study.cohort.bad_exams import LISTED, BadExams
 from covid_study.ct import to_volume
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
 from covid_study.runtime.manifest import damaged
-from covid_study.samples.store import fill, is_done, list_left_out, unusable, write_facts
+from covid_study.samples.store import fill, is_done, list_left_out, write_facts
 
 Loaded = tuple[Volume, dict[str, np.ndarray] | None]
 
@@ -77,8 +78,7 @@ def build_volumes(
     shape: tuple[int, int, int],
     working_spacing_mm: tuple[float, float, float],
     load: Callable[..., Loaded],
-    on_bad_exam: str = "leave_out",
-    named: bool = True,
+    bad: BadExams = LISTED,
     workers: int | None = None,
     keys: dict[str, str] | None = None,
 ) -> None:
@@ -88,15 +88,13 @@ def build_volumes(
         exams: the exam table.
         shape, working_spacing_mm: see `to_volume.preprocess`.
         load: from a row of the table to (Volume, truth); runs in worker processes.
-        on_bad_exam: "leave_out" lists an exam that cannot be used and goes on; "stop" raises its error. What was computed
-            stays in both cases.
-        named: whether errors tell the names of files.
+        bad: what happens to an exam that cannot be used.
         workers: processes; None for one a core.
         keys: of each exam id, what its volume depends on; an exam that a store beside this one holds under the same key is
             copied from there, so that one mended exam in a thousand computes one, not a thousand.
 
     Raises:
-        ExamError: the first bad exam, where `on_bad_exam` is "stop".
+        ExamError: the first bad exam, where `bad` stops at it.
         CohortError: no exam, no positive or no negative could be used.
         StudyError: the disk is full, or a process died.
     """
@@ -107,7 +105,7 @@ def build_volumes(
         zarr.create_array(folder / "volumes.zarr", **array, overwrite=True)
     exams, keys = exams.sort_values("exam_id", ignore_index=True), keys or {}
     _copy_known(exams, folder, keys)
-    how = (folder, shape, working_spacing_mm, load, on_bad_exam, named)
+    how = (folder, shape, working_spacing_mm, load, bad)
     parts = [partial(of_exam, row, *how, keys.get(row.exam_id)) for row in exams.itertuples()]
     needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
     facts = fill(folder, parts, "preprocessing exams", workers, needs=needs, beside=partial(chunk, folder))
@@ -115,7 +113,7 @@ def build_volumes(
 
 
 def of_exam(
-    row, folder: Path, shape, working_spacing_mm, load, on_bad_exam: str, named: bool, key: str | None = None
+    row, folder: Path, shape, working_spacing_mm, load, bad: BadExams, key: str | None = None
 ) -> dict:
     """Preprocess one exam into its chunk; its facts."""
     try:
@@ -124,7 +122,7 @@ def of_exam(
             volume.hu, volume.spacing_mm, shape, working_spacing_mm, row.exam_id, truth
         )
     except ExamError as error:
-        return {"left_out": [unusable(error, row.path, on_bad_exam, named)]}
+        return {"left_out": [bad.listed(error, row.path)]}
     _opened(folder)[row.Index] = done.image
     spacing = {"spacing_z_mm": volume.spacing_mm[0], "spacing_xy_mm": volume.spacing_mm[1]}
     measured = {**done.facts, **volume.protocol, **spacing}

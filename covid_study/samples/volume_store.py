@@ -10,7 +10,7 @@ from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
 from covid_study.runtime.artefacts import artefact, fingerprint, source_key
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import are_named, cohort, loader, notes_on, sources
+from covid_study.samples.cohorts import bad_exams, cohort, loader, notes_on, sources
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_parts import VolumeStore, build_volumes
 
@@ -76,8 +76,7 @@ def store(p) -> VolumeStore:
             shape=tuple(settings.shape),
             working_spacing_mm=tuple(settings.working_spacing_mm),
             load=loader(p),
-            on_bad_exam=p.cohort.on_bad_exam,
-            named=are_named(p),
+            bad=bad_exams(p, public=p.cohort.exams is None),
             workers=p.study.workers,
             keys={row.exam_id: key(row) for row in table.itertuples()},
         )

@@ -163,17 +163,3 @@ def mark(path: Path, text: str = "", kind: str = "stale") -> None:
     new = STATE.sub(lambda _: f"<!--state-->{notice}<!--/state-->", old, count=1)
     if new != old:
         _write(path, new)
-
-
-def outside_references(page: str) -> list[str]:
-    """What a page would fetch from a network or from beside itself when opened: none, or it is not self-contained.
-
-    >>> outside_references('<a href="https://x.org">x</a><img src="data:image/png;base64,AA=="><script src="https://y.js">')
-    ['https://y.js']
-    """
-    page = re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", page)
-    found = re.findall(r"<(?:img|script|iframe|source|video|embed)\b[^>]*?\ssrc=[\"']([^\"']+)", page)
-    found += re.findall(r"<link\b[^>]*?\shref=[\"']([^\"']+)", page)
-    found += re.findall(r"url\([\"']?((?!data:)[^\"')]+)", page)
-    found += re.findall(r"@import\s+[\"']([^\"']+)", page)
-    return [f for f in found if not f.startswith("data:")]

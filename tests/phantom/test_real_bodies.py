@@ -11,6 +11,7 @@ import yaml
 from refusals import refused
 
 from covid_study import paths
+from covid_study.cohort.bad_exams import BadExams
 from covid_study.errors import CohortError, ExamError, ParameterError, StudyError
 from covid_study.params import profiles
 from covid_study.phantom import cohort as phantom, real_bodies
@@ -111,7 +112,7 @@ def test_a_damaged_exam_is_left_out_with_its_reason_and_others_take_its_place(tm
     assert bodies.table["patient_id"].nunique() == 2 and "non_pneumonia-n1: " in bodies.sentence()
     assert bodies.table.equals(again.table)
     with pytest.raises(ExamError, match="damaged or cut short"):
-        prepared(path, tmp_path / "kept", on_bad_exam="stop")
+        prepared(path, tmp_path / "kept", bad=BadExams(stop=True))
     write(path / "normal", "n1.nii.gz", "non_pneumonia-0001-a")  # mended, it is used
     assert prepared(path, tmp_path / "kept").left_out.empty
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from offline import outside_references
 
 from covid_study.report import say
 from covid_study.study import dependencies, pages
@@ -76,7 +77,7 @@ def test_pages_need_nothing_from_outside_and_link_onwards():
     script = {"application/javascript": "require(['https://x'])", "text/plain": "s"}
     outputs = [new_output("display_data", data=d) for d in (widget, script)]
     text = rendered(new_markdown_cell("[paper](https://doi.org/1)"), new_code_cell("x = 1", outputs=outputs))
-    assert pages.outside_references(text) == [] and "require([" not in text
+    assert outside_references(text) == [] and "require([" not in text
     assert '<a href="02_b.html">B &amp; C →</a>' in text and 'href="index.html"' in text
 
 
@@ -93,7 +94,7 @@ def test_printed_lines_are_joined_and_defaults_hidden_behind_what_was_injected()
 def test_outside_references_are_found():
     page = "<script src='https://cdn/x.js'></script><link href='a.css'>"
     page += "<style>@import 'b.css'; p {background: url(c.png)}</style>"
-    assert pages.outside_references(page) == ["https://cdn/x.js", "a.css", "c.png", "b.css"]
+    assert outside_references(page) == ["https://cdn/x.js", "a.css", "c.png", "b.css"]
 
 
 def test_marks_come_and_go(tmp_path):

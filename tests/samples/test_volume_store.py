@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from refusals import refused
 
+from covid_study.cohort.bad_exams import BadExams
 from covid_study.ct import to_volume
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError, StudyError
@@ -144,7 +145,7 @@ def test_bad_exams_are_left_out_and_listed(exams, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_bad_exam_stops_the_run_where_it_is_told_to(exams, tmp_path, workers):
     with pytest.raises(ExamError, match="exam (covid|non)-a: .*11 of 12 slices.*What to do: restore"):
-        build(exams, tmp_path / "s", BAD, workers, on_bad_exam="stop")
+        build(exams, tmp_path / "s", BAD, workers, bad=BadExams(stop=True))
     assert not (tmp_path / "s" / "exams.parquet").exists()
 
 

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from offline import outside_references
 
 from covid_study import paths
 from covid_study.errors import ParameterError, StudyError
@@ -111,7 +112,7 @@ def test_parameters_reach_the_notebook_and_it_runs_in_the_root(ran):
 def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
     folder = ran / "reports" / "toy"
     for page in folder.glob("*.html"):
-        assert pages.outside_references(page.read_text()) == [], page
+        assert outside_references(page.read_text()) == [], page
     good = (folder / "01_good.html").read_text()
     assert good.count("<math") == 2 and "$" not in re.sub(
         r"<details.*?</details>|<style.*?</style>", "", good, flags=re.S
