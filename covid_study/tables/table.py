@@ -21,7 +21,7 @@ from covid_study.scores.claims import Cell
 from covid_study.scores.seeds import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
 from covid_study.training.run import Run, timing
-from covid_study.training.sweep import plan_table, planned, sweep
+from covid_study.training.sweep import places, plan_table, planned, sweep
 
 
 def column(share: float) -> str:
@@ -137,7 +137,9 @@ class Table:
 
     def plan(self) -> HTML:
         """What is there and what must be computed, with an estimate of the time."""
-        return plan_table(planned(self._named(), self.build / "runs"))
+        study = self.study
+        at_once = study.workers or places(self.samples.data.device, study.per_gpu)
+        return plan_table(planned(self._named(), self.build / "runs"), 1 if study.processes > 1 else at_once)
 
     @once
     def train(self) -> dict[Cell, Path]:

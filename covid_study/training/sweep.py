@@ -201,8 +201,8 @@ def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["state", "exams_seen", "seconds"])
 
 
-def plan_sentence(plan: pd.DataFrame) -> str:
-    """A plan in one sentence.
+def plan_sentence(plan: pd.DataFrame, at_once: int = 1) -> str:
+    """A plan in one sentence. at_once: runs that are trained side by side.
 
     >>> plan_sentence(pd.DataFrame({"state": ["there", "to compute"], "seconds": [9.0, 61.0]}))
     '2 runs: 1 there, 1 to compute, about 1:01 one after the other'
@@ -211,10 +211,13 @@ def plan_sentence(plan: pd.DataFrame) -> str:
     text = f"{len(plan)} run{'s' * (len(plan) != 1)}: {(plan['state'] == 'there').sum()} there, {len(todo)} to compute"
     if todo.empty:
         return text
-    return f"{text}, {'time not known yet' if todo.isna().any() else f'about {duration(todo.sum())} one after the other'}"
+    if todo.isna().any():
+        return f"{text}, time not known yet"
+    how = f", {at_once} at once" if at_once > 1 else " one after the other"
+    return f"{text}, about {duration(makespan(todo, at_once))}{how}"
 
 
-def plan_table(plan: pd.DataFrame) -> HTML:
+def plan_table(plan: pd.DataFrame, at_once: int = 1) -> HTML:
     """The plan for a reader: one sentence, the runs folded behind it."""
     about = {True: "", False: "about "}
     times = [
@@ -225,7 +228,7 @@ def plan_table(plan: pd.DataFrame) -> HTML:
     table = (
         shown.rename_axis("run").reset_index().to_html(index=False, border=0, classes="plain", justify="left")
     )
-    return HTML(f"<details><summary>{escape(plan_sentence(plan))}</summary>{table}</details>")
+    return HTML(f"<details><summary>{escape(plan_sentence(plan, at_once))}</summary>{table}</details>")
 
 
 def _paces(folder: Path) -> dict[str, float]:
@@ -251,15 +254,20 @@ def _attempt_beside(
     file: Path, folder: Path, device: torch.device, beside: int, named: tuple[str, Run]
 ) -> Ended:
     """The same in a process beside others, on one thread or on the GPU that it has taken for itself."""
-    if device == torch.device("cuda"):
-        if not _number:
-            _number.append(_claimed.enter_context(first_free(folder, "worker")))
-        device = torch.device("cuda", _number[0] % torch.cuda.device_count())
     name, run = named
     with limited_threads(1):
         samples = of_file(file)
-        samples = replace(samples, data=samples.data.to(device))
+        samples = replace(samples, data=samples.data.to(own_device(device, folder)))
         return _attempt(run, samples, folder, name, beside=beside)
+
+
+def own_device(device: torch.device, folder: Path) -> torch.device:
+    """Where all GPUs are meant, one of them for this process, which keeps it: they are dealt out in turn."""
+    if device != torch.device("cuda"):
+        return device
+    if not _number:
+        _number.append(_claimed.enter_context(first_free(folder, "worker")))
+    return torch.device("cuda", _number[0] % torch.cuda.device_count())
 
 
 def _attempt_on_worker(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from tiny_runs import TRAINING, a_run, noise
 
 from covid_study.errors import StudyError
+from covid_study.runtime.executors import first_free
 from covid_study.training import loop, sweep as module, volume_classifier
 from covid_study.training.run import timing
-from covid_study.training.sweep import Left, mapped, of_file, sweep
+from covid_study.training.sweep import Left, mapped, of_file, places, sweep
 from covid_study.training.volume_classifier import VolumeClassifier
 
 FILES = ("weights.safetensors", "predictions.parquet")
@@ -117,6 +119,27 @@ def test_workers_read_the_pages_of_one_file(tmp_path):
         first, last = (int(end, 16) for span in spans for end in span.split("-"))
         assert first <= found.data.data_ptr() and found.data.data_ptr() + found.data.nbytes <= last
     assert not list(tmp_path.glob("*.pt"))
+
+
+def test_each_process_takes_a_gpu_of_its_own_and_several_share_one_where_they_may(tmp_path, monkeypatch):
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [
+        places(cuda),
+        places(cuda, 3),
+        places(torch.device("cuda:1"), 3),
+        places(torch.device("mps")),
+    ] == [2, 6, 3, 1]
+    with ExitStack() as others:
+        for n in range(3):
+            assert others.enter_context(first_free(tmp_path, "worker")) == n
+        with ExitStack() as claimed:
+            monkeypatch.setattr(module, "_claimed", claimed)
+            monkeypatch.setattr(module, "_number", [])
+            found = [module.own_device(cuda, tmp_path) for _ in range(2)]  # kept from one run to the next
+            assert found == [torch.device("cuda:1")] * 2  # the fourth process, on the second GPU
+        assert module.own_device(torch.device("cuda:0"), tmp_path) == torch.device("cuda:0")
+        assert module.own_device(torch.device("cpu"), tmp_path) == torch.device("cpu")
 
 
 def test_the_time_left_is_counted_in_samples(monkeypatch):

@@ -63,6 +63,9 @@ def test_the_plan_says_what_is_there_and_estimates_the_rest(tmp_path, run, volum
     assert "seed 0" in html and "same as seed 1" in html and "not known yet" in html
     known = plan.drop(index="other network")
     assert plan_sentence(known).startswith("4 runs: 1 there, 2 to compute, about ")
+    known = known.assign(seconds=[9.0, 40.0, 0.0, 50.0])
+    assert plan_sentence(known).endswith("about 1:30 one after the other")
+    assert plan_sentence(known, 2).endswith("about 0:50, 2 at once")
     result = sweep({"oversampled": runs["oversampled"]}, volumes, tmp_path)["oversampled"]
     assert timing(result)["exams_seen"] == plan.loc["oversampled", "exams_seen"]
 
