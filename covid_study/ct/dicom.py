@@ -5,6 +5,7 @@ so both are ignored. What HU, geometry or identity rest on must hold on every sl
 doubled, without its rescale tags, of another acquisition, kernel or patient is an error that names the files.
 """
 
+import io
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,7 +114,8 @@ def _header(file: Path) -> Slice | None:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
             tags = [*TAGS.split(), *SAME, *RESCALE]
-            header = pydicom.dcmread(file, specific_tags=tags, defer_size=LONGEST)
+            with io.BufferedReader(_ReadOnce(file)) as stream:
+                header = pydicom.dcmread(stream, specific_tags=tags, defer_size=LONGEST)
             pixels = header.pop("PixelData", None)
             list(header)  # converts every value now, so that a broken one is found and named here
             ct = header.get("Modality") == "CT"
@@ -134,6 +136,25 @@ def _header(file: Path) -> Slice | None:
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
     return Slice(file, header, position, directions, pixels.value_tell if _is_plain(header) else None)
+
+
+class _ReadOnce(io.FileIO):
+    """A file that is read through once or nearly so, as a header is; ValueError where it is read over and over.
+
+    For each value of undefined length that has no end, pydicom reads to the end of the file, then goes on behind its tag: for
+    damaged bytes, a time that grows with the square of the file's size.
+    """
+
+    def __init__(self, file: Path):
+        super().__init__(str(file))  # pydicom adds to its name
+        self.left = 4 * file.stat().st_size + 2**20
+
+    def readinto(self, buffer: memoryview) -> int:
+        read = super().readinto(buffer)
+        self.left -= read
+        if self.left < 0:  # no EOFError: pydicom takes that for the end of a sequence
+            raise ValueError("its values have no end")
+        return read
 
 
 def _is_whole(header: pydicom.Dataset, pixels: RawDataElement | None, size: int) -> bool:

@@ -87,6 +87,18 @@ def test_a_header_that_announces_more_pixels_than_any_scanner_is_not_believed(tm
     refused(tmp_path, file.name, "65000 x 65000")
 
 
+def test_values_without_an_end_are_not_sought_in_the_whole_file_each(tmp_path, monkeypatch):
+    file = write_series(tmp_path)[4]
+    file.write_bytes(file.read_bytes()[:132] + b"9\0\0\0UN\0" + b"\xff" * 60_000)
+    sought, seek = [], pydicom.filereader.read_undefined_length_value
+    monkeypatch.setattr(
+        pydicom.filereader, "read_undefined_length_value", lambda *a: sought.append(a) or seek(*a)
+    )
+    for path in (tmp_path, file):
+        refused(path, file.name)
+    assert 0 < len(sought) < 100
+
+
 def test_a_series_behind_a_link_is_read_once(tmp_path):
     write_series(tmp_path / "store")
     exam = tmp_path / "exam"
