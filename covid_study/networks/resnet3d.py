@@ -3,22 +3,11 @@
 import torch
 from monai.networks.nets.resnet import ResNet, get_inplanes
 from torch import nn
-from torch.nn import functional as F
+
+from covid_study.networks.convolution3d import Stem, trim
 
 LAYERS = {18: ("basic", [2, 2, 2, 2]), 50: ("bottleneck", [3, 4, 6, 3])}
 FEATURES = {18: 512, 50: 2048}  # channels of the last convolutional layer at width 1
-
-
-class Stem(nn.Conv3d):
-    """The first convolution, padded along z beforehand, with the same result.
-
-    The CPU backend of torch 2.13 reads memory that is not its own in the weight gradient of a 7 x 7 x 7 convolution of
-    stride 2 and padding 3 on inputs 5 to 7 voxels deep, as small cubes are: gradients of 1e30, NaN, or a crash.
-    """
-
-    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
-        z, y, x = self.padding
-        return F.conv3d(F.pad(volumes, (0, 0, 0, 0, z, z)), self.weight, None, self.stride, (0, y, x))
 
 
 class Encoder(ResNet):
@@ -65,6 +54,7 @@ def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> Encode
     weight = net.conv1.weight
     net.conv1 = Stem(1, len(weight), 7, stem_stride, padding=3, bias=False)
     net.conv1.weight = weight
+    trim(net)
     return net
 
 

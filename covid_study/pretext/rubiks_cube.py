@@ -249,12 +249,15 @@ def pretext_loss(outputs: Outputs, truth: Scrambled) -> torch.Tensor:
     return loss_p + loss_r / len(permutation)
 
 
-def pretext_accuracy(outputs: Outputs, truth: Scrambled) -> dict[str, float]:
-    """Share of permutations named right (chance 1/k), and of turns told right, horizontal and vertical (chance 1/2)."""
+def pretext_accuracy(outputs: Outputs, truth: Scrambled) -> dict[str, torch.Tensor]:
+    """Share of permutations named right (chance 1/k), and of turns told right, horizontal and vertical (chance 1/2).
+
+    Left on the device: a number asked for at every step would make it wait for a GPU.
+    """
     permutation, horizontal, vertical = outputs
     right = {
         "permutation": permutation.argmax(1) == truth.permutation,
         "horizontal": (horizontal > 0) == truth.horizontal.bool(),
         "vertical": (vertical > 0) == truth.vertical.bool(),
     }
-    return {name: float(told.float().mean()) for name, told in right.items()}
+    return {name: told.float().mean() for name, told in right.items()}

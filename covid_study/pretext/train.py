@@ -127,7 +127,7 @@ def _validate(model, volumes, table, gap, masking, seed, device) -> dict[str, fl
         batch = rubiks_cube.scramble(to_input(part.to(device)), table, gap, masking, generator)
         rows.append((len(part), rubiks_cube.pretext_accuracy(model(batch.cubes), batch)))
     total = sum(n for n, _ in rows)
-    return {name: sum(n * row[name] for n, row in rows) / total for name in rows[0][1]}
+    return {name: float(sum(n * row[name] for n, row in rows) / total) for name in rows[0][1]}
 
 
 def load_encoder(file: Path, network: dict) -> nn.Module:
