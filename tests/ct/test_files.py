@@ -1,9 +1,7 @@
 """Readers: geometry against arrays that were written, real exams, and one message for each kind of bad input."""
 
-import gzip
 import shutil
 
-import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -11,32 +9,10 @@ import SimpleITK as sitk
 from dicom_factory import SPACING, chest, edit, truncate, write_series
 from imagecodecs import ljpeg_decode
 from pydicom.encaps import get_frame
-from pydicom.uid import generate_uid
-from refusals import refused as refuse
+from volume_files import image_of, refused, saved
 
 from covid_study.ct.files import MIN_SLICES, read_volume
 from covid_study.errors import ExamError
-
-
-def image_of(hu, spacing=SPACING):
-    """A SimpleITK image in LPS with the geometry of `write_series`."""
-    image = sitk.GetImageFromArray(hu)
-    image.SetSpacing(spacing[::-1])
-    image.SetOrigin((-70.0, -80.0, -300.0))
-    return image
-
-
-def saved(image, file):
-    sitk.WriteImage(image, str(file))
-    return file
-
-
-def refused(path, *words):
-    """Reading fails with one message that names the exam and holds all the words."""
-    message = refuse(ExamError, lambda: read_volume(path, "E1"), "What to do: ", *words)
-    assert message.startswith("exam E1: ") and len(message) <= 600
-    return message
-
 
 # ---------------------------------------------------------------------------------------------- what is read
 
@@ -74,7 +50,7 @@ def test_collimation_and_pitch_are_those_of_the_header(tmp_path, tags, expected)
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd"])
 def test_volume_files_with_flipped_axes_give_the_same_canonical_array(tmp_path, flips, suffix):
     image = sitk.Flip(image_of(chest()), [axis in flips for axis in (0, 1, 2)])
-    volume = read_volume(saved(image, tmp_path / f"a{suffix}"))
+    volume = read_volume(saved(tmp_path / f"a{suffix}", image))
     np.testing.assert_array_equal(volume.hu, chest())
     assert volume.spacing_mm == pytest.approx(SPACING) and volume.protocol["kvp"] is None
 
@@ -82,7 +58,7 @@ def test_volume_files_with_flipped_axes_give_the_same_canonical_array(tmp_path, 
 def test_permuted_axes_a_trailing_dimension_of_one_and_a_prone_series(tmp_path):
     permuted = sitk.PermuteAxes(image_of(chest()), [2, 0, 1])
     for name, image in (("p", permuted), ("q", sitk.JoinSeries(image_of(chest())))):
-        np.testing.assert_array_equal(read_volume(saved(image, tmp_path / f"{name}.nii.gz")).hu, chest())
+        np.testing.assert_array_equal(read_volume(saved(tmp_path / f"{name}.nii.gz", image)).hu, chest())
     write_series(tmp_path / "prone", ImageOrientationPatient=[-1, 0, 0, 0, -1, 0])
     np.testing.assert_array_equal(read_volume(tmp_path / "prone").hu, chest()[:, ::-1, ::-1])
 
@@ -124,17 +100,6 @@ def test_files_without_suffix_and_what_is_no_slice_are_passed_over(tmp_path):
     assert volume.protocol["passed_over"] == 3
 
 
-def test_rounded_positions_are_no_gap_and_a_sparse_series_is_read(tmp_path):
-    for i, file in enumerate(write_series(tmp_path / "thin", spacing=(0.625, 4.0, 3.0))):
-        edit(file, ImagePositionPatient=[-70, -80, round(0.625 * i, 1)])
-    assert read_volume(tmp_path / "thin").spacing_mm[0] == pytest.approx(0.625, abs=0.01)
-    for i, file in enumerate(write_series(tmp_path / "sparse", chest(30))):
-        if i % 3:
-            file.unlink()
-    volume = read_volume(tmp_path / "sparse")
-    assert volume.spacing_mm[0] == 15.0 and np.array_equal(volume.hu, chest(30)[::3])
-
-
 # ---------------------------------------------------------------------------------------------- bad input
 
 
@@ -160,214 +125,6 @@ def test_damaged_bytes_lead_to_an_exam_error_or_to_a_volume(tmp_path):
     refused(tmp_path, file.name)
 
 
-def test_slices_missing_or_doubled_name_their_neighbours(tmp_path):
-    files = write_series(tmp_path)
-    shutil.copy(files[2], tmp_path / "copy.dcm")
-    refused(tmp_path, files[2].name, "copy.dcm", "-290.0 mm")
-    edit(tmp_path / "copy.dcm", ImagePositionPatient=[-70, -80, -288])
-    refused(tmp_path, "unevenly", files[2].name, "copy.dcm", "2.0 mm")
-    (tmp_path / "copy.dcm").unlink()
-    files[5].unlink()
-    where = ("-280.0 mm", "-270.0 mm", "10.0 mm apart", "5.0 mm")
-    refused(tmp_path, "1 slice missing", files[4].name, files[6].name, *where)
-    for i in (8, 9):
-        files[i].unlink()
-    refused(tmp_path, "3 slices missing", files[4].name, files[7].name, files[10].name)
-
-
-def test_two_series_in_a_folder(tmp_path):
-    write_series(tmp_path, ConvolutionKernel="B70f", SeriesDescription="Erika")
-    for file in write_series(tmp_path / "other", chest(12), ConvolutionKernel="B30f"):
-        file.rename(tmp_path / f"second_{file.name}")
-    message = refused(tmp_path, "2 series", "kernel B70f", "16 files", "kernel B30f", "12 files")
-    assert str(pydicom.dcmread(tmp_path / "image000.dcm").SeriesInstanceUID) not in message
-    assert "Erika" not in message
-
-
-COLOUR = dict(SamplesPerPixel=3, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(3 * 40 * 48))
-
-
-@pytest.mark.parametrize(
-    "tags, of_one, words",
-    [
-        ({}, dict(PixelSpacing=[1.0, 1.0]), ["PixelSpacing", "1 of 16 slices"]),
-        ({}, COLOUR, ["colour", "image"]),
-        ({}, dict(NumberOfFrames=3, PixelData=bytes(3 * 2 * 40 * 48)), ["multi-frame", "image"]),
-        (dict(ImagePositionPatient=None), {}, ["ImagePositionPatient"]),
-        (dict(ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]), {}, ["ImageOrientationPatient"]),
-        (dict(Modality="MR"), {}, ["modality MR"]),
-        (dict(RescaleIntercept=None, RescaleSlope=None), {}, ["RescaleIntercept"]),
-    ],
-)
-def test_series_that_are_no_ct(tmp_path, tags, of_one, words):
-    files = write_series(tmp_path, **tags)
-    edit(files[4], **of_one)
-    refused(tmp_path, *words)
-
-
-@pytest.mark.parametrize(
-    "tag, value",
-    [
-        ("RescaleIntercept", None), ("RescaleSlope", None), ("RescaleIntercept", "0"), ("RescaleSlope", "4"),
-        ("RescaleType", "OD"), ("PhotometricInterpretation", "MONOCHROME1"), ("PixelRepresentation", 1), ("Rows", 20),
-        ("PixelSpacing", [4.0, 3.01]), ("ImageOrientationPatient", [0, 1, 0, 1, 0, 0]), ("ConvolutionKernel", "B70f"),
-        ("FrameOfReferenceUID", "1.2.3.4"), ("StudyInstanceUID", "1.2.3.5"), ("PatientID", "somebody2"), ("KVP", "80"),
-        ("KVP", None),
-    ],
-)  # fmt: skip
-def test_what_hu_geometry_or_identity_rest_on_holds_on_every_slice(tmp_path, tag, value):
-    files = write_series(
-        tmp_path, ConvolutionKernel="B30f", RescaleType="HU", FrameOfReferenceUID=generate_uid()
-    )
-    read_volume(tmp_path)
-    for file in (files[0], files[7], files[15]):
-        edit(file, **{tag: value})
-    message = refused(
-        tmp_path,
-        "3 of 16 slices",
-        files[0].name,
-        "rescaled" if tag.startswith("Rescale") and value in ("0", "4") else tag,
-    )
-    assert "somebody" not in message
-
-
-def test_what_only_rounding_makes_unequal_is_equal(tmp_path):
-    files = write_series(tmp_path)
-    edit(files[3], PixelSpacing=[4.0000001, 3.0], ImageOrientationPatient=[1, 0, 0.00001, 0, 1, 0])
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, chest())
-
-
-def test_rescale_tags_may_differ_where_the_values_fit(tmp_path):
-    for i, file in enumerate(write_series(tmp_path)):
-        if i in (3, 4):
-            stored = (chest()[i].astype(np.int32) + 2048).astype(np.uint16)
-            edit(file, RescaleIntercept="-2048", PixelData=stored.tobytes())
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, chest())
-
-
-def test_padding_that_only_some_slices_name_is_air_in_all(tmp_path):
-    hu = chest()
-    hu[:, 0] = 2976  # stored as 4000
-    for file in write_series(tmp_path, hu, PixelPaddingValue=4000)[::2]:
-        edit(file, PixelPaddingValue=None)
-    assert (read_volume(tmp_path).hu[:, 0] == -1024).all()
-
-
-def test_acquisitions_may_follow_each_other_but_not_alternate(tmp_path):
-    files = write_series(tmp_path)
-    for number, edited in ((1, files[:6]), (2, files[6:])):
-        for file in edited:
-            edit(file, AcquisitionNumber=str(number))
-    assert len(read_volume(tmp_path).hu) == 16
-    edit(files[2], AcquisitionNumber="2")
-    refused(tmp_path, "2 acquisitions", files[2].name)
-
-
-def test_text_in_the_pixels_is_refused_unless_allowed(tmp_path):
-    files = write_series(tmp_path)
-    edit(files[5], BurnedInAnnotation="YES")
-    refused(tmp_path, "BurnedInAnnotation", "cohort.burnt_in")
-    np.testing.assert_array_equal(read_volume(tmp_path, burnt_in=True).hu, chest())
-
-
-def test_enhanced_ct_is_refused_alike_as_a_folder_and_as_a_file(tmp_path):
-    file = write_series(tmp_path, chest(1), ImagePositionPatient=None, PixelSpacing=None)[0]
-    edit(file, NumberOfFrames=2, PixelData=bytes(2 * 2 * 40 * 48))
-    for path in (tmp_path, file):
-        refused(path, "multi-frame", file.name, "convert")
-
-
-# ---------------------------------------------------------------------------------------------- how voxels lie
-
-
-@pytest.mark.parametrize("second, last", [(5.0, 7.0), (7.0, 5.0)])
-def test_uneven_steps_are_bounded_by_how_far_a_slice_lies_from_the_even_grid(tmp_path, second, last):
-    z = np.cumsum([0.0] + [second] * 9 + [last] * 6)
-    for i, file in enumerate(write_series(tmp_path)):
-        edit(file, ImagePositionPatient=[-70, -80, float(z[i])])
-    refused(tmp_path, "unevenly", "5.0 to 7.0 mm", "7.2 mm")
-
-
-def sheared(degrees):
-    axes = np.eye(3)
-    axes[1:, 2] = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    return axes
-
-
-def written_sheared(folder, suffix, degrees):
-    """A file whose slices drift along y; ITK's writers make no such thing, so the headers are edited."""
-    image, file = image_of(chest()), folder / f"a{suffix}"
-    if suffix == ".nii":
-        steps = sheared(degrees) * SPACING[::-1]
-        affine = np.eye(4)
-        affine[:3, :3] = np.diag([-1, -1, 1]) @ steps
-        made = nibabel.Nifti1Image(chest().transpose(2, 1, 0), affine)
-        made.set_qform(None, 0)
-        nibabel.save(made, file)
-        return file
-    data = saved(image, file).read_bytes()
-    y, z = sheared(degrees)[1:, 2]
-    if suffix == ".nrrd":
-        data = data.replace(b"(0,0,5)", f"(0,{5 * y:.6f},{5 * z:.6f})".encode())
-    else:
-        data = data.replace(b"1 0 0 0 1 0 0 0 1", f"1 0 0 0 1 0 0 {y:.6f} {z:.6f}".encode())
-    file.write_bytes(data)
-    return file
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
-def test_shear_is_told_as_a_tilted_gantry_and_a_twentieth_of_a_degree_is_read(tmp_path, suffix):
-    refused(written_sheared(tmp_path, suffix, 15), "sideways", "15 degrees")
-    volume = read_volume(written_sheared(tmp_path, suffix, 0.06))
-    np.testing.assert_array_equal(volume.hu, chest())
-    assert volume.spacing_mm == pytest.approx(SPACING, rel=1e-4)
-
-
-@pytest.mark.parametrize("mm", [0.0, np.nan, 3000.0])
-def test_a_voxel_without_a_size(tmp_path, mm):
-    made = nibabel.Nifti1Image(chest().transpose(2, 1, 0), np.diag([-3.0, -4.0, 5.0, 1]))
-    made.set_sform(None, 0)
-    made.set_qform(made.affine, 1)
-    nibabel.save(made, tmp_path / "a.nii")
-    data = bytearray((tmp_path / "a.nii").read_bytes())
-    data[80:84] = np.float32(mm).tobytes()
-    (tmp_path / "a.nii").write_bytes(data)
-    refused(tmp_path / "a.nii", "x 5 mm")
-
-
-def test_nifti_that_does_not_say_how_it_lies_or_says_it_twice(tmp_path):
-    made = nibabel.Nifti1Image(chest().transpose(2, 1, 0), np.diag([-3.0, -4.0, 5.0, 1]))
-    made.set_sform(np.diag([3.0, -4.0, 5.0, 1]), 1)
-    made.set_qform(np.diag([-3.0, -4.0, 5.0, 1]), 1)
-    nibabel.save(made, tmp_path / "a.nii")
-    refused(tmp_path / "a.nii", "qform", "sform")
-    made.set_sform(None, 0)
-    made.set_qform(None, 0)
-    nibabel.save(made, tmp_path / "a.nii")
-    refused(tmp_path / "a.nii", "qform_code")
-
-
-def test_nifti_is_scaled_by_its_slope_and_in_mm_whatever_its_unit(tmp_path):
-    made = nibabel.Nifti1Image((chest().transpose(2, 1, 0) + 1024.0) / 2, np.diag([-0.003, -0.004, 0.005, 1]))
-    made.header.set_data_dtype(np.int16)
-    made.header.set_xyzt_units("meter")
-    made.header.set_slope_inter(1, 0)
-    nibabel.save(made, tmp_path / "a.nii.gz")
-    raw = bytearray(gzip.decompress((tmp_path / "a.nii.gz").read_bytes()))
-    raw[112:120] = np.array([2, -1024], np.float32).tobytes()
-    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(raw))
-    volume = read_volume(tmp_path / "a.nii.gz")
-    assert np.abs(volume.hu.astype(int) - chest()).max() <= 1 and volume.spacing_mm == pytest.approx(
-        SPACING, rel=1e-5
-    )
-
-
-def test_gantry_tilt(tmp_path):
-    for i, file in enumerate(write_series(tmp_path)):
-        edit(file, ImagePositionPatient=[-70, -80 + 2 * i, 5 * i])
-    refused(tmp_path, "22 degrees")
-
-
 def test_what_is_no_volume(tmp_path):
     hu, few = image_of(chest()), write_series(tmp_path / "few", chest(MIN_SLICES - 1))
     refused(tmp_path / "few", f"{MIN_SLICES - 1} slices")
@@ -383,25 +140,27 @@ def test_what_is_no_volume(tmp_path):
         ("a.png", sitk.Cast(hu[:, :, 5], sitk.sitkUInt8), "picture"),
         ("colour.nrrd", sitk.Compose([hu] * 3), "3 values"),
     ):
-        refused(saved(image, tmp_path / name), name, words)
+        refused(saved(tmp_path / name, image), name, words)
     (tmp_path / "both").mkdir()
     for name in ("a.mha", "b.mha"):
-        saved(hu, tmp_path / "both" / name)
+        saved(tmp_path / "both" / name)
     refused(tmp_path / "both", "a.mha, b.mha")
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.0])
 def test_volume_file_cut_short(tmp_path, suffix, share):
-    file = saved(image_of(chest()), tmp_path / f"a{suffix}")
+    file = saved(tmp_path / f"a{suffix}")
     truncate(file, share)
     refused(file, file.name)
 
 
 HU = chest().astype(np.float32)
 UNIT = (HU - HU.min()) / np.ptp(HU)
-ODD = HU.copy()
+ODD, SLICE, PADDED = HU.copy(), chest(), chest()
 ODD[3, 4, 5:7] = np.nan, np.inf
+SLICE[3] += 1024
+PADDED[3] -= 10_000
 
 
 @pytest.mark.parametrize(
@@ -415,11 +174,16 @@ ODD[3, 4, 5:7] = np.nan, np.inf
         (np.zeros_like(HU), "every voxel is 0"),
         (HU - 1024, "no soft tissue"),
         (ODD, "2 voxels that are NaN"),
+        (SLICE, "1 of 16 slices, counted from the lowest: 4:"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".nii.gz", ".mha"])
 def test_values_that_are_not_hu(tmp_path, values, words, suffix):
-    refused(saved(image_of(values), tmp_path / f"a{suffix}"), words, f"a{suffix}")
+    refused(saved(tmp_path / f"a{suffix}", image_of(values)), words, f"a{suffix}")
+
+
+def test_a_slice_of_padding_is_air(tmp_path):
+    assert (read_volume(saved(tmp_path / "a.mha", image_of(PADDED))).hu[3] == -1024).all()
 
 
 # ---------------------------------------------------------------------------------------------- real exams
@@ -454,18 +218,11 @@ def test_real_series_does_not_depend_on_file_names_and_agrees_with_another_decod
         np.testing.assert_array_equal(volume.hu[i], expected.clip(-1024, 3071))
 
 
-def test_real_series_with_a_slice_cut_short_or_missing_or_with_another(real_data, tmp_path):
+def test_real_series_with_a_compressed_slice_cut_short(real_data, tmp_path):
     folder, whole = tmp_path / "one", real_data / "covid-ct-md" / "Normal subjects" / "normal001"
     shutil.copytree(whole, folder)
-    headers = [pydicom.dcmread(f, stop_before_pixels=True) for f in folder.iterdir()]
-    headers.sort(key=lambda h: h.ImagePositionPatient[2])
-    victim = folder / headers[20].filename.rpartition("/")[2]
+    victim = sorted(folder.iterdir())[20]
     for share in (0.999, 0.5):
         shutil.copy(whole / victim.name, victim)
         truncate(victim, share)
         refused(folder, victim.name)
-    victim.unlink()
-    refused(folder, "1 slice missing", "12.0 mm apart", "6.0 mm")
-    for file in (real_data / "covid-ct-md" / "COVID-19 subjects" / "P002").iterdir():
-        (folder / f"{generate_uid()[-6:]}{file.name}").symlink_to(file)
-    refused(folder, "2 series", "51 files", "45 files")
