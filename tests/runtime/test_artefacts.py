@@ -165,3 +165,11 @@ def test_two_who_ask_at_once_compute_it_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         folders = list(pool.map(lambda _: make(tmp_path, compute=compute), range(4)))
     assert len(set(folders)) == 1 and len(calls) == 1
+
+
+def test_what_a_notebook_asks_for_is_listed_once_whether_made_or_found(tmp_path, monkeypatch):
+    for used in (tmp_path / "made", tmp_path / "found"):
+        monkeypatch.setenv(artefacts.USED_FILE, str(used))
+        for _ in range(2):
+            folder = artefact(tmp_path / "runs", "a", {}, ["errors"], lambda f: (f / "x").write_text("whole"))
+            assert used.read_text().splitlines() == [f"runs/{folder.name}"]

@@ -87,15 +87,16 @@ def test_a_scheduler_without_workers_is_said():
         list(completed(who, INPUTS, [(1, ("a",))], empty.scheduler_address))
 
 
-def test_workers_that_die_are_said_and_what_had_ended_is_there():
-    found = []
-    with pytest.raises(StudyError, match="cluster was lost in the middle .*run the same again"):
-        for key, _ in completed(die_on_ten, INPUTS, [(i, ("a",)) for i in range(12)], "dask"):
+@pytest.mark.parametrize("names, error", [(("a",), "CancelledError"), ((), "KilledWorker")])
+def test_workers_that_die_are_said_and_what_had_ended_is_there(names, error):
+    found = []  # with what was sent to them, or without
+    with pytest.raises(StudyError, match=f"cluster was lost in the middle .*{error}.*run the same again"):
+        for key, _ in completed(die_on_ten, INPUTS, [(i, names) for i in range(12)], "dask", workers=1):
             found.append(key)
     assert 10 not in found
 
 
-def die_on_ten(key, x):
+def die_on_ten(key, *inputs):
     return os._exit(1) if key == 10 else key
 
 

@@ -216,6 +216,12 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
 def test_a_half_written_record_or_a_lost_page_is_no_result(ran, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(ran, copy)
+    executed = copy / "build" / "toy" / "notebooks" / "01_good.ipynb"
+    whole = executed.read_bytes()
+    executed.write_bytes(whole[:-1])
+    assert statuses(copy)["01_good"] == "stale"
+    executed.write_bytes(whole)
+    assert statuses(copy)["01_good"] == "done"
     (copy / "reports" / "toy" / "01_good.html").unlink()
     (copy / "build" / "toy" / "notebooks" / "02_bad.json").write_text('{"status": "do')
     assert statuses(copy) == {"01_good": "stale", "02_bad": "not-run", "03_after": "not-run"}
