@@ -19,7 +19,7 @@ import dataset_trees
 import numpy as np
 import SimpleITK as sitk
 from chest_pictures import chest as slice_of_a_chest
-from dicom_factory import chest, write_series
+from dicom_factory import chest, write_frames, write_series
 from PIL import Image
 
 from covid_study import paths
@@ -83,6 +83,12 @@ def slices() -> list[bytes]:
         plain = write_series(Path(folder, "a"), HU, **SERIES)[3]
         padded = write_series(Path(folder, "b"), HU, PixelPaddingValue=63536, NumberOfFrames="1", **SERIES)[3]
         return [plain.read_bytes(), padded.read_bytes()]
+
+
+def frames() -> list[bytes]:
+    """The series as an enhanced CT."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [write_frames(Path(folder, "frames.dcm"), HU).read_bytes()]
 
 
 def series(folder: Path) -> None:
@@ -180,6 +186,7 @@ TARGETS = {
         picture_files,
     ),
     "dicom": Target("slice.dcm", slices, lambda file: read_volume(file.parent), series),
+    "frames": Target("frames.dcm", frames, read_volume),
     "nifti": Target("volume.nii", volumes(".nii"), read_volume),
     "nifti-gz": Target("volume.nii.gz", volumes(".nii.gz", (True,)), read_volume),
     "nrrd": Target("volume.nrrd", volumes(".nrrd", (False, True)), read_volume),

@@ -1,11 +1,12 @@
 """Small synthetic chest exams, as arrays and as DICOM series, with any fault a test wants."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 SPACING = (5.0, 4.0, 3.0)  # (z, y, x) mm, all different so that a mixed-up axis shows
 
@@ -57,6 +58,50 @@ def write_series(
         header.save_as(file, enforce_file_format=True)
         files.append(file)
     return files
+
+
+def write_frames(file: Path, hu: np.ndarray | None = None, spacing=SPACING, **tags) -> Path:
+    """The same as an enhanced CT: one file, its frames out of order, every other one with another intercept."""
+    hu = chest() if hu is None else hu
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (plain,) = write_series(file.parent / "plain", hu[:1], spacing)
+    header = pydicom.dcmread(plain)
+    shutil.rmtree(plain.parent)
+
+    def group(**values) -> list[pydicom.Dataset]:
+        item = pydicom.Dataset()
+        for name, value in values.items():
+            setattr(item, name, value)
+        return [item]
+
+    values = ("PixelSpacing", "SliceThickness", "ImageOrientationPatient", "KVP")
+    taken = {name: header[name].value for name in values}
+    for name in (*values, "ImagePositionPatient", "RescaleIntercept", "RescaleSlope"):
+        del header[name]
+    header.SharedFunctionalGroupsSequence = group(
+        PixelMeasuresSequence=group(**{name: taken[name] for name in values[:2]}),
+        PlaneOrientationSequence=group(ImageOrientationPatient=taken["ImageOrientationPatient"]),
+        CTXRayDetailsSequence=group(KVP=taken["KVP"]),
+    )
+    order = np.random.default_rng(0).permutation(len(hu))
+    header.PerFrameFunctionalGroupsSequence = [
+        group(
+            PlanePositionSequence=group(ImagePositionPatient=[-70.0, -80.0, -300.0 + spacing[0] * int(i)]),
+            PixelValueTransformationSequence=group(
+                RescaleIntercept=str(-1024 - int(i % 2)), RescaleSlope="1", RescaleType="HU"
+            ),
+        )[0]
+        for i in order
+    ]
+    header.PixelData = b"".join(
+        (hu[i].astype(np.int32) + 1024 + i % 2).astype(np.uint16).tobytes() for i in order
+    )
+    header.NumberOfFrames, header.SOPClassUID = len(hu), EnhancedCTImageStorage
+    header.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    for name, value in tags.items():
+        setattr(header, name, value)
+    header.save_as(file, enforce_file_format=True)
+    return file
 
 
 def edit(file: Path, **tags) -> None:

@@ -1,4 +1,4 @@
-"""A folder of DICOM slices -> one CT image, sorted and spaced by the slices' positions in the patient.
+"""A folder of DICOM slices, or a file of many -> one CT image, sorted and spaced by the slices' positions in the patient.
 
 File names and SliceThickness say nothing reliable about where a slice lies (COVID-CT-MD: names out of order),
 so both are ignored. What HU, geometry or identity rest on must hold on every slice: a slice cut short, missing or
@@ -9,16 +9,18 @@ import io
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covid_study.cohort.file_kinds import is_dicom
 from covid_study.cohort.folders import below
+from covid_study.ct.frames import OF_EACH, SHARED, slices_of
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
     RESCALE,
@@ -28,7 +30,6 @@ from covid_study.ct.series import (
     check_alike,
     check_rescaled,
     is_multi_frame,
-    multi_frame,
     one_series,
 )
 from covid_study.ct.volume import HU_RANGE, Fault, last_line
@@ -39,8 +40,9 @@ TAGS = (
     "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
     "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
     "SamplesPerPixel NumberOfFrames BitsAllocated BitsStored HighBit PixelPaddingValue PixelPaddingRangeLimit "
-    "ModalityLUTSequence BurnedInAnnotation PixelData"
+    "BurnedInAnnotation PixelData"
 )
+SEQUENCES = ("ModalityLUTSequence", SHARED, OF_EACH)
 PROTOCOL = {
     "kvp": "KVP",
     "slice_thickness_mm": "SliceThickness",
@@ -50,8 +52,8 @@ PROTOCOL = {
 COPY = "copy the file again from its source, or leave the exam out"
 
 
-def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[str, Any]]:
-    """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder.
+def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[str, Any]]:
+    """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder, or in a file.
 
     Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
     over, and counted in the protocol.
@@ -62,9 +64,12 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[
 
     Raises: Fault naming the files.
     """
-    headers = [_header(file) for file in below(folder).files if is_dicom(file)]
-    found = [s for s in headers if s is not None]
-    slices = one_series(found, folder)
+    files = below(place).files if place.is_dir() else [place]
+    headers = [_header(file) for file in files if is_dicom(file)]
+    found = [s for header in headers if header is not None for s in slices_of(header)]
+    if place.is_file() and len(found) < 2 and not any(map(is_multi_frame, found)):
+        raise Fault(f"{place} is one DICOM slice", "give the folder that holds the whole series")
+    slices = one_series(found, place)
     if not burnt_in and any(s.header.get("BurnedInAnnotation") == "YES" for s in slices):
         raise Fault(
             "its header says that text is burnt into the pixels (BurnedInAnnotation), perhaps the patient's name",
@@ -86,15 +91,9 @@ def read_series(folder: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[
         for plane, values in zip(hu, pool.map(lambda s: _pixels(s, padding), slices), strict=True):
             plane[:] = values
     check_rescaled(slices, hu)
-    return geometry.image(hu), _protocol(first) | {"passed_over": len(headers) - len(slices)}
-
-
-def why_no_series(file: Path) -> Fault:
-    """What is wrong with one DICOM file where a series was expected."""
-    found = _header(file)
-    if found is not None and is_multi_frame(found):
-        return multi_frame(found)
-    return Fault(f"{file} is one DICOM slice", "give the folder that holds the whole series")
+    return geometry.image(hu), _protocol(first) | {
+        "passed_over": len(headers) - len({s.file for s in slices})
+    }
 
 
 def _protocol(header: pydicom.Dataset) -> dict[str, Any]:
@@ -113,10 +112,11 @@ def _header(file: Path) -> Slice | None:
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
-            tags = [*TAGS.split(), *SAME, *RESCALE]
+            tags = [*TAGS.split(), *SAME, *RESCALE, *SEQUENCES]
             with io.BufferedReader(_ReadOnce(file)) as stream:
                 header = pydicom.dcmread(stream, specific_tags=tags, defer_size=LONGEST)
-            pixels = header.pop("PixelData", None)
+                _read_sequences(header, stream)
+            pixels: Any = header.pop("PixelData", None)
             list(header)  # converts every value now, so that a broken one is found and named here
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
@@ -125,9 +125,8 @@ def _header(file: Path) -> Slice | None:
                 return None
             if not _is_whole(header, pixels, file.stat().st_size):
                 raise EOFError
-            position, directions = header.get("ImagePositionPatient"), header.get("ImageOrientationPatient")
-            position = np.array(position, float).reshape(3) if position else None
-            directions = np.array(directions, float).reshape(2, 3) if directions else None
+            found = Slice(file, header, pixels.value_tell if _is_plain(header) else None)
+            _ = found.position, found.orientation  # as above
     except EOFError as error:
         raise Fault(f"{file.name} is cut short", COPY) from error
     except Exception as error:  # damaged bytes lead pydicom to errors of any kind
@@ -135,7 +134,17 @@ def _header(file: Path) -> Slice | None:
             f"{file.name} cannot be read as DICOM ({last_line(error)})",
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
-    return Slice(file, header, position, directions, pixels.value_tell if _is_plain(header) else None)
+    return found
+
+
+def _read_sequences(header: pydicom.Dataset, stream: BinaryIO) -> None:
+    """Read the long sequences of a header from the file, whose reading has a bound, where a copy of them in memory has none."""
+    for keyword in SEQUENCES:
+        deferred = header.get_item(keyword, keep_deferred=True)
+        if isinstance(deferred, RawDataElement) and deferred.value is None:
+            stream.seek(deferred.value_tell)
+            kind = deferred.is_implicit_VR, deferred.is_little_endian
+            header.add_new(keyword, "SQ", read_sequence(stream, *kind, deferred.length, "iso8859"))
 
 
 class _ReadOnce(io.FileIO):
@@ -149,7 +158,7 @@ class _ReadOnce(io.FileIO):
         super().__init__(str(file))  # pydicom adds to its name
         self.left = 4 * file.stat().st_size + 2**20
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         read = super().readinto(buffer)
         self.left -= read
         if self.left < 0:  # no EOFError: pydicom takes that for the end of a sequence
@@ -217,7 +226,7 @@ def _stored(s: Slice) -> np.ndarray:
     """The same of pixels that need no decoding, in a tenth of the time."""
     h = s.header
     kind, shape = "<i2" if h.get("PixelRepresentation") else "<u2", (int(h.Rows), int(h.Columns))
-    values = np.fromfile(s.file, kind, shape[0] * shape[1], offset=s.pixels_at).reshape(shape)
+    values = np.fromfile(s.file, kind, shape[0] * shape[1], offset=s.pixels_at or 0).reshape(shape)
     spare = 16 - int(h.BitsStored)  # what lies in the upper bits is no value
     values = values if not spare else values << spare >> spare
     slope, intercept = float(h.get("RescaleSlope", 1)), float(h.get("RescaleIntercept", 0))

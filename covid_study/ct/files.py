@@ -35,7 +35,7 @@ sitk.ProcessObject_SetGlobalWarningDisplay(False)  # the errors below say it onc
 
 
 def read_volume(path: str | os.PathLike[str], exam_id: str | None = None, burnt_in: bool = False) -> Volume:
-    """One chest CT from a folder with a DICOM series, or from a .nii, .nii.gz, .nrrd, .mha or .mhd file.
+    """One chest CT from a DICOM series or an enhanced CT, or from a .nii, .nii.gz, .nrrd, .mha or .mhd file.
 
     hu is int16 (z, y, x), LPS (caudal to cranial, anterior to posterior, right to left), clipped to [-1024,
     3071] HU.
@@ -64,7 +64,7 @@ def _read(path: Path, burnt_in: bool) -> Volume:
     if not path.exists():
         raise Fault(f"{path} does not exist", "correct the path in the exam table, or remove the row")
     try:
-        image, protocol = _read_folder(path, burnt_in) if path.is_dir() else _read_file(path)
+        image, protocol = _read_folder(path, burnt_in) if path.is_dir() else _read_file(path, burnt_in)
     except Fault:
         raise
     except OSError as error:
@@ -99,13 +99,13 @@ def _read_folder(folder: Path, burnt_in: bool) -> tuple[sitk.Image, dict[str, An
     if len(volumes) > 1:
         names = ", ".join(f.name for f in volumes[:4])
         raise Fault(f"{folder} holds {len(volumes)} volumes ({names})", "give the path of one of them")
-    return _read_file(volumes[0])
+    return _read_file(volumes[0], burnt_in)
 
 
-def _read_file(file: Path) -> tuple[sitk.Image, dict[str, Any]]:
+def _read_file(file: Path, burnt_in: bool) -> tuple[sitk.Image, dict[str, Any]]:
     """A volume file; its header knows nothing of the scanner."""
     if is_dicom(file):
-        raise dicom.why_no_series(file)
+        return dicom.read_series(file, burnt_in)
     if not is_volume(file):
         what = "a picture, not a CT volume in HU" if is_picture(file) else "no volume file"
         raise Fault(

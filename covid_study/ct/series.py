@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,30 @@ CONVERT = "convert it to NIfTI or to one file a slice (for instance with dcm2nii
 
 @dataclass(frozen=True)
 class Slice:
-    """What one file says about itself, pixels left on disk."""
+    """What one file, or one frame of it, says about itself, pixels left on disk."""
 
     file: Path
     header: pydicom.Dataset
-    position: np.ndarray | None  # mm, LPS, centre of the first voxel
-    orientation: np.ndarray | None  # (2, 3): directions of a row and of a column
-    pixels_at: int | None = (
-        None  # the byte of the file where its pixels begin, where they lie there as 16-bit numbers
-    )
+    # the byte of the file where its pixels begin, where they lie there as 16-bit numbers
+    pixels_at: int | None = None
+    frame: int | None = None  # counted from 1
 
     @property
     def name(self) -> str:
         """The file's name, for a message."""
-        return self.file.name
+        return self.file.name if self.frame is None else f"frame {self.frame} of {self.file.name}"
+
+    @cached_property
+    def position(self) -> np.ndarray | None:
+        """Centre of the first voxel; mm, LPS."""
+        place = self.header.get("ImagePositionPatient")
+        return np.array(place, float).reshape(3) if place else None
+
+    @cached_property
+    def orientation(self) -> np.ndarray | None:
+        """Directions of a row and of a column; (2, 3)."""
+        directions = self.header.get("ImageOrientationPatient")
+        return np.array(directions, float).reshape(2, 3) if directions else None
 
 
 def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
@@ -60,7 +71,7 @@ def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
     for s in ct:
         groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
     for s in ct:
-        if is_multi_frame(s):
+        if s.frame is None and is_multi_frame(s):
             raise multi_frame(s)
     placed = {uid: group for uid, group in groups.items() if any(s.position is not None for s in group)}
     if not placed:
@@ -182,5 +193,5 @@ def is_multi_frame(s: Slice) -> bool:
 
 
 def multi_frame(s: Slice) -> Fault:
-    """Choice: enhanced CT, all slices in one file, is left to a converter that knows each maker's."""
-    return Fault(f"{s.name} is a multi-frame DICOM file, which is not read here", CONVERT)
+    """What is said of frames that are not read."""
+    return Fault(f"{s.name} is a multi-frame DICOM file of a kind that is not read here", CONVERT)

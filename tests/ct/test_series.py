@@ -1,5 +1,7 @@
 """What HU and identity rest on is asked of every slice: one that differs, wherever it lies, is refused by name."""
 
+import struct
+
 import numpy as np
 import pydicom
 import pytest
@@ -134,9 +136,12 @@ def test_what_leads_to_a_patient_is_in_no_message(tmp_path):
         assert not any(word in message for word in (*planted.values(), uid, "1.2.826", "somebody"))
 
 
-def test_values_without_an_end_are_not_sought_in_the_whole_file_each(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "begin", [b"9\0\0\0UN\0", b"\0R0\x92SQ\0\0" + struct.pack("<I", 60_004) + b"\xfe\xff\0\xe0"]
+)  # a value of undefined length, and a long sequence of such
+def test_values_without_an_end_are_not_sought_in_the_whole_file_each(tmp_path, monkeypatch, begin):
     file = write_series(tmp_path)[4]
-    file.write_bytes(file.read_bytes()[:132] + b"9\0\0\0UN\0" + b"\xff" * 60_000)
+    file.write_bytes(file.read_bytes()[:132] + b"\x08\0`\0CS\2\0CT" + begin + b"\xff" * 60_000)
     sought, seek = [], pydicom.filereader.read_undefined_length_value
     monkeypatch.setattr(
         pydicom.filereader, "read_undefined_length_value", lambda *a: sought.append(a) or seek(*a)
