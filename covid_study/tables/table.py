@@ -21,7 +21,8 @@ from covid_study.scores.claims import Cell
 from covid_study.scores.seeds import over_seeds
 from covid_study.tables.scoring import EXAMS, Scoring
 from covid_study.training.run import Run, timing
-from covid_study.training.sweep import places, plan_table, planned, sweep
+from covid_study.training.sweep import places, sweep
+from covid_study.training.time_left import plan_table, planned
 
 
 def column(share: float) -> str:

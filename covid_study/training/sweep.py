@@ -2,27 +2,26 @@
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from html import escape
 from pathlib import Path
 
-import pandas as pd
 import torch
-from IPython.display import HTML
 from joblib import cpu_count
 
 from covid_study.errors import StudyError
-from covid_study.runtime.artefacts import is_there
 from covid_study.runtime.device import limited_threads
 from covid_study.runtime.executors import completed, first_free, side_by_side, told
-from covid_study.runtime.progress import duration, makespan, progress, silent
+from covid_study.runtime.progress import makespan, progress, silent
 from covid_study.samples.samples import Samples
-from covid_study.training.run import Run, timing
+from covid_study.training.run import Run
+from covid_study.training.time_left import Left, paces, planned
 
-START_UP = 10.0  # seconds that workers take to begin: what takes less is done in this process
+START_UP = (
+    7.0  # seconds until workers have imported torch and MONAI, measured on two cores: a shorter gain is none
+)
 VALUES = (
     1e6  # voxels or pixels a second that are trained on, where nothing like it has been measured: a slow case
 )
@@ -84,12 +83,10 @@ def sweep(
         given = {"samples": replace(samples, data=samples.data.cpu())}
         tasks = [(name, ("samples",)) for name in todo]
         ending = (ended for _, ended in completed(attempt, given, tasks, executor, workers or number))
-    failed, left = {}, Left(todo, _paces(folder), at_once)
+    failed, left = {}, Left(todo, paces(folder), at_once)
     with told("was training", "the runs", folder, at_once):
-        known = (
-            left if executor in ("in_process", "dask") else None
-        )  # nobody here knows how large a cluster is
-        for name, trouble, seconds in progress(ending, "classifiers", len(todo), known):
+        here = executor in ("in_process", "dask")  # nobody here knows how large another cluster is
+        for name, trouble, seconds in progress(ending, "classifiers", len(todo), left if here else None):
             left.ended(name, seconds)
             if trouble:
                 failed[name] = trouble
@@ -110,38 +107,6 @@ def places(device: torch.device, per_gpu: int = 1) -> int:
     return per_gpu * (torch.cuda.device_count() if device == torch.device("cuda") else 1)
 
 
-class Left:
-    """The seconds that are left of a sweep, by exams or slices still to see: a call says them.
-
-    A run takes as long as those of its kind took a sample in this sweep, else in earlier ones, else as all of this one.
-    """
-
-    def __init__(self, todo: Mapping[str, Run], paces: Mapping[str, float], at_once: int):
-        self.todo, self.paces, self.at_once = dict(todo), dict(paces), at_once
-        self.took: dict[str, float] = {}
-        self.started = time.monotonic()
-
-    def ended(self, name: str, seconds: float) -> None:
-        """A run has ended after so many seconds of its own."""
-        if not self.took:  # what the workers took to start is no part of a run
-            self.started = time.monotonic() - seconds
-        self.took[name] = seconds
-        of_kind = [n for n in self.took if self.todo[n].kind == self.todo[name].kind]
-        self.paces[self.todo[name].kind] = self._pace(of_kind)
-
-    def _pace(self, names: Iterable[str]) -> float:
-        return sum(self.took[n] for n in names) / max(1, sum(self.todo[n].seen for n in names))
-
-    def __call__(self) -> float | None:
-        """None where nothing is known of a run that is left, nor of any other."""
-        mean = self._pace(list(self.took)) if self.took else float("nan")
-        seconds = [
-            self.took.get(name, self.paces.get(run.kind, mean) * run.seen) for name, run in self.todo.items()
-        ]
-        whole = makespan(seconds, self.at_once)
-        return max(0.0, whole - (time.monotonic() - self.started)) if whole == whole else None
-
-
 def _here(
     todo: Mapping[str, Run], samples: Samples, folder: Path, processes: int, at_once: int
 ) -> Iterator[Ended]:
@@ -151,93 +116,31 @@ def _here(
             for name, run in todo.items():
                 yield _attempt(run, samples, folder, name, processes=processes)
         return
-    with mapped(samples, folder) as file:
-        attempt = partial(_attempt_beside, file, folder, samples.data.device, at_once - 1)
+    with mapped(samples.data, folder) as file:
+        bare = replace(samples, data=samples.data.to("meta"))
+        attempt = partial(_attempt_beside, bare, file, folder, samples.data.device, at_once - 1)
         yield from side_by_side(attempt, todo.items(), at_once)
 
 
 @contextmanager
-def mapped(samples: Samples, folder: Path) -> Iterator[Path]:
-    """Samples in a file of `folder`, from which several processes map them into memory; gone afterwards.
+def mapped(data: torch.Tensor, folder: Path) -> Iterator[Path]:
+    """The values of samples in a file of `folder`, which several processes map into memory; gone afterwards.
 
     One that a killed process has left is written over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with first_free(folder, "samples") as number:
-        file = folder / f".samples-{number}.pt"
+        file = folder / f".samples-{number}.bin"
         try:
-            torch.save(replace(samples, data=samples.data.cpu().contiguous()), file)
+            data.cpu().contiguous().numpy().tofile(file)
             yield file
         finally:
             file.unlink(missing_ok=True)
 
 
-def of_file(file: Path) -> Samples:
-    """What `mapped` wrote; its data are pages of the file that all who read it share."""
-    # weights_only=False reads any object: the file was written by `mapped`, a moment ago
-    return torch.load(file, map_location="cpu", mmap=True, weights_only=False)
-
-
-def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
-    """What a sweep would do: a row a run, with its state and an estimate of its time.
-
-    Choice: a run takes as long an exam seen as the median of the runs in `folder` with the same network and samples.
-
-    Returns:
-        Index: name. `state` ("there", "to compute", or "same as <name>"), `exams_seen`, `seconds`: what it took, or the
-        estimate, NaN where nothing like it has run.
-    """
-    paces = _paces(folder)
-    rows, first = {}, {}
-    for name, run in runs.items():
-        result = run.folder(folder)
-        state, seconds = "to compute", paces.get(run.kind, float("nan")) * run.seen
-        if is_there(result):
-            state, seconds = "there", timing(result)["train_seconds"]
-        elif result in first:
-            state, seconds = f"same as {first[result]}", 0.0
-        first.setdefault(result, name)
-        rows[name] = {"state": state, "exams_seen": run.seen, "seconds": seconds}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["state", "exams_seen", "seconds"])
-
-
-def plan_sentence(plan: pd.DataFrame, at_once: int = 1) -> str:
-    """A plan in one sentence. at_once: runs that are trained side by side.
-
-    >>> plan_sentence(pd.DataFrame({"state": ["there", "to compute"], "seconds": [9.0, 61.0]}))
-    '2 runs: 1 there, 1 to compute, about 1:01 one after the other'
-    """
-    todo = plan.loc[plan["state"] == "to compute", "seconds"]
-    text = f"{len(plan)} run{'s' * (len(plan) != 1)}: {(plan['state'] == 'there').sum()} there, {len(todo)} to compute"
-    if todo.empty:
-        return text
-    if todo.isna().any():
-        return f"{text}, time not known yet"
-    how = f", {at_once} at once" if at_once > 1 else " one after the other"
-    return f"{text}, about {duration(makespan(todo, at_once))}{how}"
-
-
-def plan_table(plan: pd.DataFrame, at_once: int = 1) -> HTML:
-    """The plan for a reader: one sentence, the runs folded behind it."""
-    about = {True: "", False: "about "}
-    times = [
-        "not known yet" if pd.isna(row.seconds) else about[row.state == "there"] + duration(row.seconds)
-        for row in plan.itertuples()
-    ]
-    shown = plan.assign(seconds=times).rename(columns={"exams_seen": "exams seen", "seconds": "time"})
-    table = (
-        shown.rename_axis("run").reset_index().to_html(index=False, border=0, classes="plain", justify="left")
-    )
-    return HTML(f"<details><summary>{escape(plan_sentence(plan, at_once))}</summary>{table}</details>")
-
-
-def _paces(folder: Path) -> dict[str, float]:
-    """Seconds an exam seen of the runs that are there, by what they have in common."""
-    found: dict[str, list[float]] = {}
-    for record in sorted(Path(folder).glob("*/timing.json")):
-        took = timing(record.parent)
-        found.setdefault(took["kind"], []).append(took["train_seconds"] / max(1, took["exams_seen"]))
-    return {kind: float(pd.Series(values).median()) for kind, values in found.items()}
+def of_file(file: Path, like: torch.Tensor) -> torch.Tensor:
+    """What `mapped` wrote, in pages of the file that all who read it share. like: of that shape and dtype, on "meta"."""
+    return torch.from_file(str(file), size=like.numel(), dtype=like.dtype).view(like.shape)
 
 
 def _attempt(run: Run, samples: Samples, folder: Path, name: str, **how: int) -> Ended:
@@ -251,13 +154,12 @@ def _attempt(run: Run, samples: Samples, folder: Path, name: str, **how: int) ->
 
 
 def _attempt_beside(
-    file: Path, folder: Path, device: torch.device, beside: int, named: tuple[str, Run]
+    bare: Samples, file: Path, folder: Path, device: torch.device, beside: int, named: tuple[str, Run]
 ) -> Ended:
     """The same in a process beside others, on one thread or on the GPU that it has taken for itself."""
     name, run = named
     with limited_threads(1):
-        samples = of_file(file)
-        samples = replace(samples, data=samples.data.to(own_device(device, folder)))
+        samples = replace(bare, data=of_file(file, bare.data).to(own_device(device, folder)))
         return _attempt(run, samples, folder, name, beside=beside)
 
 

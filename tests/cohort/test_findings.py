@@ -17,7 +17,7 @@ from covid_study.samples import cohorts, volume_store
 from covid_study.tables import a6_online as online, volume_steps
 from covid_study.training import run as experiments, volume_classifier
 from covid_study.training.loop import in_batches
-from covid_study.training.sweep import planned
+from covid_study.training.time_left import planned
 from covid_study.training.volume_classifier import classifier_loss, oversampled
 
 

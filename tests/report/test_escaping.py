@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from covid_study.figures import cohort, intervals, pictures, tallies
 from covid_study.report import beside_paper, say, show
 from covid_study.study import pages
-from covid_study.training.sweep import plan_table
+from covid_study.training.time_left import plan_table
 
 PLANTED = "<script>alert('1')</script> & \"q\" $x_1$ $\\frac{$"
 DOLLARS = "$x_1$ $\\frac{$"

@@ -12,9 +12,10 @@ from tiny_runs import TRAINING, a_run, noise
 
 from covid_study.errors import StudyError
 from covid_study.runtime.executors import first_free
-from covid_study.training import loop, sweep as module, volume_classifier
+from covid_study.training import loop, sweep as module, time_left, volume_classifier
 from covid_study.training.run import timing
-from covid_study.training.sweep import Left, mapped, of_file, places, sweep
+from covid_study.training.sweep import mapped, of_file, places, sweep
+from covid_study.training.time_left import Left
 from covid_study.training.volume_classifier import VolumeClassifier
 
 FILES = ("weights.safetensors", "predictions.parquet")
@@ -72,7 +73,7 @@ def test_the_same_bits_two_at_once_and_in_any_order(tmp_path, expected, at_once,
     sweep(backwards, noise(), tmp_path, workers=2)
     assert written(four(), tmp_path) == expected and not trainings  # in other processes
     assert {timing(run.folder(tmp_path))["beside"] for run in backwards.values()} == {1}
-    assert not list(tmp_path.glob(".samples-*.pt"))
+    assert not list(tmp_path.glob(".samples-*.bin"))
 
 
 def test_a_run_that_fails_is_told_after_the_others(tmp_path, expected, at_once):
@@ -88,7 +89,7 @@ def test_a_worker_that_is_killed_is_told_and_its_run_goes_on_to_the_same_bits(tm
     there = {run.folder(tmp_path) for run in four().values() if run.folder(tmp_path).is_dir()}
     assert len(there) >= 2  # the killed one is the last of four
     times = {folder: folder.stat().st_mtime_ns for folder in there}
-    (killed,) = (p for p in tmp_path.glob(".partial-*") if (p / "checkpoint.pt").is_file())
+    (killed,) = tmp_path.glob(f".partial-{four()['seed 3'].folder(tmp_path).name}*")
     assert len(torch.load(killed / "checkpoint.pt", weights_only=True)["history"]) == 2
     sweep(four(Dies), noise(), tmp_path, workers=1)
     assert written(four(), tmp_path) == expected
@@ -104,13 +105,28 @@ def test_short_sweeps_start_no_workers(tmp_path, trainings):
 THREADS = torch.get_num_threads()
 
 
+class Tells(VolumeClassifier):
+    def fit(self, *_, **__):
+        raise FloatingPointError(f"{torch.get_num_threads()} of its own")
+
+
+def test_the_last_run_of_a_sweep_has_one_thread_too(tmp_path):
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(StudyError, match="1 of its own"):
+            sweep({"last": four(Tells)["seed 3"]}, noise(), tmp_path)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(THREADS)
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says what is mapped")
 def test_workers_read_the_pages_of_one_file(tmp_path):
     samples = noise()
-    with mapped(samples, tmp_path) as file, mapped(samples, tmp_path) as other:
+    with mapped(samples.data, tmp_path) as file, mapped(samples.data, tmp_path) as other:
         assert file != other
-        found = of_file(file)
-        assert torch.equal(found.data, samples.data) and found.table.equals(samples.table)
+        found = replace(samples, data=of_file(file, samples.data.to("meta")))
+        assert torch.equal(found.data, samples.data)
         assert [part.data_ptr() for part in (found.data, found.chosen(["covid-1"]).data)] == [
             found.data.data_ptr()
         ] * 2
@@ -118,7 +134,7 @@ def test_workers_read_the_pages_of_one_file(tmp_path):
         spans = {line[0]: line[-1] for line in lines if line[-1] == str(file)}
         first, last = (int(end, 16) for span in spans for end in span.split("-"))
         assert first <= found.data.data_ptr() and found.data.data_ptr() + found.data.nbytes <= last
-    assert not list(tmp_path.glob("*.pt"))
+    assert not list(tmp_path.glob("*.bin"))
 
 
 def test_each_process_takes_a_gpu_of_its_own_and_several_share_one_where_they_may(tmp_path, monkeypatch):
@@ -144,7 +160,7 @@ def test_each_process_takes_a_gpu_of_its_own_and_several_share_one_where_they_ma
 
 def test_the_time_left_is_counted_in_samples(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time_left.time, "monotonic", lambda: clock[0])
     run = a_run()  # six exams an epoch
     wide = replace(run, method=replace(run.method, network=run.method.network | {"width": 0.125}))
     todo = {

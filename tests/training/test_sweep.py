@@ -18,7 +18,8 @@ from tiny_runs import NETWORK, TRAINING, a_run, noise, with_method
 from covid_study.errors import StudyError
 from covid_study.training import run as runs_module, volume_classifier
 from covid_study.training.run import predictions, timing
-from covid_study.training.sweep import plan_sentence, plan_table, planned, sweep
+from covid_study.training.sweep import sweep
+from covid_study.training.time_left import plan_sentence, plan_table, planned
 
 
 @pytest.fixture
