@@ -2,11 +2,12 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import cpu_count
@@ -129,7 +130,7 @@ def _sums(distances: Distances, threads: int | None, key: Key, F: np.ndarray, G:
 
 def _by_rows(
     distances: Distances,
-    reduce: Callable,
+    reduce: Callable[..., Any],
     threads: int | None,
     key: Key,
     F: np.ndarray,
@@ -169,7 +170,7 @@ def in_threads(
 def _done(
     function: partial[Block],
     rows: dict[str, np.ndarray],
-    tasks: list[tuple[Key, tuple[str, ...]]],
+    tasks: Sequence[tuple[Key, tuple[str, ...]]],
     blocks: Blocks | None,
     threads: int | None,
 ) -> Iterator[tuple[Key, Block]]:
