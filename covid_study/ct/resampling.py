@@ -8,9 +8,7 @@ from scipy.special import ive
 WHOLE = (slice(None),) * 3
 WIDEST = 16  # voxels from the middle of the Gaussian to its end, at most
 AREA = 0.99  # of the Gaussian that is kept, at least
-SLAB = (
-    8  # slices of the result made at a time: they stay in the cache, and the exam is never a float as a whole
-)
+SLAB = 8  # slices made at a time: they stay in the cache, and the exam is never a float as a whole
 
 
 def resample(

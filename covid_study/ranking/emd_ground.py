@@ -10,9 +10,7 @@ from numpy.typing import ArrayLike
 
 from covid_study.errors import StudyError
 
-MOST_STEPS = (
-    10_000_000  # of the network simplex; POT's default of 100,000 is too few from about 1,000 bins on
-)
+MOST_STEPS = 10_000_000  # of the network simplex; POT's 100,000 are too few from about 1,000 bins on
 
 
 def distances(F: np.ndarray, G: np.ndarray, below: bool, ground: np.ndarray) -> np.ndarray:

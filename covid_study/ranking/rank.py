@@ -19,9 +19,7 @@ from covid_study.ranking.some_others import mean_emd_to_some
 if TYPE_CHECKING:
     import torch
 
-DIVERSITY_PAIRS = (
-    512_000_000  # a million negatives and 512 others of 243 bins: a quarter of an hour on two cores
-)
+DIVERSITY_PAIRS = 512_000_000  # a million negatives and 512 others
 
 
 def soft_labels(

@@ -19,16 +19,10 @@ from covid_study.samples.samples import Samples
 from covid_study.training.run import Run
 from covid_study.training.time_left import Left, paces, planned
 
-START_UP = (
-    7.0  # seconds until workers have imported torch and MONAI, measured on two cores: a shorter gain is none
-)
-VALUES = (
-    1e6  # voxels or pixels a second that are trained on, where nothing like it has been measured: a slow case
-)
+START_UP = 7.0  # seconds until workers have imported torch and MONAI (two cores): less gain is none
+VALUES = 1e6  # voxels or pixels trained on a second where nothing has been measured: a slow case
 Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
-_held: dict[
-    tuple[str, str], Samples
-] = {}  # on a worker of a cluster: the samples on its device, moved there once
+_held: dict[tuple[str, str], Samples] = {}  # on a cluster's worker: the samples on its device
 _claimed = ExitStack()  # on a worker: the GPU that it has taken, until it ends
 _number: list[int] = []
 
