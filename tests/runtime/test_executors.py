@@ -8,6 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -90,7 +91,13 @@ def test_a_scheduler_without_workers_is_said():
 @pytest.mark.parametrize("names, error", [(("a",), "CancelledError"), ((), "KilledWorker")])
 def test_workers_that_die_are_said_and_what_had_ended_is_there(names, error):
     found = []  # with what was sent to them, or without
-    with pytest.raises(StudyError, match=f"cluster was lost in the middle .*{error}.*run the same again"):
+    once = dask.config.set(
+        {"distributed.scheduler.allowed-failures": 0}
+    )  # not four workers, one after the other
+    with (
+        once,
+        pytest.raises(StudyError, match=f"cluster was lost in the middle .*{error}.*run the same again"),
+    ):
         for key, _ in completed(die_on_ten, INPUTS, [(i, names) for i in range(12)], "dask", workers=1):
             found.append(key)
     assert 10 not in found
