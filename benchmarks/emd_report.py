@@ -15,10 +15,11 @@ PACKAGES = ("numpy", "scipy", "numba", "torch", "POT", "pandas")
 COLOURS = {
     "ours": CYCLE[0],
     "ours, rank_negatives": CYCLE[5],
+    "ours, 512 others": CYCLE[4],
     "POT simplex": CYCLE[1],
     "dense matrix (SciPy)": CYCLE[3],
 }
-COLOURS |= {"ours, GPU": CYCLE[2], "ours, rank_negatives, GPU": CYCLE[4]}
+COLOURS |= {"ours, GPU": CYCLE[2], "ours, rank_negatives, GPU": CYCLE[6]}
 DURATIONS = {"a second": 1, "a minute": 60, "an hour": 3600, "a day": 86_400, "a year": 31_557_600}
 MARKERS = {"partial": "o", "normalised": "s"}
 TITLES = {"eq. 3": "Soft labels (eq. 3)", "eq. 6": "Diversity (eq. 6)"}
@@ -89,6 +90,20 @@ def table(results: dict, picture: str) -> str:
             f"| {r['equation']} | {r['mass']} | {r['method']} | {r['negatives']:,} | {_seconds(r)} "
             f"| {_gib(r, 'peak_bytes')} | {_gib(r, 'baseline_bytes')} |"
         )
+    lines += [
+        "",
+        "## Diversity over some others, partial, all threads",
+        "",
+        f"Of {results['some_others'][0]['negatives']:,} negatives; the mean over all others is what it is compared with.",
+        "",
+        "| others | seconds | rank correlation | median relative error | true error, in errors (root mean square) |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {r['others']} | {digits(r['seconds'])} | {r['rank_correlation']:.5f} | {r['median_relative_error']:.2%} "
+            f"| {r['off_in_errors']:.2f} |"
+            for r in results["some_others"]
+        ),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -166,7 +181,7 @@ def _line(ax, rows: list[dict], method: str, mass: str) -> Line2D:
             r["negatives"], r["seconds"], marker, color=colour, mfc="white" if r["extrapolated"] else colour
         )
     slope = fitted_slope(rows)
-    growth = {"pairs": "by the number of pairs", "n log n": "by n log n"}[rows[0]["growth"]]
+    growth = {"pairs": "by the number of pairs", "n": "by n", "n log n": "by n log n"}[rows[0]["growth"]]
     text = f"slope {slope:.2f}" if slope is not None else f"extrapolated {growth}"
     inside = "white" if all(r["extrapolated"] for r in rows) else colour
     return Line2D(

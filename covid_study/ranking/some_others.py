@@ -2,7 +2,8 @@
 
 Partial distances depend on the totals above all (what covers another is at no distance from it), so the others are drawn as
 an election poll is: the rows are put in order of their totals and cut into equal strata, and as many are drawn from each.
-At 512 others that leaves a fifth of the variance of a draw from all.
+On 2,000 synthetic rows, six draws: 512 others leave 0.6 of the variance of a draw from all; ranks agree with those of the
+full mean to 0.998 (Spearman), with 1,024 to 0.9995.
 """
 
 from functools import partial
