@@ -1,7 +1,7 @@
 """Earth mover's distances of histograms (paper A, IV-C, eq. 3 and 4), and their means (eq. 6): one door to four ways.
 
 masses      ground distance   module          a pair of D bins
-partial     |i - j|           emd_partial     compiled; twelve nanoseconds a bin
+partial     |i - j|           emd_partial     compiled; about O(D), O(D^2) at worst
 normalised  |i - j|           emd_balanced    O(D), CPU or GPU; the mean over n others costs O(D log n) a row
 either      any table         emd_ground      a linear programme
 
