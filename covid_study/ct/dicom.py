@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covid_study.cohort.file_kinds import is_dicom
 from covid_study.cohort.folders import below
-from covid_study.ct.frames import OF_EACH, SHARED, slices_of
+from covid_study.ct.frames import LONGEST, OF_EACH, SHARED, slices_of
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
     RESCALE,
@@ -34,7 +34,6 @@ from covid_study.ct.series import (
 )
 from covid_study.ct.volume import HU_RANGE, Fault, last_line
 
-LONGEST = 2**14  # bytes of a value that is read with the header
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
 TAGS = (
     "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "

@@ -23,7 +23,9 @@ GROUPS = {  # functional group -> what of it a slice says
     "FrameContentSequence": "FrameAcquisitionNumber",
 }
 AS_SLICE = {"FrameAcquisitionNumber": "AcquisitionNumber"}  # what a slice calls otherwise
-LONGEST = 2**14  # bytes of a group: damaged, they take pydicom a time that grows with their square
+LONGEST = (
+    2**14
+)  # bytes of a value read with the header, or of a group: a damaged one takes a time that grows with its square
 
 
 def slices_of(s: Slice) -> list[Slice]:

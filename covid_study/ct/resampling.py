@@ -37,15 +37,21 @@ def resample(
         return volume.astype(bool, copy=False)[np.ix_(*nearest)]
     matrices = [_matrix(n, old, new)[cut] for n, old, new, cut in axes]
     result = np.empty([len(m) for m in matrices], np.float32)
+    in_slice = [_trimmed(m) for m in matrices[1:]]
     for z in range(0, len(result), SLAB):
-        slab = [matrices[0][z : z + SLAB], *matrices[1:]]
-        used = [slice(c[0], c[-1] + 1) for c in (np.flatnonzero(m.any(0)) for m in slab)]
-        slab = [np.ascontiguousarray(m[:, u]) for m, u in zip(slab, used, strict=True)]
-        part = volume[tuple(used)].astype(np.float32)
+        used, slab = zip(_trimmed(matrices[0][z : z + SLAB]), *in_slice, strict=True)
+        part = volume[used].astype(np.float32)
         for axis in sorted(range(3), key=lambda a: 1 / slab[a].shape[1] - 1 / slab[a].shape[0]):  # least work
             part = _along(axis, slab[axis], part)
         result[z : z + SLAB] = part
     return result
+
+
+def _trimmed(matrix: np.ndarray) -> tuple[slice, np.ndarray]:
+    """Which of the old voxels a matrix uses, and the matrix from these alone."""
+    used = np.flatnonzero(matrix.any(0))
+    cut = slice(used[0], used[-1] + 1)
+    return cut, np.ascontiguousarray(matrix[:, cut])
 
 
 def _along(axis: int, matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """How long a sweep will take, before it begins and while it runs: by exams or slices still to see."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -104,4 +105,4 @@ class Left:
             self.took.get(name, self.paces.get(run.kind, mean) * run.seen) for name, run in self.todo.items()
         ]
         whole = makespan(seconds, self.at_once)
-        return max(0.0, whole - (time.monotonic() - self.started)) if whole == whole else None
+        return max(0.0, whole - (time.monotonic() - self.started)) if not math.isnan(whole) else None
