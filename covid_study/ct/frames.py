@@ -23,9 +23,8 @@ GROUPS = {  # functional group -> what of it a slice says
     "FrameContentSequence": "FrameAcquisitionNumber",
 }
 AS_SLICE = {"FrameAcquisitionNumber": "AcquisitionNumber"}  # what a slice calls otherwise
-LONGEST = (
-    2**14
-)  # bytes of a value read with the header, or of a group: a damaged one takes a time that grows with its square
+# bytes of a value read with the header, or of a group: a damaged one takes pydicom a time that grows with its square
+LONGEST = 2**14
 
 
 def slices_of(s: Slice) -> list[Slice]:
