@@ -127,13 +127,13 @@ def test_a_result_with_a_gpu_reads_as_such(results):
     gpu["loop"] += [{**r, "device": "cuda", "setting": "paper"} for r in results["loop"]]
     gpu["peaks"] += [{**p, "device": "cuda"} for p in results["peaks"]]
     for r in gpu["paper"]:
-        r |= {"device": "cuda", "shape": [256, 192, 56], "extrapolated": False, "peak_memory_bytes": 2**31}
+        r |= {"device": "cuda", "shape": [256, 192, 56], "extrapolated": False, "peak_memory_bytes": 4321 * 2**30}
     failed = {k: v for k, v in gpu["paper"][-1].items() if not k.startswith(("hours", "paper_size", "exams"))}
     gpu["paper"][-1] = {**failed, "out_of_memory": True}
     table = report.table(gpu)
     assert "GPU, paper: the loop adds" in table and "5 times is" in table
     assert "Not the paper's size" not in table and "GPU memory, GiB" in table
-    assert table.count("out of memory") == 1 and table.count("| 2.0 |") == 7
+    assert table.count("out of memory") == 1 and table.count("| 4321.0 |") == 7
 
 
 def test_operations_of_known_layers():
