@@ -33,7 +33,8 @@ SMALL = methods.Setting("small", (24, 16, 12), batch=4, exams=8, epoch=8, width=
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
-    command = ["training.py", "--quick", "--paper", "--scores", "--sweep", "--device", "cpu", "--out", str(folder)]
+    parts = ["--paper", "--scores", "--sweep"]
+    command = ["training.py", "--quick", *parts, "--device", "cpu", "--out", str(folder)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", command)
         assert benchmark.main() == 0
@@ -124,7 +125,8 @@ def test_a_result_with_a_gpu_reads_as_such(results):
     gpu["loop"] += [{**r, "device": "cuda", "setting": "paper"} for r in results["loop"]]
     gpu["peaks"] += [{**p, "device": "cuda"} for p in results["peaks"]]
     for r in gpu["paper"]:
-        r |= {"device": "cuda", "shape": [256, 192, 56], "extrapolated": False, "peak_memory_bytes": 4321 * 2**30}
+        r |= {"device": "cuda", "shape": [256, 192, 56], "extrapolated": False}
+        r["peak_memory_bytes"] = 4321 * 2**30
     failed = {k: v for k, v in gpu["paper"][-1].items() if not k.startswith(("hours", "paper_size", "exams"))}
     gpu["paper"][-1] = {**failed, "out_of_memory": True}
     table = report.table(gpu)

@@ -1,10 +1,9 @@
 """Sweeps: each configuration once, the plan before, failures told and kept apart, the same on a cluster, a kill survived."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -145,18 +144,16 @@ def sweep_six(folder):
 
 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
-    script = "import sys; from tests.training.test_sweep import sweep_six; sweep_six(sys.argv[1])"
-    first = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.DEVNULL,
-    )
+    first = multiprocessing.get_context("fork").Process(
+        target=sweep_six, args=(tmp_path,)
+    )  # has imported torch
+    first.start()
     until = time.monotonic() + 240
     while len(list(tmp_path.glob("run-*"))) < 2:
-        assert first.poll() is None and time.monotonic() < until, "the sweep ended before it could be killed"
+        assert first.is_alive() and time.monotonic() < until, "the sweep ended before it could be killed"
         time.sleep(0.01)
     first.kill()
-    first.wait()
+    first.join()
     there = {f.name: f.stat().st_mtime_ns for f in tmp_path.glob("run-*")}
     assert 2 <= len(there) < 6
     plan = planned(six(), tmp_path)
