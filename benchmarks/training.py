@@ -26,6 +26,7 @@ from machine import find_gpu, machine
 from training_methods import Setting, say, spread
 
 from covid_study import paths
+from covid_study.networks.precision import settled
 from covid_study.params.profiles import load_profile
 
 # x, y, z; the CPU's size of --paper keeps the proportions of 256 x 192 x 56
@@ -86,7 +87,7 @@ def main() -> int:
     }
     if options.sweep:  # first: what follows leaves threads behind
         results["sweep"] = [
-            training_sweep.measure(score_setting(plan), plan, d, options.out) for d in devices
+            training_sweep.measure(score_setting(plan, d), plan, d, options.out) for d in devices
         ]
     for device in devices if not options.only else ():
         for setting in settings(plan, device):
@@ -123,20 +124,21 @@ def settings(plan: dict, device: torch.device) -> list[Setting]:
     """What is compared: the network and cohort of params/demo.yaml; on a GPU that of params/paper.yaml too."""
     if plan is QUICK:
         return [Setting("quick", (24, 16, 12), 4, exams=8, epoch=8, width=0.125)]
-    found = [profile_setting("demo")]
+    found = [profile_setting("demo", device)]
     if device.type == "cuda":
-        found.append(replace(profile_setting("paper"), exams=64))
+        found.append(replace(profile_setting("paper", device), exams=64))
     return found
 
 
-def profile_setting(name: str) -> Setting:
+def profile_setting(name: str, device: torch.device) -> Setting:
     """Network, batch and training set of a profile, in whole batches."""
     p = load_profile(paths.root() / "params" / f"{name}.yaml")
     network, batch = p["network"], p["training"]["batch_size"]
     exams = sum(p["cohort"]["phantom"]["train"].values())
     return Setting(
         name=name, shape=tuple(p["preprocessing"]["shape"]), batch=batch, exams=-(-exams // batch) * batch,
-        epoch=exams, width=network["width"], stem_stride=network["stem_stride"], precision=network["precision"],
+        epoch=exams, width=network["width"], stem_stride=network["stem_stride"],
+        precision=settled(network["precision"], "resnet3d", device),
     )  # fmt: skip
 
 
@@ -215,14 +217,13 @@ def loop_row(name: str, setting: Setting, device: torch.device, found: list[meth
 def measure_scores(plan: dict, device: torch.device, out: Path) -> dict:
     """The AUC of our loop, in the precision it is used in, and of the MONAI user's."""
     say(f"scores, {plan['score_seeds']} seeds, {device.type}")
-    precision = "bf16" if device.type == "cuda" else "float32"
-    return training_scores.scores(replace(score_setting(plan), precision=precision), plan, device, out)
+    return training_scores.scores(score_setting(plan, device), plan, device, out)
 
 
-def score_setting(plan: dict) -> Setting:
+def score_setting(plan: dict, device: torch.device) -> Setting:
     """The network of the demo on as many exams as scores are measured with."""
     exams = plan["score_exams"]
-    return replace(settings(plan, torch.device("cpu"))[0], name="scores", exams=exams, epoch=exams)
+    return replace(settings(plan, device)[0], name="scores", exams=exams, epoch=exams)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.utils import set_determinism
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 from training_methods import INTENSITY, LEARNING_RATE, MonaiUser, Setting, network, say, silence
-from training_scores import auc, exams
+from training_scores import auc, exams, paired
 
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run, predictions
@@ -46,14 +45,12 @@ def measure(setting: Setting, plan: dict, device: torch.device, out: Path) -> di
         scores = call(setting, plan, sides, device, out, MONAI.get(name, False))
         found[name] = {"seconds": time.perf_counter() - started, "auc": scores}
     quickest = min(MONAI, key=lambda name: found[name]["seconds"])
-    difference = np.subtract(found["ours"]["auc"], found[quickest]["auc"])
-    half = stats.t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / len(difference) ** 0.5
     return {
         "setting": setting.name, "device": device.type, "runs": plan["sweep_runs"], "epochs": plan["sweep_epochs"],
         "exams": setting.exams, "at_once": min(places(device), plan["sweep_runs"]), "precision": setting.precision,
         "sides": found, "quickest": quickest, "ratio": found[quickest]["seconds"] / found["ours"]["seconds"],
         "ratio_there": found[quickest]["seconds"] / found["ours, workers there"]["seconds"],
-        "difference": float(difference.mean()), "low": float(difference.mean() - half), "high": float(difference.mean() + half),
+        **paired(found["ours"]["auc"], found[quickest]["auc"]),
     }  # fmt: skip
 
 

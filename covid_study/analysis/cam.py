@@ -12,7 +12,6 @@ from covid_study.analysis.slice_pictures import examples, step_by_step
 from covid_study.cohort.findings import POSITIVE, numbers
 from covid_study.figures.pictures import some
 from covid_study.networks import backbones
-from covid_study.networks.deep_supervision import DeepSupervision
 from covid_study.samples.batch import to_input
 from covid_study.samples.samples import Samples
 from covid_study.tables.scoring import SLICES
@@ -57,11 +56,10 @@ def layer_name(network: nn.Module, layer: str) -> str:
     >>> layer_name(backbones.build("resnet50"), "fourth")
     'network.layer3'
     """
-    supervised = isinstance(network, DeepSupervision)
-    model = network.backbone if supervised else network
+    model = Final(network).network
     name = backbones.last_convolution(model) if layer == "last" else backbones.stages(model)[3][-1]
     name = name.partition(".denselayer")[0]  # of a dense block the whole, not what its last layer adds
-    return f"network.{'backbone.' if supervised else ''}{name}"
+    return f"network.{name}"
 
 
 def activation_maps(

@@ -112,7 +112,7 @@ def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
             "volumes": v.key,
             "exams": table[["patient_id", "finding"]].reset_index().to_numpy().tolist(),
             "encoder": folder.name if folder else UNTRAINED,
-            "network": p.network.model_dump(),
+            "network": volume_steps.network(p, v),
             "seed": seed,
         }
 

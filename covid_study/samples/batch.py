@@ -29,9 +29,11 @@ def augment(
     rand = torch.rand((3, len(inputs), 1, 1, 1, 1), generator=generator, device=inputs.device)
     inputs = (inputs * (low + (high - low) * rand[0])).clamp_(0, 1)
     if flips:
-        flipped = (rand[1:] < 0.5).to(inputs.dtype)  # 0 or 1: lerp takes the one or the other, in place
-        inputs.lerp_(inputs.flip(4), flipped[0])
-        inputs.lerp_(inputs.flip(3), flipped[1])
+        for exam, drawn in zip(
+            inputs, rand[1:].flatten(1).T.tolist(), strict=True
+        ):  # copies of no other exam
+            if axes := [axis for axis, chance in zip((3, 2), drawn, strict=True) if chance < 0.5]:
+                exam.copy_(exam.flip(axes))
     return inputs
 
 

@@ -13,6 +13,7 @@ from covid_study import paths
 from covid_study.cohort.findings import classes_of, numbers
 from covid_study.losses.meta_weight_net import meta_set
 from covid_study.networks import chexnet, weights as pretrained
+from covid_study.networks.precision import settled
 from covid_study.pretext.contrastive import train_contrastive
 from covid_study.rivals.feature_classifiers import FeatureClassifier
 from covid_study.runtime.artefacts import artefact
@@ -85,7 +86,7 @@ def run(
         loss,
         losses=p.slice_losses.model_dump(),
         training=settings,
-        precision=p.slice_network.precision,
+        precision=settled(p.slice_network.precision, backbone, s.data.device),
         weights=weights(p, backbone),
     )
     return _run(s, training_ids, method, seed)
@@ -108,7 +109,7 @@ def self_trans(p, s: Samples, seed: int) -> Run:
         "epochs": p.comparison.contrastive_epochs,
         "batch_size": p.slice_training.batch_size,
         "seed": seed,
-        "precision": p.slice_network.precision,
+        "precision": started.method.precision,
     }
     weights = given.sha256 if given else None
     config = {"slices": s.key, "train": train, "weights": weights, "classes": started.classes, **settings}

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study import paths
+from covid_study.networks.precision import settled
 from covid_study.pretext.probes import untrained_encoder
 from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
 from covid_study.ranking.blocks import Blocks
@@ -41,6 +42,12 @@ def ids(v: Samples, split: str, positive: bool | None = None) -> list[str]:
     return list(table.index)
 
 
+def network(p, v: Samples) -> dict:
+    """The section `network`, its precision settled for the device that these volumes lie on."""
+    precision = settled(p.network.precision, "resnet3d", v.data.device)
+    return p.network.model_dump() | {"precision": precision}
+
+
 def pretext(
     p,
     v: Samples,
@@ -63,7 +70,7 @@ def pretext(
         "masking": masking,
         "epochs": epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
         "permutation_set": permutation_set,
-        "network": p.network.model_dump(),
+        "network": network(p, v),
         "pretext": p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
         "seed": seed,
     }
@@ -90,9 +97,8 @@ def pretext_seconds(folder: Path) -> float:
 
 def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0) -> np.ndarray:
     """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
-    network = p.network.model_dump()
     saved = folder and folder / "encoder.safetensors"
-    model = load_encoder(saved, network) if saved else untrained_encoder(network, seed)
+    model = load_encoder(saved, network(p, v)) if saved else untrained_encoder(network(p, v), seed)
     return encoder_features(model.to(v.data.device), v.of(exams))
 
 
@@ -115,7 +121,7 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
             "untrained", of an encoder that has learnt nothing; None: what the parameters say.
     """
     features = features or p.ranking.features
-    network = {"network": p.network.model_dump(), "seed": seed} if features == "untrained" else {}
+    untrained = {"network": network(p, v), "seed": seed} if features == "untrained" else {}
     positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
     config = {
@@ -123,7 +129,7 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
         "features": source.name if source else features,
         "positives": positives,
         "negatives": negatives,
-        **network,
+        **untrained,
         **ranking_rule(p),
     }
 
@@ -210,8 +216,12 @@ def run(
     trained = {encoder, ranked.pretext if ranked else None} - {None}
     spent = [pd.read_csv(folder / "history.csv") for folder in trained]
     exams, flops = (sum(history[name].sum() for history in spent) for name in ("exams_seen", "flops"))
-    network = p.network.model_dump() | ({"depth": depth} if depth else {})
-    method = VolumeClassifier(network, p.training.model_dump(), str(encoder) if encoder else None, online)
+    method = VolumeClassifier(
+        network(p, v) | ({"depth": depth} if depth else {}),
+        p.training.model_dump(),
+        str(encoder) if encoder else None,
+        online,
+    )
     return Run.of(
         v,
         [*ids(v, "train", True), *negatives],

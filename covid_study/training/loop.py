@@ -90,6 +90,7 @@ def fit(
             part.load_state_dict(values)
         history, done = state["history"], len(state["history"])
     network, backward, first = model, torch.Tensor.backward, True
+    bf16 = {"float32": False, "bf16": True}[precision]
     if fabric is not None:
         network, stepper = set_up(fabric, model, stepper)
         backward, first = fabric.backward, fabric.is_global_zero
@@ -102,7 +103,7 @@ def fit(
         network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 loss, measures = loss_of(network, index, generator)
             stepper.zero_grad(set_to_none=True)
             backward(loss)

@@ -149,15 +149,14 @@ class WithLoss(nn.Module):
 
 
 class Final(nn.Module):
-    """The final logits alone (B, classes): what a trained network says."""
+    """The final logits alone (B, classes): what a trained network says, without its auxiliary classifiers."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
-        self.network = network
+        self.network = network.backbone if isinstance(network, DeepSupervision) else network
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        logits = self.network(inputs)
-        return logits[-1] if isinstance(logits, list) else logits
+        return self.network(inputs)
 
 
 def network_of(run: Run) -> nn.Module:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from covid_study import paths
+from covid_study.networks import precision
 from covid_study.networks.resnet3d import Classifier
 from covid_study.samples.batch import augment
 from covid_study.training.loop import training_flops
@@ -269,9 +270,10 @@ def test_hours_and_training_sets_are_the_paper_s():
     assert {c: report.printed_hours()[c] for c in ("all", "56%")} == {"all": 19.6, "56%": 9.5}
 
 
-def test_settings_are_those_of_the_profiles():
+def test_settings_are_those_of_the_profiles(monkeypatch):
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda device: True)
     demo, paper = benchmark.settings(benchmark.FULL, torch.device("cuda"))
-    assert (demo.name, demo.shape, demo.batch, demo.width) == ("demo", (64, 48, 16), 8, 0.25)
+    assert (demo.name, demo.shape, demo.batch, demo.precision) == ("demo", (64, 48, 16), 8, "bf16")
     assert demo.exams % demo.batch == 0 and 0 <= demo.exams - demo.epoch < demo.batch
     assert (paper.shape, paper.precision, paper.epoch, paper.exams) == ((256, 192, 56), "bf16", 2028, 64)
     assert benchmark.settings(benchmark.FULL, CPU) == [demo]

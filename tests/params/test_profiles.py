@@ -104,7 +104,7 @@ def test_a_missing_key_and_every_problem_at_once(values, write):
         ("training.learning_rate", float("nan"), "greater than 0"),
         ("training.learning_rate", "1e-3", "write 1.0e-3"),
         ("training.intensity", [0.9], "at least 2"),
-        ("network.precision", "fp16", "'float32' or 'bf16'"),
+        ("network.precision", "fp16", "'auto', 'float32' or 'bf16'"),
         ("pretext.permutations", 337, "less than or equal to 336"),
         ("pretext.gap", [1, 1, -1], "greater than or equal to 0"),
         ("sampling.shares", [], "at least 1"),

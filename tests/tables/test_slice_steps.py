@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from tiny_study import parameters
 
+from covid_study.networks import precision
 from covid_study.samples import slice_store
 from covid_study.tables import slice_steps
 
@@ -66,6 +67,18 @@ def test_another_question_is_another_run(q, s, tmp_path):
         slice_steps.run(q, s, 0, training_ids=slice_steps.fewer_positives(s, 0.3, 0)),
     ]
     assert len({run.folder(tmp_path) for run in [plain, *others]}) == 6
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_each_network_has_the_precision_that_is_its_own_on_this_hardware(
+    root, s, tmp_path, monkeypatch, units
+):
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda device: units)
+    auto, plain = (parameters(root, slice_network={"precision": asked}) for asked in ("auto", "float32"))
+    for backbone, gains in {"efficientnet_lite0": False, "resnet50": True}.items():
+        mine, theirs = (slice_steps.run(asked, s, 0, backbone=backbone) for asked in (auto, plain))
+        assert mine.method.precision == ("bf16" if gains and units else "float32")
+        assert (mine.folder(tmp_path) == theirs.folder(tmp_path)) == (not (gains and units))
 
 
 def test_a_corrected_label_is_another_run(q, s, tmp_path):

@@ -7,6 +7,7 @@ from tiny_study import parameters
 
 from covid_study.ct import to_volume
 from covid_study.errors import CohortError, ParameterError, StudyError
+from covid_study.networks import precision
 from covid_study.pretext import train
 from covid_study.ranking import order_free, rank
 from covid_study.samples import cohorts, volume_store
@@ -96,6 +97,22 @@ def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
     again = volume_store.volumes(p)
     assert again.key == v.key
     assert a3_ranking.table(p, again).train() == table3[1]
+
+
+def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tmp_path, monkeypatch):
+    """Neither pre-training nor run; each shares them with who asks for its precision by name."""
+    found = {}
+    monkeypatch.setattr(volume_steps, "artefact", lambda build, label, config, *_: config)
+    for asked, units in (("auto", True), ("bf16", False), ("auto", False), ("float32", True)):
+        monkeypatch.setattr(precision, "multiplies_bf16", lambda device, units=units: units)
+        q = parameters(root, network={"width": 0.0625, "precision": asked})
+        negatives = volume_steps.ids(v, "train", False)
+        found[asked, units] = (
+            volume_steps.pretext(q, v),
+            volume_steps.run(q, v, negatives, 0).folder(tmp_path),
+        )
+    assert found["auto", True] == found["bf16", False] and found["auto", False] == found["float32", True]
+    assert all(mine != other for mine, other in zip(found["auto", True], found["auto", False], strict=True))
 
 
 def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):

@@ -1,0 +1,37 @@
+"""Which precision a network trains in where `precision: auto` leaves it open; `benchmarks/precision.py` measures the gain."""
+
+import torch
+
+# Networks whose convolutions fill matrix units. Not so where each channel has its own (MobileNet, EfficientNet), nor where
+# updating the weights takes longer than the passes (AlexNet): there the casts cost more than the products save.
+GAIN = frozenset(
+    {"resnet3d", "vgg16_bn", "resnet50", "densenet169", "densenet121", "resnext50_32x4d", "googlenet"}
+)
+
+
+def settled(asked: str, network: str, device: torch.device) -> str:
+    """The precision to train in, "float32" or "bf16": the one asked for; of "auto" bf16 where device and network gain.
+
+    Choice: by rule, not by a measurement at run time: the same machine gives the same numbers every time. A result's key
+    holds what is settled here, so that machines that settle otherwise share no result.
+
+    Args:
+        asked: float32, bf16 or auto. network: "resnet3d" or a name of `backbones.NAMES`.
+
+    >>> settled("auto", "mobilenet_v2", torch.device("cpu")), settled("bf16", "mobilenet_v2", torch.device("cpu"))
+    ('float32', 'bf16')
+    """
+    if asked != "auto":
+        return asked
+    return "bf16" if network in GAIN and multiplies_bf16(device) else "float32"
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Has the device matrix units for bfloat16: AMX of a CPU, tensor cores of a GPU from compute capability 8 on?
+
+    Not so a CPU with vector instructions for bfloat16 alone, nor one that a torch before `get_capabilities` cannot ask.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    asks = getattr(torch.cpu, "get_capabilities", dict)
+    return device.type == "cpu" and bool(asks().get("amx_bf16"))
