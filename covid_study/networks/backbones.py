@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from covid_study.errors import ParameterError
-from covid_study.networks import torchvision_compat  # before anything of torchvision # noqa: F401
 
 # Name: the layers whose maps stand for the five stages, shallow to deep; each stage halves the resolution (AlexNet's
 # last three do not).
@@ -78,10 +77,10 @@ def build(name: str, classes: int = 3) -> nn.Module:
     if name == "efficientnet_lite0":
         model = _efficientnet_lite0(classes)
     else:
-        from torchvision.models import get_model
+        from covid_study.networks.torchvision_compat import torchvision  # takes seconds to import
 
         extra = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
-        model = get_model(name, weights=None, num_classes=classes, **extra)
+        model = torchvision.models.get_model(name, weights=None, num_classes=classes, **extra)
     first = first_convolution(model)
     first.weight = nn.Parameter(first.weight.detach().sum(1, keepdim=True))
     first.in_channels = 1

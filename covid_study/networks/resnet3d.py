@@ -1,7 +1,6 @@
 """The backbones: MONAI's 3-D ResNet-18 and 50 at a width, a stem stride and one grey channel (paper A, IV-F and V-D2)."""
 
 import torch
-from monai.networks.nets.resnet import ResNet, get_inplanes
 from torch import nn
 
 from covid_study.networks.convolution3d import Stem, trim
@@ -10,8 +9,13 @@ LAYERS = {18: ("basic", [2, 2, 2, 2]), 50: ("bottleneck", [3, 4, 6, 3])}
 FEATURES = {18: 512, 50: 2048}  # channels of the last convolutional layer at width 1
 
 
-class Encoder(ResNet):
+class Encoder(nn.Module):
     """MONAI's ResNet up to its pooled features, also of no exams: one of several processes may have none of a batch."""
+
+    def __init__(self, resnet: nn.Module):
+        super().__init__()
+        for name, part in resnet.named_children():
+            self.add_module(name, part)
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         features = self.maxpool(self.act(self.bn1(self.conv1(volumes))))
@@ -38,8 +42,10 @@ def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> Encode
     >>> net(torch.zeros(2, 1, 16, 24, 32)).shape
     torch.Size([2, 128])
     """
+    from monai.networks.nets.resnet import ResNet, get_inplanes  # takes seconds to import
+
     block, layers = LAYERS[depth]
-    net = Encoder(
+    resnet = ResNet(
         block=block,
         layers=layers,
         block_inplanes=get_inplanes(),
@@ -51,6 +57,7 @@ def encoder(width: float = 1.0, stem_stride: int = 2, depth: int = 18) -> Encode
         widen_factor=width,
         feed_forward=False,
     )
+    net = Encoder(resnet)
     weight = net.conv1.weight
     net.conv1 = Stem(1, len(weight), 7, stem_stride, padding=3, bias=False)
     net.conv1.weight = weight

@@ -166,9 +166,9 @@ def _urls(name: str) -> list[str]:
         raise ParameterError(f"backbone '{name}' is not known; choose one of {', '.join(NAMES)}")
     if name == "efficientnet_lite0":
         return []
-    from torchvision.models import get_model_weights
+    from covid_study.networks.torchvision_compat import torchvision  # takes seconds to import
 
-    return [entry.url for entry in get_model_weights(name)]
+    return [entry.url for entry in torchvision.models.get_model_weights(name)]
 
 
 def _packaged() -> Path | None:

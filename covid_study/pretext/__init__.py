@@ -4,6 +4,5 @@ Read `rubiks_cube` (the task of paper A, IV-B), then `train`, `contrastive` (Sel
 """
 
 from covid_study import handed_on
-from covid_study.runtime import quick_jsonschema  # before MONAI # noqa: F401
 
 __getattr__ = handed_on(__name__, permutations="rubiks_cube")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from monai.losses import ContrastiveLoss
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
@@ -91,6 +90,8 @@ def train_contrastive(
     Returns:
         The history, one row an epoch: epoch, loss, found (see `found`), seconds.
     """
+    from monai.losses import ContrastiveLoss  # takes seconds to import
+
     device = slices.device
     torch.manual_seed(seed)
     with torch.inference_mode():

@@ -5,7 +5,6 @@ moving a unit from i to j is any table. Each pair is a linear programme of POT's
 """
 
 import numpy as np
-import ot
 from numpy.typing import ArrayLike
 
 from covid_study.errors import StudyError
@@ -36,6 +35,8 @@ def distances(F: np.ndarray, G: np.ndarray, below: bool, ground: np.ndarray) -> 
 
 def _distance(f: np.ndarray, g: np.ndarray, ground: np.ndarray) -> float:
     """One pair: a dummy bin, at no distance from any, takes what the heavier keeps."""
+    import ot  # a second to import, and hardly any ranking asks for another ground
+
     moved = min(f.sum(), g.sum())
     f, g = (
         np.minimum(f / moved, 1.0),

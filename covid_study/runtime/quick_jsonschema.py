@@ -1,16 +1,9 @@
-"""Imports jsonschema without a grammar that it would build (2.5 s of every kernel); to be imported before MONAI and nbformat.
+"""Keeps jsonschema from building a grammar (2.5 s of a kernel's start); to be imported before MONAI and nbformat import it.
 
-Both import jsonschema, which imports `rfc3987_syntax` where that is installed, to check strings of format "iri": nobody here
-has any. jsonschema does without where it cannot import it, and it cannot just while jsonschema is imported here.
+jsonschema imports `rfc3987_syntax` where that is installed, to check strings of format "iri": nobody here has any, and it does
+without where that cannot be imported.
 """
 
 import sys
-from contextlib import suppress
 
-GRAMMAR = "rfc3987_syntax"
-
-if "jsonschema" not in sys.modules and GRAMMAR not in sys.modules:
-    sys.modules[GRAMMAR] = None  # type: ignore[assignment]  # Python's way to say that a module cannot be imported
-    with suppress(ImportError):  # an environment of less may lack jsonschema
-        import jsonschema  # noqa: F401
-    del sys.modules[GRAMMAR]
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # Python's way to say that it cannot be imported

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-from safetensors.torch import save_file
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
 from covid_study.samples.samples import Chosen, Samples
-from covid_study.training.processes import spread
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +134,8 @@ class Run:
             if processes == 1 or not self.method.spreads:
                 self.method.fit(folder, self, samples, title)
             else:
+                from covid_study.training.processes import spread  # imports torch, see write_results
+
                 needed = samples.only([*self.training_ids, *self.asked_ids])
                 device = samples.data.device
                 spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
@@ -210,6 +210,8 @@ def write_results(
         history.to_csv(folder / "history.csv", index=False)
     predictions.to_parquet(folder / "predictions.parquet", index=False)
     if network is not None:
+        from safetensors.torch import save_file  # imports torch, which who only reads results does not need
+
         weights = {name: values.contiguous().cpu() for name, values in network.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
     took = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_runs import NETWORK, TRAINING, Killed, a_run, with_method
@@ -175,7 +176,8 @@ def test_killed_while_writing_leaves_no_result_and_goes_on(tmp_path, volumes, mo
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(pd.DataFrame if killed_at == "to_parquet" else runs, killed_at, kill)
+        places = {"to_parquet": pd.DataFrame, "save_file": safetensors.torch, "write_atomically": runs}
+        patch.setattr(places[killed_at], killed_at, kill)
         with pytest.raises(Killed):
             run.train(volumes, tmp_path / "runs")
     assert not run.folder(tmp_path / "runs").exists()
