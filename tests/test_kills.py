@@ -1,47 +1,64 @@
 """A short form of `make kills`: a small study without networks, killed three times, ends with the same bytes."""
 
-import os
+import multiprocessing
 import random
 import subprocess
-import sys
-import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import kills
+import numpy as np
 import pandas as pd
 import pytest
 
-STUDY = textwrap.dedent("""
-    import sys, time
-    from functools import partial
-    from pathlib import Path
-    import numpy as np, pandas as pd
-    from covid_study.ranking.blocks import Blocks
-    from covid_study.ranking import blocks
-    from covid_study.report.results import write_results
-    from covid_study.runtime.artefacts import artefact
-    from covid_study.samples.slice_parts import build_slices
+from covid_study.ranking import blocks
+from covid_study.report.results import write_results
+from covid_study.runtime.artefacts import artefact
+from covid_study.samples.slice_parts import build_slices
 
-    build = Path(sys.argv[1])
+FORK = multiprocessing.get_context("fork")  # has imported what the study needs
 
-    def cut(n):
-        time.sleep(0.1)
-        rng = np.random.default_rng(n)
-        images = rng.integers(0, 255, (2, 8, 8), dtype=np.uint8)
-        rows = [{"slice_id": f"{n}-{k}", "source": str(n), "position_mm": 0.0, "lesion_area_mm2": np.nan,
-                 "lesion_share": np.nan, "lung_area_mm2": np.nan} for k in range(2)]
-        return {"images": images, "rows": rows, "left_out": []}
 
-    def apart(F, G, below):
-        time.sleep(0.02)
-        return abs(F[:, None] - G[None]).sum(2)
+class Forked:
+    """A fork of this process in the place of a `Popen`."""
+
+    def __init__(self, target, *arguments):
+        self.process = FORK.Process(target=target, args=arguments)
+        self.process.start()
+        self.pid = self.process.pid
+
+    def poll(self):
+        return self.process.exitcode
+
+    def wait(self, timeout=None):
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired("a fork", timeout)
+        return self.process.exitcode
+
+
+def cut(n):
+    time.sleep(0.1)
+    images = np.random.default_rng(n).integers(0, 255, (2, 8, 8), dtype=np.uint8)
+    known = dict.fromkeys(["lesion_area_mm2", "lesion_share", "lung_area_mm2"], np.nan)
+    rows = [{"slice_id": f"{n}-{k}", "source": str(n), "position_mm": 0.0, **known} for k in range(2)]
+    return {"images": images, "rows": rows, "left_out": []}
+
+
+def apart(F, G, below):
+    time.sleep(0.02)
+    return abs(F[:, None] - G[None]).sum(2)
+
+
+def study(build):
+    """Slices, a ranking of them, a table."""
 
     def slices(folder):
         build_slices([partial(cut, n) for n in range(12)], folder, 8, threads=True, workers=2)
 
     def rank(folder):
-        kept = Blocks(folder / "blocks")
+        kept = blocks.Blocks(folder / "blocks")
         images = np.load(made / "images.npy").reshape(24, -1).astype(float)
         np.save(folder / "distances.npy", blocks.sums(apart, images, 4, kept, threads=1))
         kept.delete()
@@ -50,9 +67,7 @@ STUDY = textwrap.dedent("""
     ranked = artefact(build / "ranking", "grey", {"slices": made.name}, ["ranking.blocks"], rank)
     total = np.load(ranked / "distances.npy").sum()
     said = {"row": "a", "column": "b", "metric": ["f1", "hours"], "mean": [total, time.time()]}
-    said = pd.DataFrame(said)
-    write_results(build / "results" / "A.parquet", said)
-""")
+    write_results(build / "results" / "A.parquet", pd.DataFrame(said))
 
 
 @pytest.fixture
@@ -60,11 +75,7 @@ def start():
     begun = []
 
     def call(build):
-        environ = os.environ | {"PYTHONPATH": str(kills.ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", STUDY, str(build)]
-        begun.append(
-            subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
-        )
+        begun.append(Forked(study, build))
         return begun[-1]
 
     yield call
