@@ -97,7 +97,7 @@ def test_references():
 @pytest.fixture(scope="module")
 def ran(root):
     small = {"size": 48, "exams": None, "per_exam": 2}
-    q = parameters(root, slices=small, slice_training={"seeds": [0], "batch_size": 32})
+    q = parameters(root, slices=small, slice_training={"seeds": [0], "batch_size": 32, "epochs": 1})
     s = slice_store.slices(q)
     table = cam.explained(q, s)
     return q, s, table.runs, table.train()
