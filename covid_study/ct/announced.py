@@ -9,11 +9,12 @@ import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from covid_study.ct.geometry import check_voxel
-from covid_study.ct.volume import Fault
+from covid_study.ct.volume import COPY, Fault
 
 LONGEST_HEADER, LONGEST_LINE = 2**20, 400  # bytes; a field of a CT's header is shorter
 MOST_DIMENSIONS = 6
@@ -22,7 +23,6 @@ LARGEST = 2000 * 1024**2 * 4  # bytes of voxels, Choice in check_size
 INFLATED = {"raw": 1, "gzip": 1032, "gz": 1032, "ascii": 4, "text": 4, "txt": 4, "hex": 1}
 WIDTHS = {r"char|int8": 1, r"short|int16": 2, r"long_?long|int64|double": 8, r"int|long|float": 4}
 AGAIN = "correct its header, or convert the exam from DICOM again (for instance with dcm2niix)"
-COPY = "copy it again from its source, or leave the exam out"
 
 
 def check_announced(file: Path) -> None:
@@ -69,7 +69,9 @@ def check_announced(file: Path) -> None:
     there = data.stat().st_size - start
     if wanted <= there * INFLATED[encoding] and encoding in ("gzip", "gz"):
         size = _whole(fields, "compresseddatasize", file)[0] if "compresseddatasize" in fields else there
-        there, encoding = _inflated(data, start, size, wanted), "raw"
+        with data.open("rb") as opened:
+            opened.seek(start)
+            there, encoding = inflated(opened, size, wanted), "raw"
     if wanted > there * INFLATED[encoding]:
         raise Fault(
             f"{file} is damaged or cut short ({there:,} bytes of voxels, {encoding}, where its header announces {wanted:,})",
@@ -170,19 +172,19 @@ def _whole(fields: dict[str, str], name: str, file: Path) -> list[int]:
     return [int(word) for word in words]
 
 
-def _inflated(data: Path, start: int, size: int, most: int) -> int:
-    """Bytes that a compressed stream of `size` bytes holds, counted up to `most`: ITK never ends on a damaged one.
+def inflated(stream: BinaryIO, size: int, most: int, window: int = zlib.MAX_WBITS | 32) -> int:
+    """Bytes that the next `size` bytes of a stream hold, compressed, counted up to `most`: ITK never ends on damaged ones.
+
+    window: zlib's `wbits`; without it zlib or gzip, as the head says.
 
     Raises: zlib.error.
     """
-    stream, found = zlib.decompressobj(zlib.MAX_WBITS | 32), 0  # zlib or gzip, as its head says
-    with data.open("rb") as opened:
-        opened.seek(start)
-        while found < most and not stream.eof and (chunk := opened.read(min(size, 2**20))):
-            size -= len(chunk)
-            while chunk and found < most:
-                found += len(stream.decompress(chunk, 2**24))
-                chunk = stream.unconsumed_tail
+    packed, found = zlib.decompressobj(window), 0
+    while found < most and not packed.eof and (chunk := stream.read(min(size, 2**20))):
+        size -= len(chunk)
+        while chunk and found < most:
+            found += len(packed.decompress(chunk, 2**24))
+            chunk = packed.unconsumed_tail
     return found
 
 

@@ -5,26 +5,20 @@ so both are ignored. What HU, geometry or identity rest on must hold on every sl
 doubled, without its rescale tags, of another acquisition, kernel or patient is an error that names the files.
 """
 
-import io
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covid_study.cohort.file_kinds import is_dicom
 from covid_study.cohort.folders import below
-from covid_study.ct.frames import LONGEST, OF_EACH, SHARED, slices_of
+from covid_study.ct.dicom_header import read_header
+from covid_study.ct.frames import slices_of
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
-    RESCALE,
-    SAME,
     Slice,
     check_acquisitions,
     check_alike,
@@ -32,23 +26,14 @@ from covid_study.ct.series import (
     is_multi_frame,
     one_series,
 )
-from covid_study.ct.volume import HU_RANGE, Fault, last_line
+from covid_study.ct.volume import COPY, HU_RANGE, Fault
 
-LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
-TAGS = (
-    "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
-    "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
-    "SamplesPerPixel NumberOfFrames BitsAllocated BitsStored HighBit PixelPaddingValue PixelPaddingRangeLimit "
-    "BurnedInAnnotation PixelData"
-)
-SEQUENCES = ("ModalityLUTSequence", SHARED, OF_EACH)
 PROTOCOL = {
     "kvp": "KVP",
     "slice_thickness_mm": "SliceThickness",
     "collimation_mm": "SingleCollimationWidth",
     "pitch": "SpiralPitchFactor",
 }
-COPY = "copy the file again from its source, or leave the exam out"
 
 
 def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[str, Any]]:
@@ -64,7 +49,7 @@ def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[s
     Raises: Fault naming the files.
     """
     files = below(place).files if place.is_dir() else [place]
-    headers = [_header(file) for file in files if is_dicom(file)]
+    headers = [read_header(file) for file in files if is_dicom(file)]
     found = [s for header in headers if header is not None for s in slices_of(header)]
     if place.is_file() and len(found) < 2 and not any(map(is_multi_frame, found)):
         raise Fault(f"{place} is one DICOM slice", "give the folder that holds the whole series")
@@ -104,93 +89,6 @@ def _protocol(header: pydicom.Dataset) -> dict[str, Any]:
     total, single = header.get("TotalCollimationWidth"), known["collimation_mm"]
     known["collimation_rows"] = round(float(total) / single) if total and single else None
     return known | {"manufacturer": str(header.get("Manufacturer") or "") or None}
-
-
-def _header(file: Path) -> Slice | None:
-    """The header of one file, its pixel data measured and left on disk; None for what is no CT image."""
-    try:
-        with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
-            warnings.simplefilter("ignore")
-            tags = [*TAGS.split(), *SAME, *RESCALE, *SEQUENCES]
-            with io.BufferedReader(_ReadOnce(file)) as stream:
-                header = pydicom.dcmread(stream, specific_tags=tags, defer_size=LONGEST)
-                _read_sequences(header, stream)
-            pixels: Any = header.pop("PixelData", None)
-            list(header)  # converts every value now, so that a broken one is found and named here
-            ct = header.get("Modality") == "CT"
-            if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
-                return None
-            if ct and "LOCALIZER" in (header.get("ImageType") or []):
-                return None
-            if not _is_whole(header, pixels, file.stat().st_size):
-                raise EOFError
-            found = Slice(file, header, pixels.value_tell if _is_plain(header) else None)
-            _ = found.position, found.orientation  # as above
-    except EOFError as error:
-        raise Fault(f"{file.name} is cut short", COPY) from error
-    except Exception as error:  # damaged bytes lead pydicom to errors of any kind
-        raise Fault(
-            f"{file.name} cannot be read as DICOM ({last_line(error)})",
-            "copy the file again from its source; if it is no CT slice, move it out of the folder",
-        ) from error
-    return found
-
-
-def _read_sequences(header: pydicom.Dataset, stream: BinaryIO) -> None:
-    """Read the long sequences of a header from the file, whose reading has a bound, where a copy of them in memory has none."""
-    for keyword in SEQUENCES:
-        deferred = header.get_item(keyword, keep_deferred=True)
-        if isinstance(deferred, RawDataElement) and deferred.value is None:
-            stream.seek(deferred.value_tell)
-            kind = deferred.is_implicit_VR, deferred.is_little_endian
-            header.add_new(keyword, "SQ", read_sequence(stream, *kind, deferred.length, "iso8859"))
-
-
-class _ReadOnce(io.FileIO):
-    """A file that is read through once or nearly so, as a header is; ValueError where it is read over and over.
-
-    For each value of undefined length that has no end, pydicom reads to the end of the file, then goes on behind its tag: for
-    damaged bytes, a time that grows with the square of the file's size.
-    """
-
-    def __init__(self, file: Path):
-        super().__init__(str(file))  # pydicom adds to its name
-        self.left = 4 * file.stat().st_size + 2**20
-
-    def readinto(self, buffer: Any) -> int:
-        read = super().readinto(buffer)
-        self.left -= read
-        if self.left < 0:  # no EOFError: pydicom takes that for the end of a sequence
-            raise ValueError("its values have no end")
-        return read
-
-
-def _is_whole(header: pydicom.Dataset, pixels: RawDataElement | None, size: int) -> bool:
-    """Whether the pixels that the header announces are all in a file of `size` bytes; GDCM would fill what is missing."""
-    values = (
-        int(header.get("Rows", 0)) * int(header.get("Columns", 0)) * int(header.get("SamplesPerPixel", 1))
-    )
-    frames = int(header.get("NumberOfFrames") or 1)
-    if max(int(header.get("Rows", 0)), int(header.get("Columns", 0))) > LARGEST_SIDE:
-        raise ValueError(f"{header.Rows} x {header.Columns} pixels are no CT slice")
-    syntax = header.file_meta.get("TransferSyntaxUID")
-    if pixels is None or (syntax is not None and syntax.is_encapsulated):
-        return pixels is not None and (pixels.value is None or len(pixels.value) > 0)
-    there = (
-        pixels.length
-        if syntax is not None and syntax.is_deflated
-        else min(pixels.length, size - pixels.value_tell)
-    )
-    return 0 < values * frames * int(header.get("BitsAllocated", 16)) // 8 <= there
-
-
-def _is_plain(header: pydicom.Dataset) -> bool:
-    """Whether the pixels lie in the file as 16 bits each, the value in all of them or in the lower ones, nothing above it."""
-    bits = [
-        int(header.get(tag) or 0) for tag in ("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel")
-    ]
-    plain = header.file_meta.get("TransferSyntaxUID") in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
-    return plain and bits == [16, bits[1], bits[1] - 1, 1]
 
 
 def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:

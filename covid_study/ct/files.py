@@ -23,12 +23,11 @@ from covid_study.cohort.folders import below
 from covid_study.ct import dicom
 from covid_study.ct.announced import INFLATED, check_announced, check_size
 from covid_study.ct.geometry import Geometry, check_voxel, few
-from covid_study.ct.volume import HU_RANGE, Fault, Volume, last_line, without_uids
+from covid_study.ct.volume import COPY, HU_RANGE, Fault, Volume, last_line, without_uids
 from covid_study.errors import ExamError
 
 MIN_SLICES = 8  # Choice in read_volume
 UNCOUNTED = 2**29  # bytes of compressed voxels that a header may announce and that are taken at its word
-COPY = "copy it again from its source, or leave the exam out"
 ORIENT = "convert it from DICOM again (for instance with dcm2niix), or leave the exam out"
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 sitk.ProcessObject_SetGlobalWarningDisplay(False)  # the errors below say it once and in words
@@ -193,22 +192,18 @@ def _nifti(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return values.transpose(2, 1, 0), affine[:, :3], affine[:, 3]
 
 
-def _check_finite(bad: int, of: int, path: Path) -> None:
-    if bad:
-        raise Fault(
-            f"{path} has {bad} voxels that are NaN or infinite ({bad / of:.2%})",
-            "write -1024 where they stand for padding, or leave the exam out",
-        )
-
-
 def _check_hu(values: np.ndarray, path: Path) -> None:
     """Refuse values that cannot be the HU of a chest: the usual mistakes, then no air or no tissue.
 
     Choice: 0.5 % of the voxels below -700 HU (air) and between -200 and 300 HU (tissue) are the least a chest
     shows.
     """
-    if np.issubdtype(values.dtype, np.floating):
-        _check_finite(int(values.size - np.isfinite(values).sum()), values.size, path)
+    bad = int(values.size - np.isfinite(values).sum()) if values.dtype.kind == "f" else 0
+    if bad:
+        raise Fault(
+            f"{path} has {bad} voxels that are NaN or infinite ({bad / values.size:.2%})",
+            "write -1024 where they stand for padding, or leave the exam out",
+        )
     low, high = float(values.min()), float(values.max())
     sample = values[:: max(1, values.shape[0] // 50), ::2, ::2]
     air, tissue = float((sample < -700).mean()), float(((sample > -200) & (sample < 300)).mean())

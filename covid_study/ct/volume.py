@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 HU_RANGE = (-1024, 3071)  # what a 12-bit scanner can store: air or padding up to metal
+COPY = "copy it again from its source, or leave the exam out"
 
 
 @dataclass(frozen=True)

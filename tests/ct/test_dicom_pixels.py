@@ -6,6 +6,7 @@ import pytest
 from dicom_factory import write_series
 
 from covid_study.ct import dicom
+from covid_study.ct.dicom_header import read_header
 
 
 @pytest.mark.parametrize("signed", [0, 1])
@@ -20,7 +21,7 @@ def test_uncompressed_pixels_are_gdcm_s_whatever_lies_in_the_spare_bits(
     header = pydicom.dcmread(file)
     header.PixelData = np.random.default_rng(0).bytes(16 * 24 * 2)
     header.save_as(file)
-    found = dicom._header(file)
+    found = read_header(file)
     assert found.pixels_at is not None
     np.testing.assert_array_equal(dicom._stored(found), dicom._decoded(found))
 
@@ -28,4 +29,4 @@ def test_uncompressed_pixels_are_gdcm_s_whatever_lies_in_the_spare_bits(
 @pytest.mark.parametrize("tags", [{"HighBit": 14, "BitsStored": 12}, {"BitsAllocated": 8}])
 def test_unusual_pixels_are_left_to_gdcm(tmp_path, tags):
     (file,) = write_series(tmp_path, np.zeros((1, 16, 24), np.int16), **tags)
-    assert dicom._header(file).pixels_at is None
+    assert read_header(file).pixels_at is None

@@ -1,14 +1,16 @@
 """What HU and identity rest on is asked of every slice: one that differs, wherever it lies, is refused by name."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pydicom
 import pytest
 from dicom_factory import chest, edit, write_series
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 from volume_files import refused
 
+from covid_study.ct.dicom_header import MOST
 from covid_study.ct.files import read_volume
 
 SOME, ALL = (3, 7, 12), range(16)  # slices that are odd: some are neither the lowest nor the first by name
@@ -149,6 +151,22 @@ def test_values_without_an_end_are_not_sought_in_the_whole_file_each(tmp_path, m
     for path in (tmp_path, file):
         refused(path, file.name)
     assert 0 < len(sought) < 100
+
+
+def test_a_deflated_series_is_read_and_one_that_inflates_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path,
+):
+    *_, last = files = write_series(tmp_path)
+    for file in files:
+        header = pydicom.dcmread(file)
+        header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        header.save_as(file)
+    np.testing.assert_array_equal(read_volume(tmp_path).hu, chest())
+    edit(last, PixelData=bytes(MOST))
+    tracemalloc.start()
+    refused(tmp_path, last.name, "deflated")
+    assert tracemalloc.get_traced_memory()[1] < MOST
+    tracemalloc.stop()
 
 
 def test_a_series_behind_a_link_is_read_once(tmp_path):
