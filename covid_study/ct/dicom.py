@@ -20,9 +20,9 @@ from covid_study.ct.frames import slices_of
 from covid_study.ct.geometry import Geometry
 from covid_study.ct.series import (
     Slice,
-    check_acquisitions,
     check_alike,
     check_rescaled,
+    check_states,
     is_multi_frame,
     one_series,
 )
@@ -59,11 +59,11 @@ def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[s
             "its header says that text is burnt into the pixels (BurnedInAnnotation), perhaps the patient's name",
             "look at it; then give the series without the text, or set cohort.burnt_in to true",
         )
+    check_states(slices)
     check_alike(slices)
     row, column = np.asarray(slices[0].orientation)
     normal = np.cross(row, column)
     slices.sort(key=lambda s: float(s.position @ normal))
-    check_acquisitions(slices)
     first = slices[0].header
     row_mm, column_mm = (float(v) for v in first.PixelSpacing)
     positions = np.array([s.position for s in slices])
@@ -76,7 +76,7 @@ def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[s
             plane[:] = values
     check_rescaled(slices, hu)
     return geometry.image(hu), _protocol(first) | {
-        "passed_over": len(headers) - len({s.file for s in slices})
+        "passed_over": headers.count(None) + len(found) - len(slices)
     }
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from covid_study.ct.announced import inflated
 from covid_study.ct.frames import LONGEST, OF_EACH, SHARED
-from covid_study.ct.series import CONVERT, RESCALE, SAME, Slice
+from covid_study.ct.series import CONVERT, RESCALE, SAME, STATES, Slice, is_localizer
 from covid_study.ct.volume import COPY, Fault, last_line
 
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
@@ -22,7 +22,7 @@ MOST = (
 )  # bytes of a deflated file; Choice: 4096 x 4096 pixels in 4 bytes, for it is inflated in memory, and twice
 TAGS = (
     "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
-    "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient AcquisitionNumber "
+    "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient "
     "SamplesPerPixel NumberOfFrames BitsAllocated BitsStored HighBit PixelPaddingValue PixelPaddingRangeLimit "
     "BurnedInAnnotation PixelData"
 )
@@ -37,7 +37,7 @@ def read_header(file: Path) -> Slice | None:
     try:
         with warnings.catch_warnings():  # odd UIDs and the like are no concern of the reader's user
             warnings.simplefilter("ignore")
-            tags = [*TAGS.split(), *SAME, *RESCALE, *SEQUENCES]
+            tags = [*TAGS.split(), *SAME, *RESCALE, *STATES, *SEQUENCES]
             with _ReadOnce(file) as stream:
                 header = pydicom.dcmread(stream, specific_tags=tags, defer_size=LONGEST)
                 _read_sequences(header, stream)
@@ -46,7 +46,7 @@ def read_header(file: Path) -> Slice | None:
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
                 return None
-            if ct and "LOCALIZER" in (header.get("ImageType") or []):
+            if ct and is_localizer(header):
                 return None
             if not _is_whole(header, pixels, file.stat().st_size):
                 raise EOFError

@@ -20,9 +20,15 @@ GROUPS = {  # functional group -> what of it a slice says
     "CTReconstructionSequence": "ConvolutionKernel",
     "CTAcquisitionDetailsSequence": "SingleCollimationWidth TotalCollimationWidth",
     "CTTableDynamicsSequence": "SpiralPitchFactor",
-    "FrameContentSequence": "FrameAcquisitionNumber",
+    "CTImageFrameTypeSequence": "FrameType",
+    "FrameContentSequence": "FrameAcquisitionNumber StackID TemporalPositionIndex",
+    "CardiacSynchronizationSequence": "NominalPercentageOfCardiacPhase",
+    "RespiratorySynchronizationSequence": "NominalPercentageOfRespiratoryPhase",
 }
-AS_SLICE = {"FrameAcquisitionNumber": "AcquisitionNumber"}  # what a slice calls otherwise
+AS_SLICE = {
+    "FrameAcquisitionNumber": "AcquisitionNumber",
+    "FrameType": "ImageType",
+}  # what a slice calls otherwise
 # bytes of a value read with the header, or of a group: a damaged one takes pydicom a time that grows with its square
 LONGEST = 2**14
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ SAME = {  # what must be alike in all slices, and why
     "PatientID": "whose slice it is", "StudyInstanceUID": "the study",
 }  # fmt: skip
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # SOP classes of multi-frame CT
+STATES = {  # what tells the states of one chest, or its stacks, apart
+    "TemporalPositionIndex": "temporal positions", "TemporalPositionIdentifier": "temporal positions",
+    "NominalPercentageOfCardiacPhase": "cardiac phases", "NominalPercentageOfRespiratoryPhase": "respiratory phases",
+    "StackID": "stacks", "AcquisitionNumber": "acquisitions",
+}  # fmt: skip
 RESCALE = ("RescaleIntercept", "RescaleSlope")
 EXPORT = "export the series again with all its tags, or convert it to NIfTI"
 CONVERT = "convert it to NIfTI or to one file a slice (for instance with dcm2niix)"
@@ -61,12 +67,10 @@ def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
             f"{folder} holds no DICOM image",
             "give a folder with one CT series, or a .nii, .nii.gz, .nrrd, .mha or .mhd file",
         )
-    ct = [s for s in slices if s.header.get("Modality", "CT") == "CT"]
+    ct = [s for s in slices if s.header.get("Modality", "CT") == "CT" and not is_localizer(s.header)]
     if not ct:
-        found = ", ".join(sorted({str(s.header.Modality) for s in slices}))
-        raise Fault(
-            f"{folder} holds images of modality {found}, not CT", "give a CT series or leave the exam out"
-        )
+        found = ", ".join(sorted({_kind(s.header) for s in slices}))
+        raise Fault(f"{folder} holds no CT slices, but {found}", "give a CT series or leave the exam out")
     groups = defaultdict(list)
     for s in ct:
         groups[str(s.header.get("SeriesInstanceUID", "without UID"))].append(s)
@@ -156,15 +160,24 @@ def _alike(value: Any, usual: Any) -> bool:
     return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-4, atol=1e-3))
 
 
-def check_acquisitions(slices: list[Slice]) -> None:
-    """Refuse acquisitions that alternate along the patient: two states of one chest; one after the other they may lie."""
-    taken = [str(s.header.get("AcquisitionNumber") or "") for s in slices]
-    turns = [k for k in range(1, len(taken)) if taken[k] != taken[k - 1]]
-    if len(turns) >= len(set(taken)):
-        raise Fault(
-            f"{len(set(taken))} acquisitions alternate along the patient, first at {slices[turns[0]].name}",
-            "give each acquisition (AcquisitionNumber) a folder of its own",
-        )
+def check_states(slices: list[Slice]) -> None:
+    """Refuse several states of one chest, or several stacks: groups of slices that overlap along the patient.
+
+    Groups that lie one after the other are one chest. Choice: of those that overlap none is chosen: which one a study wants
+    only its user knows.
+    """
+    row, column = np.asarray(slices[0].orientation)
+    for tag, what in STATES.items():
+        groups = defaultdict(list)
+        for s in slices:
+            groups[str(s.header.get(tag) or "")].append(float(s.position @ np.cross(row, column)))
+        along = sorted(groups.values(), key=min)
+        if any(min(after) < max(before) + 0.01 for before, after in pairwise(along)):
+            counted = few((f"{len(z)} slices of {state[:20] or 'none'}" for state, z in groups.items()), 5)
+            raise Fault(
+                f"{len(groups)} {what} ({tag}) lie at the same place, not one after the other: {counted}",
+                "give one of them as the exam: as a folder of its own, or converted (for instance with dcm2niix)",
+            )
 
 
 def check_rescaled(slices: list[Slice], hu: np.ndarray) -> None:
@@ -185,6 +198,15 @@ def check_rescaled(slices: list[Slice], hu: np.ndarray) -> None:
             [s for s, a in zip(slices, apart, strict=True) if a],
             slices,
         )
+
+
+def is_localizer(header: pydicom.Dataset) -> bool:
+    """Whether it is a picture to plan by, which shows the chest from the front."""
+    return "LOCALIZER" in (header.get("ImageType") or [])
+
+
+def _kind(header: pydicom.Dataset) -> str:
+    return "localizers" if is_localizer(header) else f"images of modality {header.Modality}"
 
 
 def is_multi_frame(s: Slice) -> bool:

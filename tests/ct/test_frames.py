@@ -66,6 +66,50 @@ def test_frames_that_do_not_say_where_they_lie_or_what_they_mean_are_refused_by_
         refused(ExamError, lambda path=path: read_volume(path), word)
 
 
+STATES = [
+    ("FrameContentSequence", "StackID", "stacks"),
+    ("FrameContentSequence", "TemporalPositionIndex", "temporal positions"),
+    ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "cardiac phases"),
+    ("RespiratorySynchronizationSequence", "NominalPercentageOfRespiratoryPhase", "respiratory phases"),
+]
+
+
+@pytest.mark.parametrize("group, tag, what", STATES)
+@pytest.mark.parametrize("upright", [False, True])
+def test_several_states_or_stacks_are_named_and_counted(tmp_path, group, tag, what, upright):
+    """They lie at the same places, or one of them is of another plane."""
+    file = write_frames(tmp_path / "a.dcm", np.concatenate([chest(16), chest(12)]))
+    header = pydicom.dcmread(file)
+    for frame in header.PerFrameFunctionalGroupsSequence:
+        (place,) = frame.PlanePositionSequence
+        state = int(place.ImagePositionPatient[2] >= -300 + 16 * SPACING[0])
+        if state:
+            place.ImagePositionPatient[2] -= 16 * SPACING[0]
+        if state and upright:
+            item = pydicom.Dataset()
+            item.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+            frame.PlaneOrientationSequence = [item]
+        item = pydicom.Dataset()
+        setattr(item, tag, str(40 + state) if tag == "StackID" else 40 + state)
+        setattr(frame, group, [item])
+    header.save_as(file)
+    refused(ExamError, lambda: read_volume(file), f"2 {what}", "16 slices of 40", "12 slices of 41")
+
+
+def test_frames_that_the_scan_was_planned_by_are_passed_over_and_counted(tmp_path):
+    file = write_frames(tmp_path / "a.dcm", chest(18))
+    header = pydicom.dcmread(file)
+    for frame in header.PerFrameFunctionalGroupsSequence:
+        item = pydicom.Dataset()
+        top = frame.PlanePositionSequence[0].ImagePositionPatient[2] >= -300 + 16 * SPACING[0]
+        item.FrameType = ["ORIGINAL", "PRIMARY", "LOCALIZER" if top else "VOLUME", "NONE"]
+        frame.CTImageFrameTypeSequence = [item]
+    header.save_as(file)
+    volume = read_volume(file)
+    np.testing.assert_array_equal(volume.hu, chest(18)[:16])
+    assert volume.protocol["passed_over"] == 2
+
+
 def test_a_file_of_frames_that_is_cut_short_or_has_text_burnt_in_is_refused(tmp_path):
     file = write_frames(tmp_path / "a.dcm")
     edit(file, BurnedInAnnotation="YES")

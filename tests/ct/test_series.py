@@ -101,7 +101,14 @@ def test_acquisitions_may_follow_each_other_but_not_alternate(tmp_path):
         edit(file, AcquisitionNumber="1")
     assert len(read_volume(tmp_path).hu) == 16
     edit(files[2], AcquisitionNumber="2")
-    refused(tmp_path, "2 acquisitions", files[2].name)
+    refused(tmp_path, "2 acquisitions", "11 slices of 2", "5 slices of 1")
+
+
+def test_states_of_one_chest_in_a_folder_are_told_from_copies(tmp_path):
+    same = dict(SeriesInstanceUID=generate_uid(), StudyInstanceUID=generate_uid())
+    for phase in ("1", "2"):
+        write_series(tmp_path / phase, TemporalPositionIdentifier=phase, AcquisitionNumber=phase, **same)
+    refused(tmp_path, "2 temporal positions", "16 slices of 1; 16 slices of 2")
 
 
 def test_text_in_the_pixels_is_refused_unless_allowed(tmp_path):
