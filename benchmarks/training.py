@@ -138,7 +138,7 @@ def profile_setting(name: str, device: torch.device) -> Setting:
     return Setting(
         name=name, shape=tuple(p["preprocessing"]["shape"]), batch=batch, exams=-(-exams // batch) * batch,
         epoch=exams, width=network["width"], stem_stride=network["stem_stride"],
-        precision=settled(network["precision"], "resnet3d", device),
+        precision=settled(network["precision"], "resnet3d", max(p["preprocessing"]["shape"]), device),
     )  # fmt: skip
 
 

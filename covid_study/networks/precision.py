@@ -1,15 +1,24 @@
 """Which precision a network trains in where `precision: auto` leaves it open; `benchmarks/precision.py` measures the gain."""
 
+import math
+
 import torch
 
-# Networks whose convolutions fill matrix units. Not so where each channel has its own (MobileNet, EfficientNet), nor where
-# updating the weights takes longer than the passes (AlexNet): there the casts cost more than the products save.
-GAIN = frozenset(
-    {"resnet3d", "vgg16_bn", "resnet50", "densenet169", "densenet121", "resnext50_32x4d", "googlenet"}
-)
+# From how many voxels or pixels a side on (the longest) bf16 was faster, on a CPU with AMX; smaller ones were not measured
+# or not faster. Networks that are not here have a convolution for each channel (MobileNet, EfficientNet), or updating their
+# weights takes longer than the passes (AlexNet, VGG-16 on small slices): the casts cost more than the products save.
+GAIN = {
+    "resnet3d": 48,
+    "vgg16_bn": 96,
+    "resnet50": 64,
+    "densenet169": 64,
+    "densenet121": 64,
+    "resnext50_32x4d": 64,
+    "googlenet": 64,
+}
 
 
-def settled(asked: str, network: str, device: torch.device) -> str:
+def settled(asked: str, network: str, side: int, device: torch.device) -> str:
     """The precision to train in, "float32" or "bf16": the one asked for; of "auto" bf16 where device and network gain.
 
     Choice: by rule, not by a measurement at run time: the same machine gives the same numbers every time. A result's key
@@ -17,13 +26,14 @@ def settled(asked: str, network: str, device: torch.device) -> str:
 
     Args:
         asked: float32, bf16 or auto. network: "resnet3d" or a name of `backbones.NAMES`.
+        side: the longest of its input, in voxels or pixels.
 
-    >>> settled("auto", "mobilenet_v2", torch.device("cpu")), settled("bf16", "mobilenet_v2", torch.device("cpu"))
+    >>> settled("auto", "mobilenet_v2", 96, torch.device("cpu")), settled("bf16", "mobilenet_v2", 96, torch.device("cpu"))
     ('float32', 'bf16')
     """
     if asked != "auto":
         return asked
-    return "bf16" if network in GAIN and multiplies_bf16(device) else "float32"
+    return "bf16" if side >= GAIN.get(network, math.inf) and multiplies_bf16(device) else "float32"
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -86,7 +86,7 @@ def run(
         loss,
         losses=p.slice_losses.model_dump(),
         training=settings,
-        precision=settled(p.slice_network.precision, backbone, s.data.device),
+        precision=settled(p.slice_network.precision, backbone, max(s.data.shape[1:]), s.data.device),
         weights=weights(p, backbone),
     )
     return _run(s, training_ids, method, seed)

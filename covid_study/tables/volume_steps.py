@@ -43,8 +43,8 @@ def ids(v: Samples, split: str, positive: bool | None = None) -> list[str]:
 
 
 def network(p, v: Samples) -> dict:
-    """The section `network`, its precision settled for the device that these volumes lie on."""
-    precision = settled(p.network.precision, "resnet3d", v.data.device)
+    """The section `network`, its precision settled for these volumes and the device that they lie on."""
+    precision = settled(p.network.precision, "resnet3d", max(v.data.shape[1:]), v.data.device)
     return p.network.model_dump() | {"precision": precision}
 
 

@@ -34,14 +34,15 @@ def test_auto_takes_bf16_where_there_are_matrix_units_and_the_network_gains(
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert settled("auto", "resnet3d", device) == settled("auto", "vgg16_bn", device) == expected
-    assert settled("auto", "efficientnet_lite0", device) == "float32"
+    assert settled("auto", "resnet3d", 48, device) == settled("auto", "vgg16_bn", 96, device) == expected
+    for name, side in {"resnet3d": 47, "vgg16_bn": 95, "efficientnet_lite0": 512}.items():
+        assert settled("auto", name, side, device) == "float32"
     for asked in ("float32", "bf16"):
-        assert {settled(asked, name, device) for name in ("resnet3d", "efficientnet_lite0")} == {asked}
+        assert {settled(asked, name, 8, device) for name in ("resnet3d", "efficientnet_lite0")} == {asked}
 
 
 def test_what_gains_are_networks_that_there_are():
-    assert {"resnet3d"} <= GAIN <= {"resnet3d", *backbones.NAMES}
+    assert {"resnet3d"} <= GAIN.keys() <= {"resnet3d", *backbones.NAMES}
 
 
 def test_a_step_in_bf16_goes_where_one_in_float32_goes():

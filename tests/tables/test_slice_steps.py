@@ -74,11 +74,15 @@ def test_each_network_has_the_precision_that_is_its_own_on_this_hardware(
     root, s, tmp_path, monkeypatch, units
 ):
     monkeypatch.setattr(precision, "multiplies_bf16", lambda device: units)
+    larger = replace(s, data=s.data.repeat(1, 2, 2))
     auto, plain = (parameters(root, slice_network={"precision": asked}) for asked in ("auto", "float32"))
     for backbone, gains in {"efficientnet_lite0": False, "resnet50": True}.items():
-        mine, theirs = (slice_steps.run(asked, s, 0, backbone=backbone) for asked in (auto, plain))
+        mine, theirs = (slice_steps.run(asked, larger, 0, backbone=backbone) for asked in (auto, plain))
         assert mine.method.precision == ("bf16" if gains and units else "float32")
         assert (mine.folder(tmp_path) == theirs.folder(tmp_path)) == (not (gains and units))
+        assert (
+            slice_steps.run(auto, s, 0, backbone=backbone).method.precision == "float32"
+        )  # 32 pixels a side
 
 
 def test_a_corrected_label_is_another_run(q, s, tmp_path):

@@ -1,5 +1,7 @@
 """The data's way on a cohort of a few small exams: each step computed once, and only what changed computed anew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,15 +103,15 @@ def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
 
 def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tmp_path, monkeypatch):
     """Neither pre-training nor run; each shares them with who asks for its precision by name."""
-    found = {}
+    found, larger = {}, replace(v, data=v.data.repeat(1, 1, 1, 2))
     monkeypatch.setattr(volume_steps, "artefact", lambda build, label, config, *_: config)
     for asked, units in (("auto", True), ("bf16", False), ("auto", False), ("float32", True)):
         monkeypatch.setattr(precision, "multiplies_bf16", lambda device, units=units: units)
         q = parameters(root, network={"width": 0.0625, "precision": asked})
         negatives = volume_steps.ids(v, "train", False)
         found[asked, units] = (
-            volume_steps.pretext(q, v),
-            volume_steps.run(q, v, negatives, 0).folder(tmp_path),
+            volume_steps.pretext(q, larger),
+            volume_steps.run(q, larger, negatives, 0).folder(tmp_path),
         )
     assert found["auto", True] == found["bf16", False] and found["auto", False] == found["float32", True]
     assert all(mine != other for mine, other in zip(found["auto", True], found["auto", False], strict=True))
