@@ -261,21 +261,23 @@ def _refined(
     share = 200 * share.reshape(-1, *factors)
     scale = 8 * math.prod(factors)  # of the weights: whole numbers, so that a tie is a tie
     near_dense = ndimage.binary_dilation(dense, IN_SLICE)[cells][:, None, None, None]
+    at = tuple(b.start + cell for b, cell in zip(box, cells, strict=True))
     places = [
-        ((b.start + cell) * f)[:, None] + np.arange(f) for b, cell, f in zip(box, cells, factors, strict=True)
+        np.minimum(cell[:, None] * f + np.arange(f), n - 1)
+        for cell, f, n in zip(at, factors, volume_hu.shape, strict=True)
     ]
     z, y, x = (np.expand_dims(p, [a for a in (1, 2, 3) if a != axis]) for axis, p in enumerate(places, 1))
-    nz, ny, nx = volume_hu.shape
-    aerated = volume_hu[np.minimum(z, nz - 1), np.minimum(y, ny - 1), np.minimum(x, nx - 1)] < BORDER_HU
+    aerated = volume_hu[z, y, x] < BORDER_HU
     inside = share >= 101 * scale
     band = (share >= 11 * scale) & (share < 190 * scale) & ~near_dense
-    whole = np.zeros([-(-n // f) * f for n, f in zip(volume_hu.shape, factors, strict=True)], bool)
-    fine_box = tuple(
-        slice(b.start * f, (b.start + n) * f) for b, n, f in zip(box, coarse.shape, factors, strict=True)
-    )
-    whole[fine_box] = coarse.repeat(factors[0], 0).repeat(factors[1], 1).repeat(factors[2], 2)
-    whole[z, y, x] = np.where(band, aerated, inside)
-    return np.ascontiguousarray(whole[:nz, :ny, :nx])
+    whole = np.zeros([-(-n // f) for n, f in zip(volume_hu.shape, factors, strict=True)], bool)
+    whole[box] = coarse
+    (nz, ny, nx), (fz, fy, fx) = whole.shape, factors
+    by_cell = np.empty((nz, fz, ny, fy, nx, fx), bool)
+    by_cell.reshape(nz, fz, ny, fy, -1)[:] = whole.repeat(fx, 2)[:, None, :, None]  # long runs of memory
+    by_cell.transpose(0, 2, 4, 1, 3, 5)[at] = np.where(band, aerated, inside)
+    fine = by_cell.reshape(nz * fz, ny * fy, nx * fx)
+    return np.ascontiguousarray(fine[tuple(map(slice, volume_hu.shape))])
 
 
 def _of_neighbours(factor: int) -> np.ndarray:
