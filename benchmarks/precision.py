@@ -84,15 +84,15 @@ def measure(quick: bool, device: torch.device, threads: int) -> list[dict]:
     for name, shape, build in cases(quick, threads):
         say(f"{name}, {shape}, {threads} threads, {device.type}")
         sides = [Step(build(), torch.rand(shape, device=device), precision) for precision in PRECISIONS]
-        begun, pairs = sum(side() for side in sides), []  # compiles, takes its memory: not counted
-        while len(pairs) < REPEATS[0] or (begun < SECONDS and len(pairs) < REPEATS[1]):
+        spent, pairs = sum(side() for side in sides), []  # compiles, takes its memory: not counted
+        while len(pairs) < REPEATS[0] or (spent < SECONDS and len(pairs) < REPEATS[1]):
             pairs.append([side() for side in sides])
-            begun += sum(pairs[-1])
+            spent += sum(pairs[-1])
         rates = {p: shape[0] / statistics.median(pair[k] for pair in pairs) for k, p in enumerate(PRECISIONS)}
         rows.append(
             {"network": name, "parameters": sum(p.numel() for p in sides[0].model.parameters()), "shape": shape,
              "device": device.type, "threads": threads, **rates, "repeats": len(pairs),
-             **spread("ratio", [full / half for full, half in pairs]), "auto": settled("auto", name, max(shape[2:]), device)}
+             **spread("ratio", [full / half for full, half in pairs])}
         )  # fmt: skip
     torch.set_num_threads(before)
     return rows
@@ -121,13 +121,15 @@ def table(results: dict) -> str:
         part = results[threads]
         lines += [
             f"Training steps on ready batches, samples a second, {threads} thread{'s' * (threads > '1')}; the ratio is of "
-            f"neighbours in time, lowest to highest in brackets. {measured(part)}",
+            "neighbours in time, lowest to highest in brackets. Batches of 64 are the pretext task's cubes, whose precision is "
+            f"that of their volumes. {measured(part)}",
             "",
             "| network | parameters | batch | device | float32 | bf16 | times as fast in bf16 | `auto` takes |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *(
                 f"| {r.network} | {r.parameters / 1e6:.1f} M | {' x '.join(map(str, r.shape))} | {r.device} | "
-                f"{r.float32:.1f} | {r.bf16:.1f} | {r.ratio:.2f} ({r.ratio_lowest:.2f} to {r.ratio_highest:.2f}) | {r.auto} |"
+                f"{r.float32:.1f} | {r.bf16:.1f} | {r.ratio:.2f} ({r.ratio_lowest:.2f} to {r.ratio_highest:.2f}) | "
+                f"{settled('auto', r.network, max(r.shape[2:]), torch.device(r.device))} |"
                 for r in pd.DataFrame(part["steps"]).itertuples()
             ),
             "",
