@@ -89,7 +89,7 @@ def _chunks(text: str, between: str = " ") -> list[str]:
     """The runs of letters, of digits and the signs of a name, in lower case; CamelCase is two."""
     text = unicodedata.normalize("NFKC", str(text))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", between, text).casefold()
-    return re.findall(r"[^\W\d_]+|\d+|\(-\)|\+", text)
+    return re.findall(r"[^\W\d_]+|\d+|\(-\)|[+!?~¬≠]", text)
 
 
 @cache

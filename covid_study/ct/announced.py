@@ -22,6 +22,10 @@ LARGEST = 2000 * 1024**2 * 4  # bytes of voxels, Choice in check_size
 # bytes of voxels from a byte of file: deflate gives at most 1032, a number as text ("0 ") at most 4
 INFLATED = {"raw": 1, "gzip": 1032, "gz": 1032, "ascii": 4, "text": 4, "txt": 4, "hex": 1}
 WIDTHS = {r"char|int8": 1, r"short|int16": 2, r"long_?long|int64|double": 8, r"int|long|float": 4}
+UNSCALED = {  # what ITK does not apply -> where it changes nothing
+    "elementtointensityfunctionslope": r"(1(\.0*)?)?",
+    "elementtointensityfunctionoffset": r"(-?0(\.0*)?)?",
+}
 AGAIN = "correct its header, or convert the exam from DICOM again (for instance with dcm2niix)"
 
 
@@ -66,6 +70,8 @@ def check_announced(file: Path) -> None:
     channels = math.prod(_whole(fields, "channels", file))
     wanted, (data, start) = math.prod(sizes) * width * channels, _data(file, fields.get("data", ""), length)
     check_size(wanted, file)
+    skipped = fields.get("headersize", fields.get("byte skip", "0"))
+    start += int(skipped) if re.fullmatch(r"\d{1,9}", skipped) else 0
     there = data.stat().st_size - start
     if wanted <= there * INFLATED[encoding] and encoding in ("gzip", "gz"):
         size = _whole(fields, "compresseddatasize", file)[0] if "compresseddatasize" in fields else there
@@ -102,6 +108,8 @@ def _check_grid(fields: dict[str, str], file: Path) -> None:
         r"(l|left|r|right)-?(p|posterior|a|anterior)-?(s|superior)", fields["space"].lower()
     ):
         raise Fault(f"{file} lies in a space that is no patient's ({fields['space'][:40]!r})", AGAIN)
+    if not all(re.fullmatch(one, fields.get(name, "")) for name, one in UNSCALED.items()):
+        raise Fault(f"{file} says that its voxels are to be rescaled ({', '.join(UNSCALED)})", AGAIN)
     units = fields.get("space units", "mm") if nrrd else fields.get("distanceunits", "mm")
     if set(re.sub(r'["?]', " ", units).split()) - {"mm"}:
         raise Fault(f"{file} gives the size of its voxels in {units[:40]}, not in mm", AGAIN)

@@ -28,6 +28,8 @@ from covid_study.ct.series import (
 )
 from covid_study.ct.volume import COPY, HU_RANGE, Fault
 
+# of an extended scale; Choice: what is above was below 0 and written as unsigned: padding that no tag names
+MOST_HU = 31743
 PROTOCOL = {
     "kvp": "KVP",
     "slice_thickness_mm": "SliceThickness",
@@ -108,6 +110,7 @@ def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
         ends = (padding, says.get("PixelPaddingRangeLimit", padding))
         low, high = sorted(_as_hu(v, s.header) for v in ends)
         hu = np.where((hu >= low - 1e-3) & (hu <= high + 1e-3), HU_RANGE[0], hu)
+    hu = np.where(hu > MOST_HU, HU_RANGE[0], hu)
     return np.clip(hu if hu.dtype.kind == "i" else np.rint(hu), *HU_RANGE).astype(np.int16)
 
 

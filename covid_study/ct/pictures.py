@@ -1,6 +1,7 @@
 """Slices that lie on disk as pictures, as most public data sets publish them: how one is read."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from covid_study.ct.volume import last_line
 from covid_study.errors import ExamError
 
-PHOTOMETRIC = 262  # TIFF tag; 0: white is zero
+PHOTOMETRIC, ORIENTATION = 262, 274  # TIFF tags; 0: white is zero; 1: upright
 SMALLEST, LARGEST = 32, 4096  # pixels a side, Choice in _opened
 
 
@@ -34,7 +35,7 @@ def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") 
     except Exception as error:  # a damaged file leads Pillow to errors of any kind
         raise ExamError(
             name,
-            f"{path} cannot be read as an image ({last_line(error).replace(repr(str(path)), 'it')})",
+            f"{path} cannot be read as an image ({re.sub('<.*>', 'it', last_line(error))})",
             "see whether it opens elsewhere and save it as PNG, or remove it",
         ) from error
     if isinstance(image, np.ndarray):
@@ -65,9 +66,10 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
     Choice: no slice has more than 4096 pixels a side; a header that announces more lies, and costs gigabytes.
     """
     try:
-        with warnings.catch_warnings():
+        # a stream: of a file's name Pillow maps the pixels of a turned TIFF with its sides swapped
+        with warnings.catch_warnings(), path.open("rb") as stream:
             warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
-            image: Image.Image = Image.open(path)
+            image: Image.Image = Image.open(stream)
             _check_size(image.size)
             white_is_0 = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0
             image = ImageOps.exif_transpose(image)
@@ -78,11 +80,13 @@ def _opened(path: Path) -> Image.Image | np.ndarray:
         with tifffile.TiffFile(path) as file:  # kinds that Pillow lacks: float64, 32 bits unsigned
             page = file.pages.first
             _check_size(page.shape)
-            values, white_is_0 = page.asarray(), page.photometric == 0
+            values, white_is_0, turned = page.asarray(), page.photometric == 0, page.tags.get(ORIENTATION)
         if values.ndim != 2 or values.dtype.kind not in "uif":
             raise ValueError(f"a TIFF of {values.ndim} dimensions and type {values.dtype}") from None
-        values = values.astype(float)
-        return -values if white_is_0 else values
+        with np.errstate(over="ignore"):  # beyond float32 is as good as infinite
+            image = Image.fromarray(values.astype(np.float32))
+        image.getexif()[ORIENTATION] = turned.value if turned else 1
+        image = ImageOps.exif_transpose(image)
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
         return image
     values = np.asarray(image, float)

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.multival import MultiValue
 
 from covid_study.ct.geometry import few
-from covid_study.ct.volume import Fault
+from covid_study.ct.volume import HU_RANGE, Fault
 
 SAME = {  # what must be alike in all slices, and why
     "Rows": "the matrix", "Columns": "the matrix", "PixelSpacing": "the size of a pixel",
@@ -94,7 +94,7 @@ def one_series(slices: list[Slice], folder: Path) -> list[Slice]:
         )
     (series,) = placed.values()
     for s in series:
-        if s.position is None or s.orientation is None:
+        if not all(v is not None and np.isfinite(v).all() for v in (s.position, s.orientation)):
             raise Fault(f"{s.name} has no ImagePositionPatient or ImageOrientationPatient", EXPORT)
         grey = str(s.header.get("PhotometricInterpretation", "MONOCHROME2")).startswith("MONOCHROME")
         if int(s.header.get("SamplesPerPixel", 1)) > 1 or not grey:
@@ -108,7 +108,7 @@ def check_alike(slices: list[Slice]) -> None:
         values = [s.header.get(tag) for s in slices]
         values = [tuple(v) if isinstance(v, MultiValue) else v for v in values]
         often = Counter(values)
-        usual = max((v for v in often if v is not None), key=often.__getitem__, default=None)
+        usual = max(often, key=often.__getitem__)
         unlike = {v for v in often if not _alike(v, usual)}
         _refuse(
             f"differ in {tag}, {what}",
@@ -183,21 +183,24 @@ def check_states(slices: list[Slice]) -> None:
 def check_rescaled(slices: list[Slice], hu: np.ndarray) -> None:
     """Refuse slices rescaled otherwise than most whose values then do not fit those beside them; hu: (z, y, x).
 
-    Choice: 300 HU between the 5 % quantiles (air), or the 95 % quantiles (bone), of a slice and of the nearest other one.
+    Choice: between neighbours the 5 % quantiles (air) or the 95 % quantiles (bone), padding aside, lie 5 HU further apart than
+    they would with one scale for both.
     """
-    values = [tuple(float(s.header.get(tag, 0)) for tag in RESCALE) for s in slices]
-    usual = max(values, key=values.count)
-    good = np.array([v == usual for v in values])
-    if not good.all():
-        ends = np.quantile(hu[:, ::4, ::4].reshape(len(hu), -1), (0.05, 0.95), axis=1)
-        places = np.flatnonzero(good)
-        nearest = [places[np.abs(places - k).argmin()] for k in range(len(hu))]
-        apart = ~good & (np.abs(ends - ends[:, nearest]).max(0) > 300)
-        _refuse(
-            "are rescaled otherwise, and do not fit",
-            [s for s, a in zip(slices, apart, strict=True) if a],
-            slices,
-        )
+    scales = [tuple(float(s.header.get(tag, 0)) for tag in RESCALE) for s in slices]
+    usual, wrong = max(scales, key=scales.count), set()
+    if len(set(scales)) > 1:
+        shown = (np.append(s[s > HU_RANGE[0]], HU_RANGE[0]) for s in hu[:, ::4, ::4])
+        ends = [np.quantile(s, (0.05, 0.95)) for s in shown]
+        for (one, other), (here, there) in zip(pairwise(scales), pairwise(ends), strict=True):
+            alike = (there - other[0]) / other[1] * one[1] + one[0]
+            apart, least = np.abs(there - here).max(), np.abs(alike - here).max()
+            if one != other and apart > least + 5:
+                wrong.add(other if one == usual else one)
+    _refuse(
+        "are rescaled otherwise, and do not fit",
+        [s for s, scale in zip(slices, scales, strict=True) if scale in wrong],
+        slices,
+    )
 
 
 def is_localizer(header: pydicom.Dataset) -> bool:

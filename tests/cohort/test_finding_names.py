@@ -100,6 +100,11 @@ def test_a_name_with_two_meanings_lists_both(name, could_mean, of_pictures):
     assert parse_class(name) == of_pictures
 
 
+@pytest.mark.parametrize("name", ["!COVID", "~covid", "COVID?", "COVID (?)", "COVID-19 suspected"])
+def test_a_sign_or_word_that_may_turn_a_name_around_leaves_it_without_a_meaning(name):
+    assert meanings(name) == set() and parse_finding(name) is None and parse_class(name) is None
+
+
 SLIPS = {
     "healty": "healthy",
     "cpa": "cap",

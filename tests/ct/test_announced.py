@@ -47,6 +47,8 @@ def written(folder, name, compress=False):
         ("a.mha", b"NDims = 3", b"NDims = -1\n\nNDims = 3", ["'ndims' twice"]),
         ("a.mha", b"ElementSpacing = 1 1 1", b"ElementSpacing = 1 -1 1", ["1 x -1 x 1 mm"]),
         ("a.mha", b"ElementSpacing = 1 1 1", b"ElementSpacing = 1 nan 1", ["1 x nan x 1 mm"]),
+        ("a.mha", b"NDims = 3", b"NDims = 3\nElementToIntensityFunctionSlope = 2", ["rescaled"]),
+        ("a.mha", b"NDims = 3", b"NDims = 3\nHeaderSize = 10", ["61,430 bytes"]),
         ("a.nrrd", b"space directions: (1,0,0) (0,1,0) (0,0,1)", b"spacings: 3 4 5", ["space directions"]),
         ("a.nrrd", b"kinds: ", b'space units: "m" "m" "m"\nkinds: ', ["not in mm"]),
     ],

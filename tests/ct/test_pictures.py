@@ -57,7 +57,9 @@ def test_a_picture_is_upright_and_white_is_zero_is_turned_round(tmp_path):
     Image.fromarray(np.rot90(fine)).save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), fine)
     for dtype in (np.uint8, np.uint16, np.float32, np.float64):
-        tifffile.imwrite(tmp_path / "w.tif", (fine.max() - fine).astype(dtype), photometric="miniswhite")
+        turned = np.rot90(fine.max() - fine).astype(dtype)
+        tags = [(274, "H", 1, 6, True)]
+        tifffile.imwrite(tmp_path / "w.tif", turned, photometric="miniswhite", extratags=tags)
         assert np.corrcoef(read_image(tmp_path / "w.tif").ravel(), fine.ravel())[0, 1] > 0.999, dtype
 
 

@@ -27,6 +27,7 @@ USUAL = dict(ConvolutionKernel="B30f", RescaleType="HU", FrameOfReferenceUID="1.
         ("PhotometricInterpretation", dict(PhotometricInterpretation="MONOCHROME1")),
     )] + [(SOME, word, tags) for word, tags in (
         ("rescaled otherwise", dict(RescaleIntercept="0")), ("rescaled otherwise", dict(RescaleSlope="4")),
+        ("rescaled otherwise", dict(RescaleIntercept="-1000")), ("rescaled otherwise", dict(RescaleSlope="1.1")),
         ("RescaleType", dict(RescaleType="OD")), ("PixelRepresentation", dict(PixelRepresentation=1)),
         ("Rows", dict(Rows=20)), ("PixelSpacing", dict(PixelSpacing=[4.0, 3.01])),
         ("ImageOrientationPatient", dict(ImageOrientationPatient=[0, 1, 0, 1, 0, 0])),
@@ -93,6 +94,26 @@ def test_padding_that_only_some_slices_name_is_air_in_all(tmp_path):
     for file in write_series(tmp_path, hu, PixelPaddingValue=4000)[::2]:
         edit(file, PixelPaddingValue=None)
     assert (read_volume(tmp_path).hu[:, 0] == -1024).all()
+
+
+def test_negative_padding_written_as_unsigned_is_air_though_no_tag_names_it(tmp_path):
+    for file in write_series(tmp_path):
+        header = pydicom.dcmread(file)
+        stored = header.pixel_array.copy()
+        stored[0] = 2**16 - 2000
+        edit(file, PixelData=stored.tobytes())
+    assert (read_volume(tmp_path).hu[:, 0] == -1024).all()
+
+
+@pytest.mark.parametrize("place", [["nan", -80, -300], [-70, -80, "nan"]])
+def test_a_place_that_is_no_number_is_none(tmp_path, place):
+    edit(file := write_series(tmp_path)[4], ImagePositionPatient=place)
+    refused(tmp_path, file.name, "ImagePositionPatient")
+
+
+def test_the_few_are_odd_also_where_most_are_silent(tmp_path):
+    edit(file := write_series(tmp_path)[4], FrameOfReferenceUID="1.2.3")
+    refused(tmp_path, f"1 of 16 slices differ in FrameOfReferenceUID, what positions refer to: {file.name}")
 
 
 def test_acquisitions_may_follow_each_other_but_not_alternate(tmp_path):
