@@ -15,7 +15,6 @@ ROOT = paths.root()
 
 # Direct dependencies that no file imports: where they are asked for, and by what word.
 NOT_IMPORTED = {
-    "ipykernel": ("covid_study/study/execute.py", "ipykernel_launcher"),
     "jupyterlab": ("Makefile", "-m jupyterlab"),
     "mypy": ("Makefile", "-m mypy"),
     "nbstripout": (".pre-commit-config.yaml", "nbstripout"),

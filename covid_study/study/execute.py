@@ -62,8 +62,10 @@ def injected(stem: str, notebook: dict[str, Any], profile: dict[str, dict]) -> d
     return {name: profile[name] for name in names}
 
 
-def prepare_kernel(folder: Path, kernel: str | None) -> str:
+def prepare_kernel(folder: Path, kernel: str | None, several: bool = False) -> str:
     """The name of the kernel to use: the one asked for, or one for this very interpreter, described below `folder`.
+
+    Where it is started several times, all but the first are forked, see `kernels`.
 
     A kernel called python3 in the user's home may start any Python, so none is looked for there; nothing is installed.
 
@@ -91,6 +93,10 @@ def prepare_kernel(folder: Path, kernel: str | None) -> str:
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
     argv = ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log), *command]
     spec = {"argv": argv, "display_name": "covid-study", "language": "python"}
+    from covid_study.study import kernels  # a runner with nothing to do needs no Jupyter
+
+    if several and kernels.can_fork():
+        spec["metadata"] = {"kernel_provisioner": {"provisioner_name": kernels.register()}}
     (home / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]

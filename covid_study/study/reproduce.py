@@ -75,7 +75,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
         return True
     frozen = run.freeze()
     parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
-    kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel)
+    kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel, several=len(todo) > 1)
     facts = dependencies.facts(run.root)
     for position, notebook in enumerate(todo, start=1):
         write_index(run, running=notebook)

@@ -1,0 +1,51 @@
+"""A forked kernel does what any does where it is asked to, and ends with its runner however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from covid_study import paths
+from covid_study.study import kernels
+
+RUNNER = """
+import os, sys, time
+from pathlib import Path
+from jupyter_client.manager import start_new_kernel
+from covid_study.study import execute, kernels
+
+if __name__ == "__main__":
+    kernels.LARGE[:] = ["pandas", "covid_study.study.kernels"]
+    name = execute.prepare_kernel(Path("jupyter").absolute(), None, several=True)
+    start_new_kernel(kernel_name=name)[0].shutdown_kernel(now=True)
+    os.environ["TOLD"] = "late"
+    manager, client = start_new_kernel(kernel_name=name)
+    code = "import os, sys, matplotlib, multiprocessing as m; print(os.getpid(), m.current_process().daemon, "
+    code += "'pandas' in sys.modules, os.environ['TOLD'], matplotlib.get_backend(), os.getcwd())"
+    client.execute_interactive(code, output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not kernels.can_fork(), reason="kernels are not forked here")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_forked_kernel_ends_with_its_runner(tmp_path, end):
+    (tmp_path / "runner.py").write_text(RUNNER)
+    command = [sys.executable, "runner.py"]
+    env = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {
+        "PYTHONPATH": str(paths.PACKAGE.parent)
+    }
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as runner:
+        said = runner.stdout.readline().split(maxsplit=5)
+        kernel = psutil.Process(int(said[0]))
+        runner.send_signal(end)
+        runner.wait(timeout=20)
+    assert said[1:5] == ["False", "True", "late", kernels.BACKEND["MPLBACKEND"]]
+    assert said[5].strip() == str(tmp_path)
+    psutil.wait_procs([kernel], timeout=20)
+    assert not kernel.is_running()
