@@ -1,9 +1,10 @@
 """Eq. 6 over some others, the same for all, where an archive has too many pairs (paper A, IV-D2).
 
-Partial distances depend on the totals above all (what covers another is at no distance from it), so the others are drawn as
-an election poll is: the rows are put in order of their totals and cut into equal strata, and as many are drawn from each.
-On 2,000 synthetic rows, six draws: 512 others leave 0.6 of the variance of a draw from all; ranks agree with those of the
-full mean to 0.998 (Spearman), with 1,024 to 0.9995.
+Partial distances depend on the totals above all (what covers another is at no distance from it), then on where the masses
+lie, so the others are drawn as an election poll is: bands of like totals, cut in each into equal strata by the mean bin, and as
+many rows drawn from each.
+On 2,000 rows, 20 draws of 512 others: half to two thirds of the variance that totals alone leave; ranks agree with those of the
+full mean to 0.9991 (Spearman; gamma masses of shape 0.3) and 0.9984 (like soft labels), of 768 others to 0.9996 and 0.9992.
 """
 
 from functools import partial
@@ -49,7 +50,7 @@ def mean_emd_to_some(
     ([2.0, 1.33], [0.0, 0.0])
     """
     F = checked(F, "F", fewest=3)
-    sizes, known, drawn = draw(F.sum(1), others, seed)
+    sizes, known, drawn = draw(F.sum(1), F @ np.arange(F.shape[1]) / F.sum(1), others, seed)
     masses = moved(F, mass)
     distances, _ = of_a_block(ground, F.shape[1], symmetric=True)
     reduce = partial(_estimate, sizes=sizes)
@@ -57,26 +58,33 @@ def mean_emd_to_some(
     return mean, np.sqrt(variance)
 
 
-def draw(totals: np.ndarray, others: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Strata of rows (n) by their totals, and as many rows drawn from each.
+def draw(
+    totals: np.ndarray, middles: np.ndarray, others: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Strata of rows (n) by their totals and mean bins, and as many rows drawn from each.
+
+    Choice: half as many strata in a band of totals as there are bands.
 
     Returns:
         int (strata,) rows of each; int (n, 2) stratum of every row, and 1 where it is drawn; int (m,) the drawn, by stratum.
 
-    >>> sizes, known, drawn = draw(np.array([3.0, 1, 2, 9, 8, 7, 6, 5]), 8, seed=0)
+    >>> sizes, known, drawn = draw(np.array([3.0, 1, 2, 9, 8, 7, 6, 5]), np.arange(8), 8, seed=0)
     >>> sizes.tolist(), known.T.tolist(), sorted(drawn[:4].tolist())
     ([4, 4], [[0, 0, 0, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1, 1, 1]], [0, 1, 2, 7])
     """
     rng, n = np.random.default_rng(seed), len(totals)
     strata = max(1, min(others, n) // OF_A_STRATUM)
-    members = np.array_split(np.argsort(totals, kind="stable"), strata)
+    sizes = np.array([len(rows) for rows in np.array_split(totals, strata)])
+    band = np.repeat(np.arange(strata) * round((2 * strata) ** 0.5) // strata, sizes)  # of whole strata
+    order = np.argsort(totals, kind="stable")
+    members = np.split(order[np.lexsort((middles[order], band))], sizes.cumsum()[:-1])
     each = min(OF_A_STRATUM, n)
     drawn = np.concatenate([rng.choice(rows, each, replace=False) for rows in members])
     known = np.zeros((n, 2), dtype=int)
     for stratum, rows in enumerate(members):
         known[rows, 0] = stratum
     known[drawn, 1] = 1
-    return np.array([len(rows) for rows in members]), known, drawn
+    return sizes, known, drawn
 
 
 def _estimate(block: np.ndarray, known: np.ndarray, sizes: np.ndarray) -> np.ndarray:
