@@ -9,7 +9,7 @@ import pandas as pd
 
 from covid_study.errors import StudyError
 from covid_study.report.words import column_head
-from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.artefacts import write_listed
 from covid_study.runtime.provenance import made_with
 from covid_study.scores import published as papers
 from covid_study.scores.claims import Scored
@@ -137,5 +137,5 @@ def write_results(path: str | Path, frame: pd.DataFrame, about: Mapping[str, Any
     """
     path, frame = Path(path), frame.copy(deep=False)
     frame.attrs = {"made_with": made_with(), **(about or {})}
-    write_atomically(path, lambda temporary: frame.to_parquet(temporary, index=False))
+    write_listed(path, lambda temporary: frame.to_parquet(temporary, index=False))
     return path

@@ -63,6 +63,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_listed(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that is no artefact's, whole or not at all, and list it: in its folder, and as what this notebook made."""
+    write_atomically(path, write)
+    with FileLock(path.with_name(f".lock-{manifest.RECORD}")):
+        text = json.dumps(manifest.with_file(path), indent=1, sort_keys=True)
+        write_atomically(path.with_name(manifest.RECORD), lambda p: p.write_text(text, encoding="utf-8"))
+    _tell(os.environ.get(USED_FILE, ""), path)
+
+
 def artefact_path(step_folder: Path, label: str, config: dict, modules: Iterable[str]) -> Path:
     """Where the artefact of this configuration and this code lies, or will lie."""
     key = fingerprint({"config": config, "source": source_key(modules)})

@@ -53,6 +53,26 @@ def check(folder: Path, whole: bool = False) -> None:
         raise damaged(folder, found)
 
 
+def with_file(file: Path) -> dict:
+    """The record of a file's folder, with the file as it is now; a record that is damaged is begun anew."""
+    try:
+        kept = record(file.parent)
+    except StudyError:
+        kept = {"files": {}}
+    return kept | {"files": kept["files"] | {file.name: [file.stat().st_size, sha256_of(file)]}}
+
+
+def check_file(file: Path) -> None:
+    """Is a file that stands alone what its folder's record says?
+
+    Raises:
+        StudyError: names the file and what is wrong with it.
+    """
+    kept = record(file.parent)["files"].get(file.name)
+    if problem := _of(file.parent, file.name, *kept, True) if kept else f"{file.name} is not listed":
+        raise damaged(file, [problem])
+
+
 def _of(folder: Path, name: str, size: int, sha256: str, whole: bool) -> str:
     file = folder / name
     if not file.is_file():

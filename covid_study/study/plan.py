@@ -141,12 +141,12 @@ class Notebook:
 
     @cached_property
     def lost(self) -> list[str]:
-        """Which of the artefacts that it used or made, `<step>/<name>` each, have been removed or damaged since."""
+        """Which of the artefacts and results that it used or made, `<step>/<name>` each, have been removed or damaged since."""
         return [name for name in (self.record or {}).get("artefacts", []) if not self._holds(name)]
 
     def _holds(self, name: str) -> bool:
         try:
-            manifest.check(self.folder.parent / name)
+            (manifest.check_file if name.endswith(".parquet") else manifest.check)(self.folder.parent / name)
         except StudyError:
             return False
         return True

@@ -37,9 +37,11 @@ def verify(run: Plan) -> bool:
     for notebook in run.notebooks:
         if notebook.status() == "stale":
             print(f"  {notebook.stem}: {notebook.why_stale()}")
-        gone = [name for name in notebook.lost if not (run.build / name).is_dir()]
         problems += [
-            f"{name}, which {notebook.stem} used, was removed: make reproduce runs it again." for name in gone
+            f"{name}, which {notebook.stem} used or made, was removed or is damaged. What to do: make reproduce "
+            f"NAME={run.name} NOTEBOOKS={notebook.stem[:2]} makes it again."
+            for name in notebook.lost
+            if not (run.build / name).is_dir()  # of a damaged artefact it is said above
         ]
     print(*problems, sep="\n")
     print("" if problems else "All of it holds.")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -54,7 +55,9 @@ def project(tmp_path_factory):
             "reports.left_out(pd.DataFrame([{'exam_id': 'P9', 'problem': 'no lungs', 'remedy': 'look at it'}]))\n"
             "from covid_study.runtime.artefacts import artefact\n"
             "for _ in range(2):\n"
-            "    artefact(paths.build('toy') / 'runs', 'a', {}, ['errors'], lambda f: (f / 'x').write_text('whole'))"
+            "    artefact(paths.build('toy') / 'runs', 'a', {}, ['errors'], lambda f: (f / 'x').write_text('whole'))\n"
+            "from covid_study.report.results import write_results\n"
+            "for name in ('a', 'b'): write_results(paths.build('toy') / 'results' / f'{name}.parquet', exams)"
         ),
     )
     write_notebook(
@@ -231,15 +234,30 @@ def cut(folder):
     (folder / "x").write_text("")
 
 
-@pytest.mark.parametrize("harm", [shutil.rmtree, cut])
-def test_a_notebook_whose_artefact_is_removed_or_broken_runs_again(ran, tmp_path, harm, monkeypatch):
+def alter(file):
+    """One byte, in the same size."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+HARMS = [("runs/a-*", shutil.rmtree), ("runs/a-*", cut)]
+HARMS += [("results/a.parquet", Path.unlink), ("results/b.parquet", alter), ("results", shutil.rmtree)]
+
+
+@pytest.mark.parametrize("place, harm", HARMS)
+def test_a_notebook_whose_artefact_or_result_is_removed_or_broken_runs_again(
+    ran, tmp_path, place, harm, monkeypatch, capsys
+):
     copy = shutil.copytree(ran, tmp_path / "copy")
-    (folder,) = (copy / "build" / "toy" / "runs").glob("a-*")
+    (harmed,) = (copy / "build" / "toy").glob(place)
     assert statuses(copy)["01_good"] == "done"
-    harm(folder)
+    harm(harmed)
     run = reproduce.plan("toy", root=copy)
-    assert run.notebooks[0].status() == "stale" and folder.name in run.notebooks[0].why_stale()
+    assert run.notebooks[0].status() == "stale" and harmed.name in run.notebooks[0].why_stale()
     assert verify.verify(run) is False
+    told = capsys.readouterr().out
+    assert harmed.name in told and ("NOTEBOOKS=01" in told or harm is cut)
     monkeypatch.setattr(
         execute, "injected", lambda stem, *_: (_ for _ in ()).throw(StudyError(f"runs {stem}"))
     )
