@@ -30,10 +30,10 @@ def cache(tmp_path, monkeypatch):
 @functools.cache
 def coloured(name, **settings):
     """An original of torchvision with 1000 classes and running means and variances that are not 0 and 1."""
-    from torchvision.models import get_model
+    from covid_study.networks.torchvision_compat import torchvision
 
     torch.manual_seed(0)
-    model = get_model(name, weights=None, **settings).eval()
+    model = torchvision.models.get_model(name, weights=None, **settings).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

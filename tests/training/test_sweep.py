@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tiny_runs import NETWORK, TRAINING, a_run, noise, with_method
 
 from covid_study.errors import StudyError
-from covid_study.training import run as runs_module, volume_classifier
+from covid_study.training import volume_classifier
 from covid_study.training.run import predictions, timing
 from covid_study.training.sweep import sweep
 from covid_study.training.time_left import plan_sentence, plan_table, planned
@@ -99,7 +99,7 @@ def test_processes_reach_the_training(tmp_path, run, volumes, monkeypatch):
         seen.append((processes, device.type, len(volumes.data), title))
         function(folder, run, volumes, title)
 
-    monkeypatch.setattr(runs_module, "spread", spread)
+    monkeypatch.setattr("covid_study.training.processes.spread", spread)
     sweep({"a": run}, volumes, tmp_path, processes=3)
     needed = {*run.training_ids, *run.asked_ids}  # and no other exam of the cohort
     assert seen == [(3, "cpu", len(needed), "a")] and len(needed) < len(volumes.data)
