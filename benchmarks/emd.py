@@ -50,7 +50,7 @@ WHOLE = [
     ("eq. 3", "normalised", "ours", "pairs"),
     ("eq. 3", "partial", "POT simplex", "pairs"),
     ("eq. 6", "partial", "ours", "pairs"),
-    ("eq. 6", "partial", "ours, 512 others", "n"),
+    ("eq. 6", "partial", "ours, 768 others", "n"),
     ("eq. 6", "normalised", "ours", "n log n"),
     ("eq. 6", "normalised", "ours, rank_negatives", "n log n"),
     ("eq. 6", "normalised", "dense matrix (SciPy)", "pairs"),

@@ -23,7 +23,7 @@ from covid_study.ranking.rank import rank_negatives
 from covid_study.ranking.some_others import mean_emd_to_some
 
 BLOCK = 20_000  # rows made at once; an archive's features are never in memory as a whole
-OTHERS = 512  # that every soft label meets where all are too many
+OTHERS = 768  # that every soft label meets where all are too many
 MOST_STEPS = 10_000_000  # of POT's simplex
 BAND = (
     64  # bins: farther than any unit travels between these histograms; the check of the distances would tell
@@ -219,7 +219,7 @@ def whole(
         labels[start : start + BLOCK] = soft_labels(min(BLOCK, n - start), positives, seed=i)
     others = {
         "ours": lambda x: mean_emd_to_others(x, mass, threads=threads, device=device),
-        "ours, 512 others": lambda x: mean_emd_to_some(x, OTHERS, mass, threads=threads)[0],
+        "ours, 768 others": lambda x: mean_emd_to_some(x, OTHERS, mass, threads=threads)[0],
         "ours, rank_negatives": lambda x: rank_negatives(x, mass=mass, device=device)["diversity"].to_numpy(),
         "POT simplex": lambda x: _mean_of_pairs(x, pot_simplex, mass, threads),
         "dense matrix (SciPy)": lambda x: (

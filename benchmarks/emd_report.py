@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "scipy", "numba", "torch", "POT", "pandas")
 COLOURS = {
     "ours": CYCLE[0],
     "ours, rank_negatives": CYCLE[5],
-    "ours, 512 others": CYCLE[4],
+    "ours, 768 others": CYCLE[4],
     "POT simplex": CYCLE[1],
     "dense matrix (SciPy)": CYCLE[3],
 }

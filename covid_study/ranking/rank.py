@@ -19,7 +19,7 @@ from covid_study.ranking.some_others import mean_emd_to_some
 if TYPE_CHECKING:
     import torch
 
-DIVERSITY_PAIRS = 512_000_000  # a million negatives and 512 others
+DIVERSITY_PAIRS = 768_000_000  # a million negatives and 768 others
 
 
 def soft_labels(

@@ -25,7 +25,7 @@ ARCHIVE = {
     ("eq. 3", "normalised", "ours"),
     ("eq. 3", "partial", "POT simplex"),
     ("eq. 6", "partial", "ours"),
-    ("eq. 6", "partial", "ours, 512 others"),
+    ("eq. 6", "partial", "ours, 768 others"),
     ("eq. 6", "normalised", "ours"),
     ("eq. 6", "normalised", "ours, rank_negatives"),
     ("eq. 6", "normalised", "dense matrix (SciPy)"),
