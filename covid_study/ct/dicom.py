@@ -28,8 +28,7 @@ from covid_study.ct.series import (
 )
 from covid_study.ct.volume import COPY, HU_RANGE, Fault
 
-# of an extended scale; Choice: what is above was below 0 and written as unsigned: padding that no tag names
-MOST_HU = 31743
+MOST_HU = 31743  # of an extended scale
 PROTOCOL = {
     "kvp": "KVP",
     "slice_thickness_mm": "SliceThickness",
@@ -95,6 +94,8 @@ def _protocol(header: pydicom.Dataset) -> dict[str, Any]:
 
 def _pixels(s: Slice, padded: pydicom.Dataset | None = None) -> np.ndarray:
     """HU of one slice, int16 (y, x), clipped to what a scanner stores, padding as air.
+
+    Choice: what lies above an extended scale was below 0 and written as unsigned: padding that no tag names.
 
     padded: a header of the series that says what padding is, for slices that do not.
     """
