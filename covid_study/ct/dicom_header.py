@@ -17,7 +17,8 @@ from covid_study.ct.series import CONVERT, RESCALE, SAME, STATES, Slice, is_loca
 from covid_study.ct.volume import COPY, Fault, last_line
 
 LARGEST_SIDE = 8192  # pixels; a header that announces more lies, and decoding it would take all memory
-MOST = 2**26  # bytes of a deflated file: 4096 x 4096 pixels in 4 bytes, for it is inflated in memory, and twice
+# bytes of a deflated file: 4096 x 4096 pixels in 4 bytes, for it is inflated in memory, and twice
+MOST = 2**26
 TAGS = (
     "TransferSyntaxUID SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SliceThickness "
     "TotalCollimationWidth SingleCollimationWidth SpiralPitchFactor Manufacturer ImagePositionPatient "
