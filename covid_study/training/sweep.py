@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from joblib import cpu_count
@@ -22,7 +23,7 @@ from covid_study.training.time_left import Left, paces, planned
 START_UP = 7.0  # seconds until workers have imported torch and MONAI (two cores): less gain is none
 VALUES = 1e6  # voxels or pixels trained on a second where nothing has been measured: a slow case
 Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
-_held: dict[tuple[str, str], Samples] = {}  # on a cluster's worker: the samples on its device
+_held: dict[tuple[str, str], Samples] = {}  # on a cluster's worker: the samples of one sweep on its device
 _claimed = ExitStack()  # on a worker: the GPU that it has taken, until it ends
 _number: list[int] = []
 
@@ -73,7 +74,7 @@ def sweep(
     else:
         number = torch.cuda.device_count() if device.type == "cuda" else None
         at_once = (workers or number or cpu_count()) if executor == "dask" else len(todo)
-        attempt = partial(_attempt_on_worker, todo, folder, device.type, at_once - 1)
+        attempt = partial(_attempt_on_worker, uuid4().hex, todo, folder, device.type, at_once - 1)
         given = {"samples": replace(samples, data=samples.data.cpu())}
         tasks = [(name, ("samples",)) for name in todo]
         ending = (ended for _, ended in completed(attempt, given, tasks, executor, workers or number))
@@ -167,16 +168,19 @@ def own_device(device: torch.device, folder: Path) -> torch.device:
 
 
 def _attempt_on_worker(
-    runs: Mapping[str, Run], folder: Path, device: str, beside: int, name: str, samples: Samples
+    of: str, runs: Mapping[str, Run], folder: Path, device: str, beside: int, name: str, samples: Samples
 ) -> Ended:
-    """The same on a worker of a cluster, on a GPU of its own where the machine has several."""
+    """The same on a worker of a cluster, on a GPU of its own where the machine has several.
+
+    of: the sweep; two may have other labels for the same volumes, and a cluster outlives both.
+    """
     from distributed import get_worker
 
     number = get_worker().name
     if device == "cuda" and isinstance(number, int):  # a local cluster numbers its workers
         device = f"cuda:{number % max(1, torch.cuda.device_count())}"
-    if (samples.key, device) not in _held:
+    if (of, device) not in _held:
         _held.clear()
-        _held[samples.key, device] = replace(samples, data=samples.data.to(device))
+        _held[of, device] = replace(samples, data=samples.data.to(device))
     with silent(), limited_threads(1):  # its lines belong to no cell
-        return _attempt(runs[name], _held[samples.key, device], folder, name, beside=beside)
+        return _attempt(runs[name], _held[of, device], folder, name, beside=beside)

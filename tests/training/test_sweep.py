@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from tiny_runs import NETWORK, TRAINING, a_run, noise, with_method
 
 from covid_study.errors import StudyError
-from covid_study.training import volume_classifier
+from covid_study.training import sweep as module, volume_classifier
 from covid_study.training.run import predictions, timing
 from covid_study.training.sweep import sweep
 from covid_study.training.time_left import plan_sentence, plan_table, planned
@@ -133,6 +134,17 @@ def test_on_a_cluster_a_failed_run_is_told_and_a_killed_worker_loses_nothing_and
         assert there.name == folder.name
         assert (there / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
         pd.testing.assert_frame_equal(predictions(there), predictions(folder))
+
+
+def test_a_worker_of_a_cluster_keeps_the_samples_of_one_sweep_and_no_longer(volumes, monkeypatch):
+    monkeypatch.setattr("distributed.get_worker", lambda: SimpleNamespace(name="far"))
+    monkeypatch.setattr(module, "_attempt", lambda run, samples, *_, **__: samples)
+    other = dataclasses.replace(volumes, table=volumes.table[::-1])  # other labels, the same store
+    seen = [
+        module._attempt_on_worker(of, {"a": None}, None, "cpu", 0, "a", samples)
+        for of, samples in (("one", volumes), ("one", volumes), ("two", other))
+    ]
+    assert seen[0] is seen[1] and seen[0].table.equals(volumes.table) and seen[2].table.equals(other.table)
 
 
 def six():
