@@ -170,8 +170,8 @@ test: $(ENV) check-env
 	@$(call quoted,$(PY)) -m mypy
 	@$(SIDE_BY_SIDE) -n logical --maxprocesses 4 --dist loadscope
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then \
-		$(SIDE_BY_SIDE) -n 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-			notebooks/*.ipynb; \
+		$(SIDE_BY_SIDE) -p tests.forked_kernels -n 2 --dist loadfile --no-loadscope-reorder \
+			--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks/*.ipynb; \
 	else echo "notebooks/ is empty: nothing to run there"; fi
 
 coverage: $(ENV) check-env

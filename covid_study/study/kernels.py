@@ -59,8 +59,9 @@ class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
         os.environ.clear()
         os.environ.update(self.env)
         os.chdir(self.folder)
-        log = self.command[self.command.index("sh") + 1]
-        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
+        if "sh" in self.command:  # of a run: see `execute`
+            log = self.command[self.command.index("sh") + 1]
+            os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
         IPKernelApp.launch_instance(self.command[self.command.index("-f") :], parent_handle=os.getppid())
 
     def poll(self) -> int | None:
