@@ -169,9 +169,9 @@ def main() -> int:
     started = time.monotonic()
     if start("whole").wait():
         return 1
-    longest = max(
-        20.0,
-        1.5 * (time.monotonic() - started) / max(1, len(list(folders["whole"][0].glob("notebooks/*.json")))),
+    longest = max(  # what was begun must get somewhere: until a kernel works takes ten seconds and more
+        40.0,
+        2.5 * (time.monotonic() - started) / max(1, len(list(folders["whole"][0].glob("notebooks/*.json")))),
     )
     print(f"undisturbed: {time.monotonic() - started:.0f} s; a kill within {longest:.0f} s each", flush=True)
     for done in killed(lambda: start("killed"), asked.number, longest, dice, between):
