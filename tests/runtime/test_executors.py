@@ -185,8 +185,8 @@ def test_processes_side_by_side_end_with_their_caller(tmp_path, number):
         workers = psutil.Process(caller.pid).children(recursive=True)
         assert len(workers) >= 2
         caller.send_signal(number)
-        caller.wait(20)
-        assert not psutil.wait_procs(workers, 20)[1]
+        caller.wait(60)
+        assert not psutil.wait_procs(workers, 60)[1]
     finally:
         caller.kill()
         caller.wait()

@@ -44,8 +44,8 @@ def test_a_forked_kernel_ends_with_its_runner(tmp_path, end):
         said = runner.stdout.readline().split(maxsplit=5)
         kernel = psutil.Process(int(said[0]))
         runner.send_signal(end)
-        runner.wait(timeout=20)
+        runner.wait(timeout=60)
     assert said[1:5] == ["False", "True", "late", kernels.BACKEND["MPLBACKEND"]]
     assert said[5].strip() == str(tmp_path)
-    psutil.wait_procs([kernel], timeout=20)
+    psutil.wait_procs([kernel], timeout=60)
     assert not kernel.is_running()
