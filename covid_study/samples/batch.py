@@ -29,11 +29,22 @@ def augment(
     rand = torch.rand((3, len(inputs), 1, 1, 1, 1), generator=generator, device=inputs.device)
     inputs = (inputs * (low + (high - low) * rand[0])).clamp_(0, 1)
     if flips:
-        for exam, drawn in zip(
-            inputs, rand[1:].flatten(1).T.tolist(), strict=True
-        ):  # copies of no other exam
-            if axes := [axis for axis, chance in zip((3, 2), drawn, strict=True) if chance < 0.5]:
-                exam.copy_(exam.flip(axes))
+        inputs = flipped(inputs, rand[1:].flatten(1) < 0.5, one_by_one=inputs.device.type == "cpu")
+    return inputs
+
+
+def flipped(inputs: torch.Tensor, drawn: torch.Tensor, one_by_one: bool) -> torch.Tensor:
+    """Exams flipped left-right where the first row of `drawn` bool (2, B) says so, front-back where the second does.
+
+    one_by_one: in place, without a copy of any other exam; else nothing waits for the device.
+    """
+    if not one_by_one:
+        for axis, chosen in zip((4, 3), drawn, strict=True):
+            inputs = torch.where(chosen.view(-1, 1, 1, 1, 1), inputs.flip(axis), inputs)
+        return inputs
+    for exam, chosen in zip(inputs, drawn.T.tolist(), strict=True):
+        if axes := [axis for axis, here in zip((3, 2), chosen, strict=True) if here]:
+            exam.copy_(exam.flip(axes))
     return inputs
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from covid_study.samples.batch import augment, to_input, view
+from covid_study.samples.batch import augment, flipped, to_input, view
 
 AREA = (0.2, 1.0)
 
@@ -34,6 +34,13 @@ def test_augmentation_scales_by_the_range_and_flips_two_axes():
     assert 0.9 <= min(factors) < 0.905 and 1.095 < max(factors) <= 1.1 + 1e-6
     assert np.mean(factors) == pytest.approx(1.0, abs=4 * 0.2 / np.sqrt(12 * n))
     assert all(abs(count - n / 4) < 4 * np.sqrt(n * 3 / 16) for count in counts.values())
+
+
+def test_exams_are_flipped_one_by_one_or_all_at_once_alike():
+    inputs, drawn = torch.rand(4, 1, 2, 3, 5), torch.tensor([[True, True, False, False], [True, False] * 2])
+    expected = torch.stack([inputs[0].flip(2, 3), inputs[1].flip(3), inputs[2].flip(2), inputs[3]])
+    for one_by_one in (False, True):
+        assert torch.equal(flipped(inputs.clone(), drawn, one_by_one), expected)
 
 
 def test_augmentation_stays_within_the_window_and_can_be_turned_off():
