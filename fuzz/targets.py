@@ -29,7 +29,7 @@ from covid_study.ct.files import read_volume
 from covid_study.ct.pictures import read_image
 from covid_study.errors import StudyError
 from covid_study.params.profiles import changed, load_profile
-from covid_study.study import dependencies, execute, plan
+from covid_study.study import dependencies, execute, notebook as notebooks
 
 PROFILE = paths.root() / "params" / "smoke.yaml"
 HU = chest(8, 24, 24)  # as few slices as an exam may have: headers are what takes time
@@ -141,14 +141,14 @@ RECORD = {
 def record(file: Path) -> None:
     """What a run asks of the record of a notebook's last one."""
     parts = {"the notebook": "ab", "the code": "other"}
-    found = plan.Notebook("01_a", file, {}, (), parts, file.parent, file, plan.read_record(file))
+    found = notebooks.Notebook("01_a", file, {}, (), parts, file.parent, file, notebooks.read_record(file))
     found.status(), found.why_stale(), found.said.get("headline")
 
 
 def notebook(file: Path) -> None:
     """What a run asks of a notebook before anything runs."""
-    content = plan.read_notebook(file)
-    found = plan.Notebook("01_a", file, content, (), {}, file.parent, file, None)
+    content = notebooks.read_notebook(file)
+    found = notebooks.Notebook("01_a", file, content, (), {}, file.parent, file, None)
     found.title, dependencies.notebook_key(content), dependencies.imported(content)
     execute.injected("01_a", content, load_profile(PROFILE))
 

@@ -22,7 +22,8 @@ from covid_study.runtime import artefacts, manifest
 from covid_study.runtime.disk import writing
 from covid_study.runtime.progress import duration
 from covid_study.study import dependencies, execute, pages
-from covid_study.study.plan import Notebook, Plan, plan, read_notebook, short
+from covid_study.study.notebook import Notebook, read_notebook, short
+from covid_study.study.plan import Plan, plan
 
 LABELS = {
     "done": "done",

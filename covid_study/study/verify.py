@@ -10,7 +10,8 @@ import pandas as pd
 
 from covid_study.errors import StudyError
 from covid_study.runtime import manifest
-from covid_study.study.plan import Plan, short
+from covid_study.study.notebook import short
+from covid_study.study.plan import Plan
 from covid_study.tables.scoring import EXAMS, SLICES
 from covid_study.tables.table import scores_of
 from covid_study.training.run import predictions
