@@ -88,15 +88,17 @@ def test_a_scheduler_without_workers_is_said():
         list(completed(who, INPUTS, [(1, ("a",))], empty.scheduler_address))
 
 
-@pytest.mark.parametrize("names, error", [(("a",), "CancelledError"), ((), "KilledWorker")])
-def test_workers_that_die_are_said_and_what_had_ended_is_there(names, error):
-    found = []  # with what was sent to them, or without
+@pytest.mark.parametrize("names", [("a",), ()])
+def test_workers_that_die_are_said_and_what_had_ended_is_there(names):
+    found = []  # with what was sent to them, which may be missed before the worker is, or without
     once = dask.config.set(
         {"distributed.scheduler.allowed-failures": 0}
     )  # not four workers, one after the other
     with (
         once,
-        pytest.raises(StudyError, match=f"cluster was lost in the middle .*{error}.*run the same again"),
+        pytest.raises(
+            StudyError, match="cluster was lost in the middle .*(Cancelled|KilledWorker).*run the same again"
+        ),
     ):
         for key, _ in completed(die_on_ten, INPUTS, [(i, names) for i in range(12)], "dask", workers=1):
             found.append(key)
