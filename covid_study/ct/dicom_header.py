@@ -57,7 +57,7 @@ def read_header(file: Path) -> Slice | None:
         raise Fault(f"{file.name} is cut short", COPY) from error
     except Exception as error:  # damaged bytes lead pydicom to errors of any kind
         raise Fault(
-            f"{file.name} cannot be read as DICOM ({last_line(error)})",
+            f"{file.name} cannot be read as DICOM ({last_line(error, file)})",
             "copy the file again from its source; if it is no CT slice, move it out of the folder",
         ) from error
     return found

@@ -72,7 +72,7 @@ def _read(path: Path, burnt_in: bool) -> Volume:
         ) from error
     except Exception as error:  # a damaged header leads the libraries to errors of any kind
         raise Fault(
-            f"{path} has a damaged header ({type(error).__name__}: {last_line(error)})", COPY
+            f"{path} has a damaged header ({type(error).__name__}: {last_line(error, path)})", COPY
         ) from error
     image = sitk.DICOMOrient(image, "LPS")
     array = sitk.GetArrayViewFromImage(image)
@@ -120,8 +120,7 @@ def _read_file(file: Path, burnt_in: bool) -> tuple[sitk.Image, dict[str, Any]]:
     except (RuntimeError, EOFError, OSError, zlib.error, ImageFileError, HeaderDataError) as error:
         if getattr(error, "errno", None) is not None:  # of the disk, not of the file
             raise
-        reason = last_line(error).replace(str(file), file.name)
-        raise Fault(f"{file} is damaged or cut short ({reason})", COPY) from error
+        raise Fault(f"{file} is damaged or cut short ({last_line(error, file)})", COPY) from error
     geometry = Geometry.of_affine(steps, origin, len(values))
     geometry.check()
     return geometry.image(values), {"kvp": None, "slice_thickness_mm": None, "manufacturer": None}

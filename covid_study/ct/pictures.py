@@ -1,7 +1,6 @@
 """Slices that lie on disk as pictures, as most public data sets publish them: how one is read."""
 
 import os
-import re
 import warnings
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") 
     except Exception as error:  # a damaged file leads Pillow to errors of any kind
         raise ExamError(
             name,
-            f"{path} cannot be read as an image ({re.sub('<.*>', 'it', last_line(error))})",
+            f"{path} cannot be read as an image ({last_line(error, Path(path))})",
             "see whether it opens elsewhere and save it as PNG, or remove it",
         ) from error
     if isinstance(image, np.ndarray):

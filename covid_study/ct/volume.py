@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,13 @@ def without_uids(text: str) -> str:
     return re.sub(r"\d+(?:\.\d+){4,}", lambda uid: "..." + uid.group()[-6:], text)
 
 
-def last_line(error: Exception) -> str:
-    """What a library said at the end, for the brackets of our own message.
+def last_line(error: Exception, file: Path) -> str:
+    """What a library said of a file at the end, for the brackets of our own message, which names it.
 
-    >>> last_line(ValueError("at 0x7f:\\nno such file"))
-    'no such file'
+    The names of the file go before the line is cut: half a name would not be known, and hidden, as one.
+
+    >>> last_line(ValueError("at 0x7f:\\nno image in <BufferedReader 'a/b.png'> of a/b.png"), Path("a/b.png"))
+    'no image in it of it'
     """
-    return str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__
+    said = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return re.sub("<[^<>]*>", "it", said.replace(str(file), "it"))[:120]

@@ -1,5 +1,7 @@
 """Nothing that the study writes names a person: what stands in headers, file names and tables is planted and sought."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from tiny_study import parameters
 
 from covid_study import paths
 from covid_study.cohort import identity
+from covid_study.ct.volume import last_line
 from covid_study.errors import CohortError, ExamError
 from covid_study.report import say
 from covid_study.samples import cohorts, slice_store, volume_store
@@ -85,6 +88,13 @@ def test_volumes_slices_errors_and_output_name_nobody(project, capsys):
     assert named(told) == []
     assert named(written(project)) == [], [t[:300] for t in written(project) if named([t])]
     assert cohorts.cohort(p)["patient_id"].nunique() == 4  # each is still a person
+
+
+@pytest.mark.parametrize("length", range(0, 120, 7))
+def test_no_half_of_a_name_is_left_where_a_librarys_words_are_cut(length):
+    file = Path("/" + "d" * length, f"{FOLDER}.png")
+    said = ValueError(f"cannot identify image file <_io.BufferedReader name='{file}'>, nor {file}")
+    assert named([last_line(said, file)]) == []
 
 
 def test_the_split_does_not_depend_on_the_salt_and_the_names_can_be_shown(project, monkeypatch):
