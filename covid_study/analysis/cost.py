@@ -5,8 +5,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from covid_study.report import show
-from covid_study.report.words import column_head, period
-from covid_study.tables.table import Table, sharing
+from covid_study.report.words import column_head, period, sharing
+from covid_study.tables.table import Table
 from covid_study.training.run import timing
 
 COSTS = {  # what a cell can be said to cost -> in words

@@ -182,3 +182,19 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
     if decimals is not None and not isnan(decimals):
         return f"{value:.{int(decimals)}f}"
     return f"{100 * value:.{digits}f}"
+
+
+def sharing(least: int, most: int) -> str:
+    """How trainings shared the machine, in words. least, most: others beside a training.
+
+    Choice: a ratio of times is taken as it was measured. Trainings that share a machine alike are slowed alike, and their
+    ratio is fair; of one that had the machine for itself it is not, nor of a pre-training, which has all threads.
+
+    >>> sharing(0, 1)
+    'Times are of trainings beside 0 to 1 others on this machine, pre-training alone: FLOPs and exams seen compare better.'
+    """
+    others = f"{least} to {most}" if least < most else f"{most}"
+    return (
+        f"Times are of trainings beside {others} others on this machine, pre-training alone: FLOPs and exams seen compare "
+        "better."
+    )

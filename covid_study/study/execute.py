@@ -1,4 +1,4 @@
-"""Running one notebook with papermill: its kernel, its parameters, a display of how far it is, and what went wrong."""
+"""Running notebooks with papermill: their kernels, their parameters, and what went wrong."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import logging
 import os
 import re
-import shutil
+import signal
 import sys
-import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from covid_study import errors, paths
 from covid_study.params.profiles import check
 from covid_study.params.sections import Profile
 from covid_study.runtime.disk import unwritable
-from covid_study.runtime.progress import LIVE_FILE, duration, read_live
+from covid_study.runtime.progress import LIVE_FILE
+from covid_study.study.display import Display
 
 OWN_KERNEL = "covid-study"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -105,16 +106,28 @@ def prepare_kernel(folder: Path, kernel: str | None, several: bool = False) -> s
 
 
 def execute(
-    source: Path, output: Path, parameters: dict[str, Any], kernel: str, root: Path, display: Display
+    source: Path,
+    output: Path,
+    parameters: dict[str, Any],
+    kernel: str,
+    root: Path,
+    display: Display,
+    environment: dict[str, str],
 ) -> Failure | None:
     """Run the notebook `source` in the folder `root` and leave it, with its outputs, at `output`.
+
+    Args:
+        environment: what its kernel has beside the variables of this process.
 
     Returns:
         None where every cell ran. `output` is written in either case.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
+
+    environment = {**os.environ, **environment, LIVE_FILE: str(display.live)}
 
     class Engine(NBClientEngine):
         @classmethod
@@ -126,24 +139,27 @@ def execute(
                 return start(cell, cell_index=cell_index, **more)
 
             nb_man.cell_start = cell_start
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+            client = PapermillNotebookClient(
+                nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120
+            )
+            # Not papermill's own `cwd`: it moves the whole process, where others run beside this one.
+            with _running(client):
+                return client.execute(env=environment, cwd=str(root))
 
-    papermill_engines.register("covid-study", Engine)
+    engine = f"covid-study: {output}"
+    papermill_engines.register(engine, Engine)
     for name in ("papermill", "papermill.translators", "traitlets"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ[LIVE_FILE] = str(display.live)
     display.live.unlink(missing_ok=True)  # of a run that was killed
     try:
         papermill.execute_notebook(
             str(source),
             str(output),
             parameters=parameters,
-            engine_name="covid-study",
+            engine_name=engine,
             kernel_name=kernel,
             language="python",
-            cwd=str(root),
             progress_bar=False,
-            start_timeout=120,
         )
     except papermill.PapermillExecutionError as error:
         if error.ename in _names_of(OSError) and (number := re.match(r"\[Errno (\d+)\]", error.evalue)):
@@ -168,53 +184,28 @@ def execute(
             f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True
         )
     finally:
-        os.environ.pop(LIVE_FILE, None)
         display.live.unlink(missing_ok=True)
     return None
 
 
-class Display(threading.Thread):
-    """How far a notebook is: one line kept up to date on a terminal, else a line a minute."""
+@contextmanager
+def _running(client) -> Iterator[None]:
+    _clients.append(client)
+    try:
+        yield
+    finally:
+        _clients.remove(client)
 
-    def __init__(self, label: str, live: Path, last_time: float | None = None, stream=None):
-        super().__init__(daemon=True)
-        self.label, self.live, self.last_time = label, live, last_time
-        self.stream = stream or sys.stdout
-        self.cell = self.cells = 0
-        self.started = time.monotonic()
-        self._over = threading.Event()
 
-    def run(self) -> None:
-        terminal = self.stream.isatty()
-        if not terminal:
-            print(f"{self.label}: started", file=self.stream, flush=True)
-        while not self._over.wait(0.5 if terminal else 60):
-            if terminal:
-                width = shutil.get_terminal_size().columns - 1
-                print(f"\r\x1b[K{self.line()[:width]}", end="", file=self.stream, flush=True)
-            else:
-                print(self.line(), file=self.stream, flush=True)
-        if terminal:
-            print("\r\x1b[K", end="", file=self.stream, flush=True)
+_clients: list[Any] = []
 
-    def line(self) -> str:
-        """E.g. `[3/6] 03_ranking: cell 5 of 12, training 12/40 (0:31 left), 1:12 of about 2:10`."""
-        elapsed = time.monotonic() - self.started
-        parts = [f"cell {self.cell} of {self.cells}" if self.cells else "starting"]
-        state = read_live(self.live)
-        if state and state["total"]:
-            left = f" ({duration(state['left'])} left)" if state["left"] is not None else ""
-            parts.append(f"{state['desc']} {state['done']}/{state['total']}{left}")
-        elif state:
-            parts.append(f"{state['desc']} {state['done']}")
-        about = f" of about {duration(self.last_time)}" if self.last_time else ""
-        return f"{self.label}: {', '.join([*parts, duration(elapsed) + about])}"
 
-    def close(self) -> float:
-        """End the display; the seconds since its start."""
-        self._over.set()
-        self.join()
-        return time.monotonic() - self.started
+def stop() -> None:
+    """End the kernels of all notebooks that run: whoever waits for them learns that they died."""
+    for client in list(_clients):
+        if client.km and client.km.provisioner and client.km.provisioner.pid:
+            with suppress(OSError):
+                os.killpg(client.km.provisioner.pid, signal.SIGKILL)
 
 
 def _names_of(kind: type) -> set[str]:

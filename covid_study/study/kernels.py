@@ -1,7 +1,7 @@
 """Kernels that start with the large libraries in memory: forked from one process that has imported them, once a run.
 
 Imports cost a notebook 5 s of a core and more, its first training 2 s (torch's compiler): of fifteen notebooks more than a
-minute. The first kernel of a run starts as any does, while that process gets ready.
+minute. The first kernel of a run starts as any does, while that process gets ready; the others wait for it.
 """
 
 import multiprocessing
@@ -87,13 +87,13 @@ class Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any):
         if not Forked.ready:
-            Forked.ready = True
             os.environ |= BACKEND
             CONTEXT.set_forkserver_preload(LARGE)
             forkserver.ensure_running()
+            Forked.ready = True
             return await super().launch_kernel(cmd, **kwargs)
         self.cwd = kwargs.get("cwd") or os.getcwd()
-        self.process = Kernel(cmd, kwargs["env"], str(self.cwd))
+        self.process = Kernel(cmd, kwargs["env"] | BACKEND, str(self.cwd))
         self.process.start()
         self.pid = self.pgid = self.process.pid
         return self.connection_info

@@ -12,6 +12,8 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,18 +22,12 @@ from covid_study.errors import StudyError
 from covid_study.report import say
 from covid_study.runtime import artefacts, manifest
 from covid_study.runtime.disk import writing
-from covid_study.runtime.progress import duration
+from covid_study.runtime.progress import BESIDE, duration
 from covid_study.study import dependencies, execute, pages
+from covid_study.study.display import Display, Screen
 from covid_study.study.notebook import Notebook, read_notebook, short
 from covid_study.study.plan import Plan, plan
-
-LABELS = {
-    "done": "done",
-    "stale": "out of date",
-    "failed": "failed",
-    "not-run": "not run yet",
-    "unfinished": "in progress",
-}
+from covid_study.study.run_pages import write_index, write_page
 
 
 def reproduce(run: Plan, wanted: str | None = None) -> bool:
@@ -56,10 +52,10 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
                 pages.write_placeholder(notebook.page, notebook.title)
             elif notebook.status() == "stale" and notebook.page.is_file():
                 pages.mark(notebook.page, notebook.why_stale())
-        todo = [n for n in chosen if n.status() != "done"]
+        todo, began = [n for n in chosen if n.status() != "done"], time.monotonic()
         for done in (n for n in chosen if n.status() == "done"):
             if done.record.get("templates") != pages.templates_key():
-                _write_page(run, done, done.executed)
+                write_page(run, done, done.executed)
                 done.write({**done.record, "templates": pages.templates_key()})
             pages.mark(done.page)
         finished = _run_all(run, todo)
@@ -67,7 +63,8 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
     if not todo:
         print(f"Nothing to do: {len(chosen)} notebooks are up to date.", end=" ")
     if finished:
-        print(f"Report: {short(run.reports / 'index.html')}")
+        took = f" after {duration(time.monotonic() - began)}" if todo else ""
+        print(f"Report{took}: {short(run.reports / 'index.html')}")
     return finished
 
 
@@ -76,134 +73,106 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
         return True
     frozen = run.freeze()
     parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
+    at_once = min(_at_once(run), len(todo))
     kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel, several=len(todo) > 1)
     facts = dependencies.facts(run.root)
-    for position, notebook in enumerate(todo, start=1):
-        write_index(run, running=notebook)
-        label = f"[{position}/{len(todo)}] {notebook.stem}"
-        display = execute.Display(label, run.build / ".progress.json", (notebook.record or {}).get("seconds"))
-        running = notebook.folder / f".running-{notebook.stem}.ipynb"
-        used = run.build / ".used.txt"
-        used.unlink(missing_ok=True)
-        os.environ[artefacts.USED_FILE] = str(used)
-        display.start()
+    waiting, running, good = iter(enumerate(todo, start=1)), {}, True
+    with Screen() as screen, ThreadPoolExecutor(at_once) as pool:
         try:
-            failure = execute.execute(
-                notebook.source, running, parameters[notebook.stem], kernel, run.root, display
-            )
-        finally:
-            seconds = display.close()
-            del os.environ[artefacts.USED_FILE]
-        result = notebook.failed if failure else notebook.executed
-        if not running.is_file():  # its kernel did not even start
-            shutil.copyfile(notebook.source, running)
-        os.replace(running, result)
-        notebook.record = {
-            "parts": notebook.parts,
-            "status": "failed" if failure else "done",
-            "error": failure.message if failure else None,
-            "for_people": bool(failure and failure.for_people),
-            "seconds": round(seconds, 1),
-            "finished": time.strftime("%Y-%m-%d %H:%M"),
-            "facts": facts,
-            "templates": pages.templates_key(),
-            "said": say.read(read_notebook(result)),
-            "artefacts": sorted(set(used.read_text("utf-8").split())) if used.is_file() else [],
-            "executed": [result.stat().st_size, manifest.sha256_of(result)],
-        }
-        _write_page(run, notebook, result)
-        notebook.write(notebook.record)  # last: only with it the notebook counts as run
-        if failure:
-            print(f"{label}: failed after {duration(seconds)}\n", flush=True)
-            print(failure.message, file=sys.stderr)
-            if not failure.for_people:
-                print(f"\nThe whole traceback: {short(notebook.page)}", file=sys.stderr)
-            return False
-        notebook.failed.unlink(missing_ok=True)
-        print(f"{label}: done in {duration(seconds)}", flush=True)
-        for exam in notebook.said.get("left_out") or ():
-            print("  left out: exam {exam_id}: {problem}. What to do: {remedy}.".format_map(exam), flush=True)
-    return True
+            while True:
+                for position, notebook in islice(waiting, at_once - len(running) if good else 0):
+                    label = f"[{position}/{len(todo)}] {notebook.stem}"
+                    live = run.build / f".progress-{notebook.stem}.json"
+                    display = Display(label, live, (notebook.record or {}).get("seconds"))
+                    screen.shown.append(display)
+                    if not screen.stream.isatty():
+                        screen.say(f"{label}: started")
+                    given = (run, notebook, parameters[notebook.stem], kernel, display, at_once)
+                    running[pool.submit(_execute, *given)] = notebook, display
+                write_index(run, running=[notebook for notebook, _ in running.values()])
+                if not running:
+                    return good
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    notebook, display = running.pop(future)
+                    screen.shown.remove(display)
+                    good &= _ended(run, notebook, *future.result(), facts, display.label, screen)
+        except BaseException:
+            while wait(running, timeout=0.3).not_done:  # one may be about to start
+                execute.stop()
+            raise
 
 
-def _device(notebook: Notebook) -> str:
-    return (notebook.said.get("headline") or {}).get("device") or notebook.record["facts"]["processor"]
+def _at_once(run: Plan) -> int:
+    """How many notebooks run beside each other: two on two cores or more, for none keeps a core busy all along.
+
+    One where a GPU or a cluster does the work, where processes train together, and with a kernel of the user's own.
+    """
+    from joblib import cpu_count
+
+    from covid_study.study.kernels import can_fork
+
+    study = run.profile["study"]
+    alone = run.kernel or study["executor"] != "in_process" or study["processes"] > 1
+    return 1 if alone or not can_fork() else min(2, cpu_count())
 
 
-def _write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
-    place, record = run.notebooks.index(notebook), notebook.record
-    before, after = (
-        run.notebooks[i] if 0 <= i < len(run.notebooks) else None for i in (place - 1, place + 1)
+def _running(notebook: Notebook) -> Path:
+    return notebook.folder / f".running-{notebook.stem}.ipynb"
+
+
+def _execute(run: Plan, notebook: Notebook, parameters: dict, kernel: str, display: Display, at_once: int):
+    """Run one notebook: its failure if any, the seconds it took, the artefacts that it used."""
+    used = run.build / f".used-{notebook.stem}.txt"
+    used.unlink(missing_ok=True)
+    display.started = time.monotonic()
+    environment = {artefacts.USED_FILE: str(used), BESIDE: str(at_once - 1)}
+    failure = execute.execute(
+        notebook.source, _running(notebook), parameters, kernel, run.root, display, environment
     )
-    exams = f"exams: {run.exams}" if run.exams else run.cohort
-    exams = f"images: {run.images}" if run.images and "slices" in notebook.sections else exams
-    page = {
-        "title": notebook.title,
-        "headline": (notebook.said.get("headline") or {}).get("text"),
-        "subtitle": f"{run.name} · {exams} · {duration(record['seconds'])} on {_device(notebook)} · {record['finished']} · "
-        f"commit {record['facts']['commit']}",
-        "previous": before and (before.stem, before.title),
-        "next": after and (after.stem, after.title),
+    return failure, display.seconds(), sorted(set(used.read_text("utf-8").split())) if used.is_file() else []
+
+
+def _ended(
+    run: Plan,
+    notebook: Notebook,
+    failure: execute.Failure | None,
+    seconds: float,
+    used: list[str],
+    facts: dict,
+    label: str,
+    screen: Screen,
+) -> bool:
+    """Write the record and the page of a notebook that has run. True where it did to the end."""
+    running, result = _running(notebook), notebook.failed if failure else notebook.executed
+    if not running.is_file():  # its kernel did not even start
+        shutil.copyfile(notebook.source, running)
+    os.replace(running, result)
+    notebook.record = {
+        "parts": notebook.parts,
+        "status": "failed" if failure else "done",
+        "error": failure.message if failure else None,
+        "for_people": bool(failure and failure.for_people),
+        "seconds": round(seconds, 1),
+        "finished": time.strftime("%Y-%m-%d %H:%M"),
+        "facts": facts,
+        "templates": pages.templates_key(),
+        "said": say.read(read_notebook(result)),
+        "artefacts": used,
+        "executed": [result.stat().st_size, manifest.sha256_of(result)],
     }
-    text = pages.render(read_notebook(executed), page)
-    artefacts.write_atomically(notebook.page, lambda p: p.write_text(text, encoding="utf-8"))
-    if record["status"] == "failed":
-        reason = record["error"] if record["for_people"] else ""
-        notice = f"This notebook failed; what stands below its error was not run. {reason}"
-        pages.mark(notebook.page, notice, "failed")
-
-
-def write_index(run: Plan, running: Notebook | None = None) -> None:
-    """Write the index page from the records: what is done, stale, failed, not run, in progress."""
-    cards, cohort, left_out = [], None, None
-    for notebook in run.notebooks:
-        status = "unfinished" if notebook is running else notebook.status()
-        record, current = notebook.record or {}, status == "done"
-        why = notebook.why_stale() if status == "stale" else None
-        if status == "unfinished":
-            started = time.strftime("%Y-%m-%d %H:%M")
-            why = f"Started {started}. If no `make reproduce` runs any more, it was stopped: call it again."
-        said = notebook.said if current else {}
-        cohort = said.get("cohort") or cohort
-        left_out = said["left_out"] if said.get("left_out") is not None else left_out
-        headline = said.get("headline") or {}
-        cards.append(
-            {
-                "stem": notebook.stem,
-                "title": notebook.title,
-                "page": notebook.page.name if record and notebook.page.is_file() else None,
-                "status": status,
-                "label": LABELS[status],
-                "why": why,
-                "error": record.get("error") if status == "failed" else None,
-                "took": duration(record["seconds"]) if status in {"done", "failed"} else None,
-                "device": _device(notebook) if current else None,
-                "finished": record.get("finished") if status != "unfinished" else None,
-                "headline": headline.get("text"),
-                "figure": headline.get("figure"),
-            }
-        )
-    records = [n.record for n in run.notebooks if n.record]
-    done = [n.record["seconds"] for n in run.notebooks if n.status() == "done"]
-    facts = max(records, key=lambda r: r["finished"])["facts"] if records else dependencies.facts(run.root)
-    pages.write_index(
-        run.reports / "index.html",
-        run={"name": run.name, "exams": run.exams},
-        summary=f"{sum(card['status'] == 'done' for card in cards)} of {len(cards)} notebooks are up to date; "
-        f"they took {duration(sum(done))} to run.",
-        notebooks=cards,
-        cohort=cohort,
-        left_out=left_out,
-        facts=[
-            ("profile", run.profile["study"]["profile"]),
-            ("exams", run.cohort),
-            ("slices of paper B", run.images or "of the exams"),
-            ("device asked for", run.profile["study"]["device"]),
-            ("seeds", ", ".join(map(str, run.profile["study"]["seeds"]))),
-            ("data", ", ".join(filter(None, {n.parts["exams"]: 0 for n in run.notebooks}))),
-            *facts.items(),
-        ],
-    )
+    write_page(run, notebook, result)
+    notebook.write(notebook.record)  # last: only with it the notebook counts as run
+    if failure:
+        screen.say(f"{label}: failed after {duration(seconds)}\n")
+        print(failure.message, file=sys.stderr)
+        if not failure.for_people:
+            print(f"\nThe whole traceback: {short(notebook.page)}", file=sys.stderr)
+        return False
+    notebook.failed.unlink(missing_ok=True)
+    screen.say(f"{label}: done in {duration(seconds)}")
+    for exam in notebook.said.get("left_out") or ():
+        screen.say("  left out: exam {exam_id}: {problem}. What to do: {remedy}.".format_map(exam))
+    return True
 
 
 def times(run: Plan) -> str:

@@ -12,8 +12,7 @@ from covid_study.errors import StudyError
 from covid_study.runtime import manifest
 from covid_study.study.notebook import short
 from covid_study.study.plan import Plan
-from covid_study.tables.scoring import EXAMS, SLICES
-from covid_study.tables.table import scores_of
+from covid_study.tables.scoring import EXAMS, SLICES, scores_of
 from covid_study.training.run import predictions
 
 CELLS = 5  # of each table that are computed again

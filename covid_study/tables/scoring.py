@@ -1,13 +1,16 @@
 """How what a run said is scored: volumes by exam (paper A, V-B), slices by slice and by patient (paper B, 4.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from covid_study.scores import slices
 from covid_study.scores.binary import AT_THRESHOLD, best_f1_threshold
+from covid_study.scores.claims import Cell
 from covid_study.scores.resamples import bootstrap_intervals
+from covid_study.scores.seeds import over_seeds
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,21 @@ def _of_slices(score: str) -> tuple[str, ...]:
 
 EXAMS = Scoring("exam_id", "test exams", exam_scores, _of_exams)
 SLICES = Scoring("slice_id", "test patients", slices.run_scores, _of_slices, ("acc", "f1", "gmean"))
+
+
+def scores_of(
+    said: Mapping[Cell, pd.DataFrame], scoring: Scoring, n: int, hours: Mapping[Cell, float] | None = None
+) -> pd.DataFrame:
+    """Means over seeds with intervals of what the runs of some cells said, and their hours where known: `Table.scores`."""
+    parts = []
+    for cell, predictions in said.items():
+        found = scoring.scores(predictions, n)
+        if hours:
+            spent = {"metric": "hours", "value": hours[cell], "low": np.nan, "high": np.nan, "note": ""}
+            found = pd.concat([found, pd.DataFrame([spent])], ignore_index=True)
+        parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
+    table = over_seeds(pd.concat(parts, ignore_index=True))
+    ends = ["low", "high"]
+    table[ends] = table[ends].clip(0, 1)
+    table.loc[table["metric"] == "hours", ends] = np.nan  # a machine's moods are no interval of the method
+    return table

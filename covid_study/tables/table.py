@@ -14,12 +14,12 @@ from pandas.io.formats.style import Styler
 from covid_study import paths
 from covid_study.params.sections import Study
 from covid_study.report import beside_paper, decided, results as tidy
+from covid_study.report.words import sharing
 from covid_study.runtime.device import device_name
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, power, published, slices
 from covid_study.scores.claims import Cell
-from covid_study.scores.seeds import over_seeds
-from covid_study.tables.scoring import EXAMS, Scoring
+from covid_study.tables.scoring import EXAMS, Scoring, scores_of
 from covid_study.training.run import Run, timing
 from covid_study.training.sweep import places, sweep
 from covid_study.training.time_left import plan_table, planned
@@ -50,40 +50,6 @@ def once(method: Callable) -> Callable:
         return self.kept[key]
 
     return kept
-
-
-def scores_of(
-    said: Mapping[Cell, pd.DataFrame], scoring: Scoring, n: int, hours: Mapping[Cell, float] | None = None
-) -> pd.DataFrame:
-    """Means over seeds with intervals of what the runs of some cells said, and their hours where known: `Table.scores`."""
-    parts = []
-    for cell, predictions in said.items():
-        found = scoring.scores(predictions, n)
-        if hours:
-            spent = {"metric": "hours", "value": hours[cell], "low": np.nan, "high": np.nan, "note": ""}
-            found = pd.concat([found, pd.DataFrame([spent])], ignore_index=True)
-        parts.append(found.assign(row=cell[0], column=cell[1], seed=cell[2]))
-    table = over_seeds(pd.concat(parts, ignore_index=True))
-    ends = ["low", "high"]
-    table[ends] = table[ends].clip(0, 1)
-    table.loc[table["metric"] == "hours", ends] = np.nan  # a machine's moods are no interval of the method
-    return table
-
-
-def sharing(least: int, most: int) -> str:
-    """How trainings shared the machine, in words. least, most: others beside a training.
-
-    Choice: a ratio of times is taken as it was measured. Trainings that share a machine alike are slowed alike, and their
-    ratio is fair; of one that had the machine for itself it is not, nor of a pre-training, which has all threads.
-
-    >>> sharing(0, 1)
-    'Times are of trainings beside 0 to 1 others on this machine, pre-training alone: FLOPs and exams seen compare better.'
-    """
-    others = f"{least} to {most}" if least < most else f"{most}"
-    return (
-        f"Times are of trainings beside {others} others on this machine, pre-training alone: FLOPs and exams seen compare "
-        "better."
-    )
 
 
 @dataclass(frozen=True, eq=False)

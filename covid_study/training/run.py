@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
+from covid_study.runtime.progress import BESIDE
 from covid_study.samples.samples import Chosen, Samples
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ class Run:
 
         def compute(folder: Path) -> None:
             mark = folder / "beside.json"  # of the session that was killed, and of this one
-            most = max(beside, json.loads(mark.read_text()) if mark.is_file() else 0)
+            at_once = (1 + beside) * (1 + int(os.environ.get(BESIDE, 0)))
+            most = max(at_once - 1, json.loads(mark.read_text()) if mark.is_file() else 0)
             write_atomically(mark, lambda path: path.write_text(json.dumps(most)))
             if processes == 1 or not self.method.spreads:
                 self.method.fit(folder, self, samples, title)

@@ -1,8 +1,12 @@
-"""The runner, on small projects with notebooks of its own; two kernels are started in all (`ran`)."""
+"""The runner, on small projects with notebooks of its own; four kernels are started in all."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
 import nbformat
@@ -16,6 +20,7 @@ from covid_study.errors import ParameterError, StudyError
 from covid_study.params import sections
 from covid_study.runtime import closure
 from covid_study.study import dependencies, execute, pages, reproduce, verify
+from covid_study.study.display import Display
 
 PARAMETERS = new_code_cell('study = {"profile": "toy"}', metadata={"tags": ["parameters"]})
 STEMS = ("00_guide", "01_good", "02_bad", "03_after")
@@ -288,6 +293,32 @@ def test_bad_requests_are_refused_before_anything_runs(project, options, message
         reproduce.plan(root=project, **options)
 
 
+def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp_path, monkeypatch):
+    for folder in ("notebooks", "params"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(paths.root() / "params" / "demo.yaml", tmp_path / "params" / "toy.yaml")
+    for stem in ("01_good", "02_bad"):
+        endless = f"import os, time\nopen('{stem}.txt', 'w').write(str(os.getpid()))\ntime.sleep(600)"
+        write_notebook(tmp_path, stem, new_code_cell(endless))
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(reproduce, "_at_once", lambda run: 2)
+    begun = [tmp_path / "01_good.txt", tmp_path / "02_bad.txt"]
+
+    def interrupt():
+        while not all(file.is_file() and file.read_text() for file in begun):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.reproduce(reproduce.plan("toy", root=tmp_path))
+    for file in begun:
+        stat = Path(f"/proc/{file.read_text()}/stat")
+        assert not stat.is_file() or stat.read_text().rpartition(")")[2].split()[0] == "Z", file
+    assert set(statuses(tmp_path).values()) == {"not-run"}
+
+
 def test_choosing_notebooks(project):
     run = reproduce.plan("toy", root=project)
     assert [n.stem for n in run.choose("03, 01_good")] == ["01_good", "03_after"]
@@ -380,7 +411,7 @@ def test_code_key_sees_figures_but_not_the_runner(tmp_path, monkeypatch):
 
 
 def test_display_line_tells_where_a_notebook_is(tmp_path):
-    display = execute.Display("[1/6] 01_x", tmp_path / "live.json", last_time=130)
+    display = Display("[1/6] 01_x", tmp_path / "live.json", last_time=130)
     display.cell, display.cells = 5, 12
     (tmp_path / "live.json").write_text(
         json.dumps({"desc": "training", "done": 12, "total": 40, "left": 31.2})
