@@ -73,8 +73,7 @@ def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[s
     padding = next((s.header for s in slices if s.header.get("PixelPaddingValue") is not None), None)
     hu = np.empty((len(slices), int(first.Rows), int(first.Columns)), np.int16)
     with ThreadPoolExecutor(2) as pool:  # SimpleITK frees the interpreter while it decodes
-        for plane, values in zip(hu, pool.map(lambda s: _pixels(s, padding), slices), strict=True):
-            plane[:] = values
+        list(pool.map(lambda plane, s: np.copyto(plane, _pixels(s, padding)), hu, slices))
     check_rescaled(slices, hu)
     return geometry.image(hu), _protocol(first) | {
         "passed_over": headers.count(None) + len(found) - len(slices)

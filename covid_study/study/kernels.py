@@ -58,6 +58,10 @@ class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
         os.setsid()  # as Jupyter does: Ctrl-C is for the runner
         os.environ.clear()
         os.environ.update(self.env)
+        if self.env.get("OMP_NUM_THREADS"):  # read by OpenMP when it is loaded, which it is
+            import torch
+
+            torch.set_num_threads(int(self.env["OMP_NUM_THREADS"]))
         os.chdir(self.folder)
         if "sh" in self.command:  # of a run: see `execute`
             log = self.command[self.command.index("sh") + 1]

@@ -73,7 +73,8 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
         return True
     frozen = run.freeze()
     parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
-    at_once = min(_at_once(run), len(todo))
+    at_once, threads = _at_once(run)
+    shared = {BESIDE: str(min(at_once, len(todo)) - 1), **threads}
     kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel, several=len(todo) > 1)
     facts = dependencies.facts(run.root)
     waiting, running, good = iter(enumerate(todo, start=1)), {}, True
@@ -87,7 +88,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
                     screen.shown.append(display)
                     if not screen.stream.isatty():
                         screen.say(f"{label}: started")
-                    given = (run, notebook, parameters[notebook.stem], kernel, display, at_once)
+                    given = (run, notebook, parameters[notebook.stem], kernel, display, shared)
                     running[pool.submit(_execute, *given)] = notebook, display
                 write_index(run, running=[notebook for notebook, _ in running.values()])
                 if not running:
@@ -102,10 +103,14 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
             raise
 
 
-def _at_once(run: Plan) -> int:
-    """How many notebooks run beside each other: two on two cores or more, for none keeps a core busy all along.
+def _at_once(run: Plan) -> tuple[int, dict[str, str]]:
+    """How many notebooks run beside each other, and the variables that give each its share of the cores.
 
-    One where a GPU or a cluster does the work, where processes train together, and with a kernel of the user's own.
+    Two on two cores or more, for none keeps a core busy all along. One where a GPU or a cluster does the work, where
+    processes train together, and with a kernel of the user's own.
+
+    Choice: the share is the same for a notebook that runs alone, so that its last bits are. Two that each ask for all
+    cores wait for each other's threads: a step of a pre-training then took a hundred times as long.
     """
     from joblib import cpu_count
 
@@ -113,19 +118,21 @@ def _at_once(run: Plan) -> int:
 
     study = run.profile["study"]
     alone = run.kernel or study["executor"] != "in_process" or study["processes"] > 1
-    return 1 if alone or not can_fork() else min(2, cpu_count())
+    if alone or not can_fork() or cpu_count() < 2:
+        return 1, {}
+    return 2, {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(cpu_count() // 2)}
 
 
 def _running(notebook: Notebook) -> Path:
     return notebook.folder / f".running-{notebook.stem}.ipynb"
 
 
-def _execute(run: Plan, notebook: Notebook, parameters: dict, kernel: str, display: Display, at_once: int):
+def _execute(run: Plan, notebook: Notebook, parameters: dict, kernel: str, display: Display, shared: dict):
     """Run one notebook: its failure if any, the seconds it took, the artefacts that it used."""
     used = run.build / f".used-{notebook.stem}.txt"
     used.unlink(missing_ok=True)
     display.started = time.monotonic()
-    environment = {artefacts.USED_FILE: str(used), BESIDE: str(at_once - 1)}
+    environment = {artefacts.USED_FILE: str(used), **shared}
     failure = execute.execute(
         notebook.source, _running(notebook), parameters, kernel, run.root, display, environment
     )

@@ -302,7 +302,7 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
         write_notebook(tmp_path, stem, new_code_cell(endless))
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(reproduce, "_at_once", lambda run: 2)
+    monkeypatch.setattr(reproduce, "_at_once", lambda run: (2, {}))
     begun = [tmp_path / "01_good.txt", tmp_path / "02_bad.txt"]
 
     def interrupt():

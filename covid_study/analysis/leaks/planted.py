@@ -1,6 +1,5 @@
 """A small data set with one fault of each kind, so that a reader sees how each is found, and a test that it is."""
 
-import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from covid_study import paths
 from covid_study.analysis.leaks import report
+from covid_study.runtime.artefacts import artefact
 from covid_study.samples import slice_store
 from covid_study.samples.samples import Samples
 
@@ -35,9 +35,14 @@ def trial(p, s: Samples) -> tuple[Samples, report.Leaks]:
     table = s.table.assign(turn=turn).sort_values("turn", kind="stable")
     table = table.groupby([table["split"], table["finding"] == "covid"]).head(SOME).drop(columns="turn")
     few = replace(s, table=table.assign(patient_id=table.index), data=s.of(table.index))
-    place = planted(paths.build(p.study.name) / "planted" / s.key, few)
-    for file in place.rglob("*.*"):
-        os.utime(file, (0, 0))  # written anew they are the same files: nothing is cut again
+    place = artefact(
+        paths.build(p.study.name) / "planted",
+        "trial",
+        {"slices": s.key, "labels": s.labels},
+        ["analysis.leaks.planted"],
+        lambda folder: planted(folder / "pictures", few),
+    )
+    place /= "pictures"
     here = p.slices.model_copy(update={"images": str(place), "exams": None, "per_exam": None})
     small = slice_store.slices(p.model_copy(update={"slices": here}))
     return small, report.find(small, p.public.near)
