@@ -13,6 +13,7 @@ import faulthandler
 import hashlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ if "--chance" in sys.argv:  # before anything of ours is imported and instrument
 with atheris.instrument_imports(include=["covid_study"]) if atheris else contextlib.nullcontext():
     from fuzz.targets import KINDS, TARGETS, Fuzzed, edited
 
-LONGEST = 10  # seconds
+LONGEST = 10  # seconds of a core; six times as long where an input only waits
 
 
 class Kept(Fuzzed):
@@ -43,8 +44,10 @@ class Kept(Fuzzed):
 
     def keep(self, data: bytes) -> None:
         """Try an input."""
-        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        faulthandler.dump_traceback_later(6 * LONGEST, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)
         wrong = self.wrong(data)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
         if wrong and wrong not in self.found:
             place = ROOT / "build" / "fuzz" / self.name
@@ -57,6 +60,7 @@ class Kept(Fuzzed):
 def run(name: str, runs: int, seconds: float, folder: Path) -> None:
     """Fuzz one target; ends the process."""
     warnings.simplefilter("ignore")
+    faulthandler.register(signal.SIGPROF, chain=True)  # says where it is, then ends the process
     fuzzed, started, done = Kept(name, folder), time.monotonic(), 0
     inputs = [*fuzzed.corpus(), *fuzzed.target.seeds()]
     for data in inputs:

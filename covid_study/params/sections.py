@@ -213,6 +213,7 @@ class Sampling(Section):
     shares: Annotated[list[Fraction], Some, "of the training negatives: the columns of the tables", PAPER]
     long_tail_exponent: Annotated[Positive, "weight of a rank: rank ** -exponent"]
     normal_width: Annotated[Positive, "of the half normal, as a share of the archive"]
+    more_seeds: Annotated[list[Count], "further trainings of every row of Tables III and V"] = []
 
 
 class Training(Section):
@@ -290,6 +291,7 @@ class SliceLosses(Section):
     class_balanced_beta: Annotated[float, Field(ge=0, lt=1), "how much slices of a class overlap"]
     sce_alpha: Annotated[Positive, "symmetric cross-entropy: weight of the cross-entropy (Wang et al.: 0.1)"]
     sce_beta: Annotated[Positive, "and of its reverse (Wang et al. 2019: 1)"]
+    more_seeds: Annotated[list[Count], "further trainings of every row of Tables 5 and 6"] = []
 
 
 class Comparison(Section):

@@ -32,6 +32,7 @@ LOOK = {
     ".top": "border-top: 1px solid rgba(128,128,128,.28)",
     ".ours": "font-weight: 600",
     ".words": "text-align: left; white-space: normal; min-width: 12em; max-width: 30em",
+    ".short": "white-space: nowrap",
     ".between": "font-size: 10.5px; opacity: .68; white-space: nowrap",
     ".paper": "color: #0072b2; white-space: nowrap",
     ".holds": "color: #00704f; font-weight: 600",
@@ -63,7 +64,7 @@ def table(
     if title or notes:
         styler = styler.set_caption(escape("\n".join(filter(None, [title, *notes])), quote=False))
     longest = [max((len(x) for x in column if isinstance(x, str)), default=0) for _, column in frame.items()]
-    words = [["words" if long > 24 else "" for long in longest]] * len(frame)
+    words = [["words" if long > 24 else "short" if long < 9 else "" for long in longest]] * len(frame)
     styler = styler.set_td_classes(pd.DataFrame(words, index=frame.index, columns=frame.columns))
     return styler if index else styler.hide(axis="index")
 

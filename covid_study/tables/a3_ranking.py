@@ -31,7 +31,7 @@ def table(p, v: Samples) -> Table:
         "hu_histogram": selected(p, v, "long_tail", features="hu_histogram"),
     }
     archive = volume_steps.ids(v, "train", False)
-    everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in p.study.seeds}
+    everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in seeds(p)}
     runs = everything | cells(p, rows)
     return Table(NAME, runs, v, p.study, main="A2", sizes=sizes(p, v), words=WORDS)
 
@@ -59,10 +59,15 @@ def cells(p, rows: dict[str, Callable[[float, int], Run]]) -> dict[Cell, Run]:
     """One run for every row, share and seed, seed by seed, so that a stopped sweep has whole tables of few seeds."""
     return {
         (row, column(share), seed): run(share, seed)
-        for seed in p.study.seeds
+        for seed in seeds(p)
         for row, run in rows.items()
         for share in p.sampling.shares
     }
+
+
+def seeds(p) -> list[int]:
+    """Of Tables III and V: those of every table, and theirs."""
+    return list(dict.fromkeys([*p.study.seeds, *p.sampling.more_seeds]))
 
 
 def sizes(p, v: Samples, shares: list[float] | None = None) -> dict[str, int]:

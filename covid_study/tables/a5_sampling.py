@@ -38,7 +38,7 @@ def composition(p, v: Samples) -> pd.DataFrame:
         archive, 0 = hardest, most diverse), seeds.
     """
     rows = []
-    for seed in p.study.seeds:
+    for seed in a3_ranking.seeds(p):
         ranking = volume_steps.ranked(p, v, seed=seed).ranking
         chosen = {
             (s, column(share)): volume_steps.selection(p, ranking, s, share, seed)

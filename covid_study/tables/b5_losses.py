@@ -23,7 +23,7 @@ def table(p, s: Samples) -> Table:
     (cross-entropy at six stages) and dsn_saal (both). Those of Tables 3, 4 and 6 with the same settings are the same runs.
     """
     runs = {}
-    for seed in p.slice_training.seeds:
+    for seed in seeds(p):
         runs |= {(loss, COLUMN, seed): slice_steps.run(p, s, seed, loss=loss) for loss in LOSSES}
         runs["dsn", COLUMN, seed] = slice_steps.run(p, s, seed, supervised=True)
         runs[OURS, COLUMN, seed] = slice_steps.dsn_saal(p, s, seed)
@@ -39,3 +39,8 @@ def printed_elsewhere() -> pd.DataFrame:
         theirs = theirs[theirs["metric"].isin(SLICES.shown)]
         parts.append(theirs[["metric", "value"]].assign(row=row, column=COLUMN))
     return pd.concat(parts, ignore_index=True)
+
+
+def seeds(p) -> list[int]:
+    """Of Tables 5 and 6: those of every table, and theirs."""
+    return list(dict.fromkeys([*p.slice_training.seeds, *p.slice_losses.more_seeds]))

@@ -5,7 +5,7 @@ import pandas as pd
 from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
-from covid_study.tables import slice_steps
+from covid_study.tables import b5_losses, slice_steps
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_rows import BASELINE, OURS, words
 from covid_study.tables.table import Cell, Table, column, place
@@ -20,7 +20,7 @@ def table(p, s: Samples) -> Table:
     Choice: the smaller shares are drawn anew for each seed, so that the spread over seeds includes which slices were kept.
     """
     runs: dict[Cell, Run] = {}
-    for seed in p.slice_training.seeds:
+    for seed in b5_losses.seeds(p):
         for share in shares(p):
             kept = slice_steps.fewer_positives(s, share, seed)
             runs[column(share), BASELINE, seed] = slice_steps.run(p, s, seed, training_ids=kept)
@@ -34,7 +34,7 @@ def losses(p, s: Samples) -> Table:
     Rows: ce (the baseline of Table 6), the losses, dsn_saal; columns: `imbalance.loss_shares`.
     """
     runs: dict[Cell, Run] = {}
-    for seed in p.slice_training.seeds:
+    for seed in b5_losses.seeds(p):
         for share in sorted(p.imbalance.loss_shares, reverse=True):
             kept = slice_steps.fewer_positives(s, share, seed)
             for loss in dict.fromkeys(["ce", *p.imbalance.losses]):

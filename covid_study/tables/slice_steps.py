@@ -84,7 +84,7 @@ def run(
         backbone,
         supervised,
         loss,
-        losses=p.slice_losses.model_dump(),
+        losses=p.slice_losses.model_dump(exclude={"more_seeds"}),
         training=settings,
         precision=settled(p.slice_network.precision, backbone, max(s.data.shape[1:]), s.data.device),
         weights=weights(p, backbone),

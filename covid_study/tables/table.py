@@ -160,7 +160,8 @@ class Table:
         Args:
             metrics: the paper's unless given. title: said after the number of the table. more: for `beside_paper.side_by_side`.
         """
-        title = ", ".join(filter(None, [f"Table {self.name.partition('.')[2]}", title]))
+        number = self.name.partition(".")[2]  # of a table that the papers lack there is none
+        title = ", ".join(filter(None, [number and f"Table {number}", title]))
         timed = "hours" in (metrics or ()) or "training_period" in set(self.results()["row"])
         notes = [self.reduced, *(self.timed() if timed else ())]
         given = {"sizes": self.sizes, "over": self.scoring.over, "notes": [*filter(None, notes)]} | more

@@ -90,8 +90,8 @@ def test_table_5_draws_as_it_says(q, v, tables):
 def test_composition_of_a_known_ranking(monkeypatch):
     """With CAP at the top of the ranking, the top holds nothing else; random follows the archive."""
 
-    sampling = SimpleNamespace(shares=(0.25, 1 / 2), long_tail_exponent=1.0, normal_width=0.3)
-    p = SimpleNamespace(study=SimpleNamespace(seeds=(0, 1)), sampling=sampling)
+    sampling = SimpleNamespace(shares=(0.25, 1 / 2), long_tail_exponent=1.0, normal_width=0.3, more_seeds=[1])
+    p = SimpleNamespace(study=SimpleNamespace(seeds=(0,)), sampling=sampling)
     ids = [f"n{i:02d}" for i in range(40)]
     rank = np.arange(1, 41)
     ranking = pd.DataFrame({"difficulty_rank": rank, "diversity_rank": rank, "joint_rank": rank}, index=ids)
