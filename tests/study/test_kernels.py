@@ -21,10 +21,10 @@ if __name__ == "__main__":
     kernels.LARGE[:] = ["pandas", "covid_study.study.kernels"]
     name = execute.prepare_kernel(Path("jupyter").absolute(), None, several=True)
     start_new_kernel(kernel_name=name)[0].shutdown_kernel(now=True)
-    os.environ["TOLD"] = "late"
+    os.environ |= {"TOLD": "late", "OMP_NUM_THREADS": "3"}
     manager, client = start_new_kernel(kernel_name=name)
-    code = "import os, sys, matplotlib, multiprocessing as m; print(os.getpid(), m.current_process().daemon, "
-    code += "'pandas' in sys.modules, os.environ['TOLD'], matplotlib.get_backend(), os.getcwd())"
+    code = "import os, sys, matplotlib, torch, multiprocessing as m; print(os.getpid(), m.current_process().daemon, "
+    code += "'pandas' in sys.modules, os.environ['TOLD'], torch.get_num_threads(), matplotlib.get_backend(), os.getcwd())"
     client.execute_interactive(code, output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
     time.sleep(60)
 """
@@ -41,11 +41,11 @@ def test_a_forked_kernel_ends_with_its_runner(tmp_path, end):
     with subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as runner:
-        said = runner.stdout.readline().split(maxsplit=5)
+        said = runner.stdout.readline().split(maxsplit=6)
         kernel = psutil.Process(int(said[0]))
         runner.send_signal(end)
         runner.wait(timeout=60)
-    assert said[1:5] == ["False", "True", "late", kernels.BACKEND["MPLBACKEND"]]
-    assert said[5].strip() == str(tmp_path)
+    assert said[1:6] == ["False", "True", "late", "3", kernels.BACKEND["MPLBACKEND"]]
+    assert said[6].strip() == str(tmp_path)
     psutil.wait_procs([kernel], timeout=60)
     assert not kernel.is_running()
