@@ -12,6 +12,7 @@ import resource
 import tempfile
 import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from covid_study.params.profiles import changed, load_profile
 from covid_study.study import dependencies, execute, notebook as notebooks
 
 PROFILE = paths.root() / "params" / "smoke.yaml"
+SMOKE = load_profile(PROFILE)
 HU = chest(8, 24, 24)  # as few slices as an exam may have: headers are what takes time
 SERIES = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2.4"}
 
@@ -222,7 +224,7 @@ TARGETS = {
     "set": Target(
         "set.txt",
         rows("training.epochs=2 'sampling.shares=[0.1, 0.5]' cohort.phantom.seed=3"),
-        lambda file: changed(load_profile(PROFILE), file.read_text("utf-8", errors="replace")),
+        lambda file: changed(deepcopy(SMOKE), file.read_text("utf-8", errors="replace")),
     ),
     "record": Target("01_a.json", rows(json.dumps(RECORD, indent=1)), record),
     "notebook": Target(
