@@ -94,8 +94,9 @@ def train_contrastive(
 
     device = slices.device
     torch.manual_seed(seed)
+    backbone.to(device).eval()  # outside: what is moved inside could not be trained
     with torch.inference_mode():
-        n_features = features(backbone.to(device).eval(), to_input(slices[:1])).shape[1]
+        n_features = features(backbone, to_input(slices[:1])).shape[1]
     model = ContrastiveNet(backbone, n_features).to(device)
     contrast = ContrastiveLoss(temperature)
 

@@ -103,3 +103,18 @@ def test_killed_and_resumed_gives_the_same_encoder(tmp_path, monkeypatch):
     ours, theirs = (load_file(tmp_path / name / "encoder.safetensors") for name in ("killed", "whole"))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"))
+
+
+def test_a_backbone_that_is_moved_to_a_device_can_still_be_trained(monkeypatch, tmp_path):
+    """The first move copies, as one to a GPU does: no copy may be made where gradients are off for good."""
+    arrived, move = set(), torch.Tensor.to
+
+    def to(tensor, *where, **how):
+        tensor = move(tensor, *where, **how)
+        tensor = tensor if tensor.data_ptr() in arrived else tensor.clone()
+        arrived.add(tensor.data_ptr())
+        return tensor
+
+    monkeypatch.setattr(torch.__future__, "get_overwrite_module_params_on_conversion", lambda: True)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    assert len(pretrain(tmp_path, small_backbone(), epochs=1)) == 1
