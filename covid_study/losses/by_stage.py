@@ -22,15 +22,19 @@ class StagewiseLoss(nn.Module):
 
     Args:
         loss: from logits float (B, classes) and labels int64 (B,) to float (B,).
+        weights: float (classes,), that it takes first where they are given; they move to a device with this module.
     """
 
-    def __init__(self, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+    def __init__(self, loss: Callable[..., torch.Tensor], weights: torch.Tensor | None = None):
         super().__init__()
         self.loss = loss
+        self.weights: torch.Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch: as `SelfAdaptiveAuxiliaryLoss.forward`."""
-        return reduce(torch.add, (self.loss(stage.float(), labels).mean() for stage in logits))
+        first = () if self.weights is None else (self.weights,)
+        return reduce(torch.add, (self.loss(*first, stage.float(), labels).mean() for stage in logits))
 
 
 def slice_loss(name: str, settings: Mapping[str, Any], class_counts: Sequence[int], stages: int) -> nn.Module:
@@ -44,7 +48,7 @@ def slice_loss(name: str, settings: Mapping[str, Any], class_counts: Sequence[in
         return SelfAdaptiveAuxiliaryLoss(class_counts, stages, settings["log_zero"])
     if name == "class_balanced":
         weights = class_balanced_weights(torch.tensor(class_counts), settings["class_balanced_beta"])
-        return StagewiseLoss(partial(class_balanced_loss, weights))
+        return StagewiseLoss(class_balanced_loss, weights)
     if name == "focal":
         gamma, alpha = settings["focal_gamma"], settings["focal_alpha"]
         return StagewiseLoss(partial(focal_loss, gamma=gamma, alpha=alpha))

@@ -44,4 +44,4 @@ def class_balanced_loss(weights: torch.Tensor, logits: torch.Tensor, labels: tor
         weights: of `class_balanced_weights`. logits: float (B, classes). labels: int64 (B,).
     """
     # not F.cross_entropy(weight=...): that divides by the sum of the weights in the batch
-    return weights.to(logits.device)[labels] * F.cross_entropy(logits, labels, reduction="none")
+    return weights[labels] * F.cross_entropy(logits, labels, reduction="none")

@@ -24,7 +24,7 @@ def focal_loss(
     tensor([0.1300, 0.0433])
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
-    weight = torch.where(labels == POSITIVE, log_p.new_tensor(alpha), log_p.new_tensor(1.0 - alpha))
+    weight = torch.full_like(log_p, 1.0 - alpha).masked_fill(labels == POSITIVE, alpha)
     # 1 - p without losing its digits; never quite 0, where a power below one has no gradient
     wrong = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)
     return -weight * wrong**gamma * log_p

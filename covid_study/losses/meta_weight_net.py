@@ -59,21 +59,21 @@ class MetaWeighted(nn.Module):
         self.optimiser = torch.optim.Adam(
             self.weight_net.parameters(), lr=learning_rate, weight_decay=weight_decay
         )
-        self.steps: torch.Tensor
+        self.steps = 0  # of the classifier; on the host, which must not wait for a GPU to know it
         self.latest: torch.Tensor
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # of the classifier
         self.register_buffer("latest", torch.zeros(()))  # loss on the meta set
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.network(inputs)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The optimiser's state, for the state dict."""
-        return self.optimiser.state_dict()
+        """The optimiser's state and the number of steps, for the state dict."""
+        return {"optimiser": self.optimiser.state_dict(), "steps": self.steps}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the optimiser's state from a state dict."""
-        self.optimiser.load_state_dict(state)
+        """Take them from a state dict."""
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps = state["steps"]
 
     def meta_loss(
         self,
@@ -149,6 +149,7 @@ def meta_weighted_loss(
     prepare = prepare or (lambda batch, _: to_input(batch))
     classes = int(max(labels.max(), meta_labels.max())) + 1
     counts = torch.bincount(labels, minlength=classes).clamp_min(1)
+    numbers = torch.arange(classes, device=labels.device)
 
     def loss_of(
         model: MetaWeighted, index: torch.Tensor, generator: torch.Generator
@@ -162,7 +163,7 @@ def meta_weighted_loss(
         losses = F.cross_entropy(model(batch), target, reduction="none")
         weights = model.weight_net(losses.detach()).detach()
         # `fit` adds up batches by their share of the epoch: what is logged is the sum over a class by its count
-        sums = torch.bincount(target, weights, minlength=classes)
+        sums = weights @ (target[:, None] == numbers).to(weights.dtype)  # `bincount` would wait for a GPU
         shares = sums / counts * len(labels) / len(index)
         measures = {f"weight_{number}": share for number, share in enumerate(shares)}
         return (weights * losses).mean(), {"meta_loss": model.latest.clone(), **measures}

@@ -45,18 +45,39 @@ class ContrastiveNet(nn.Module):
         return self.head(features(self.encoder, images))
 
 
-def found(projections: torch.Tensor) -> torch.Tensor:
-    """The share of views whose most similar view, of all others in the batch, is that of the same slice.
+def likeness(projections: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How alike views are, the cosine, of a view with itself -inf; and which view is of the same slice.
 
     Args:
         projections: float (2 B, D), the first views of all slices, then the second ones.
 
-    >>> found(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [1, 0.2]]))  # the last two find each other
-    tensor(0.5000)
+    Returns:
+        float (2 B, 2 B); int64 (2 B,).
     """
     unit = F.normalize(projections, dim=1)
     alike = (unit @ unit.T).fill_diagonal_(-torch.inf)
-    partner = torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
+    return alike, torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
+
+
+def nt_xent(projections: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
+    """NT-Xent (Chen et al. 2020, eq. 1): cross-entropy of naming a view's partner among all others, the mean over views.
+
+    MONAI's makes a mask on the host at every step, which a GPU waits for.
+
+    >>> nt_xent(torch.eye(2).repeat(2, 1)).exp()  # its partner at e^10, two others at 1
+    tensor(1.0001)
+    """
+    alike, partner = likeness(projections)
+    return F.cross_entropy(alike / temperature, partner)
+
+
+def found(projections: torch.Tensor) -> torch.Tensor:
+    """The share of views whose most similar view, of all others in the batch, is that of the same slice.
+
+    >>> found(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [1, 0.2]]))  # the last two find each other
+    tensor(0.5000)
+    """
+    alike, partner = likeness(projections)
     return (alike.argmax(1) == partner).float().mean()
 
 
@@ -90,21 +111,18 @@ def train_contrastive(
     Returns:
         The history, one row an epoch: epoch, loss, found (see `found`), seconds.
     """
-    from monai.losses import ContrastiveLoss  # takes seconds to import
-
     device = slices.device
     torch.manual_seed(seed)
     backbone.to(device).eval()  # outside: what is moved inside could not be trained
     with torch.inference_mode():
         n_features = features(backbone, to_input(slices[:1])).shape[1]
     model = ContrastiveNet(backbone, n_features).to(device)
-    contrast = ContrastiveLoss(temperature)
 
     def loss_of(model: nn.Module, index: torch.Tensor, generator: torch.Generator):
         images = to_input(slices[index])
         views = [view(images, generator, AREA, CHANGE) for _ in range(2)]
         projections = model(torch.cat(views)).float()
-        return contrast(*projections.chunk(2)), {"found": found(projections.detach())}
+        return nt_xent(projections, temperature), {"found": found(projections.detach())}
 
     history = fit(
         model,

@@ -134,7 +134,7 @@ def test_killed_and_resumed_with_the_state_of_the_weighing_network(tmp_path, mon
     resumed = MetaWeighted(small_network(seed=99))
     history = train(tmp_path / "killed", resumed, precision=precision)
     ours, theirs = resumed.state_dict(), whole.state_dict()
-    adam = [s.pop("_extra_state")["state"] for s in (ours, theirs)]
+    adam = [s.pop("_extra_state")["optimiser"]["state"] for s in (ours, theirs)]
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert adam[0][0]["step"] == 12  # 4 epochs of 3 batches
     assert all(torch.equal(adam[0][i][k], adam[1][i][k]) for i in adam[1] for k in adam[1][i])
