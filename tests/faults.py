@@ -23,7 +23,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 1800  # seconds a fault may take: one that makes a loop endless counts as caught
-HEAVY = ["torch", "monai.networks.nets", "SimpleITK", "skimage.measure", "sklearn.pipeline", "zarr", "ot", "pytest"]
+HEAVY = [
+    "torch",
+    "monai.networks.nets",
+    "SimpleITK",
+    "skimage.measure",
+    "sklearn.pipeline",
+    "zarr",
+    "ot",
+    "pytest",
+]
 
 
 def place(package: Path, fault: dict) -> Path:

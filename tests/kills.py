@@ -23,10 +23,11 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMES = re.compile(r"second|hour|minute|time|pace|cost", re.IGNORECASE)  # a machine's moods are no results
-LEFT = (".lock", ".partial-", ".running", ".progress", ".jupyter", "kernel.log", "profile-")
+LEFT = (".lock", ".partial-", ".running", ".progress", ".used", ".jupyter", "kernel.log", "profile-")
 Start = Callable[[], subprocess.Popen]
 
 
@@ -164,15 +165,25 @@ def main() -> int:
             if one.exists():
                 shutil.move(one, other)
 
+    def held() -> bool:
+        """Whether a run works in the folder."""
+        folders["killed"][0].mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folders["killed"][0] / ".lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def between(process: subprocess.Popen) -> None:
         time.sleep(dice.uniform(0, 5))
         if dice.random() < 0.25:
             pause(process, 2)
         if dice.random() < 0.25:
             into_the_future(folders["killed"])
-        if dice.random() < 0.25 and process.poll() is None:
-            second = start()
-            if second.wait() == 0 and process.poll() is None:
+        if dice.random() < 0.25:
+            while process.poll() is None and not held():  # or the second may be the one that works
+                time.sleep(0.2)
+            if process.poll() is None and start().wait() == 0 and process.poll() is None:
                 raise SystemExit("two runs worked in one folder at once")
 
     for name in folders if not asked.keep else ["killed"]:
