@@ -53,7 +53,7 @@ help: # the text below, between the two marks
 # covid-study: train a classifier for a new disease from few positives and a large archive of negatives
 #
 # Targets
-#   make reproduce   run the notebooks in order, write reports/<name>/index.html
+#   make reproduce   run the notebooks in order, on a CPU two at a time, write reports/<name>/index.html
 #                    What is already done and still true is not done again; stopped at any moment, it goes on.
 #                      make reproduce
 #   make verify      look whether what a run left still holds: the hash of every file, a sample of the tables from the
@@ -75,7 +75,7 @@ help: # the text below, between the two marks
 #                      make audit
 #   make dist        build a wheel into dist/, with notebooks and profiles in it, and try it in a folder of its own
 #                      make dist
-#   make kills       kill the study at random moments, fifty times (the smoke profile; an hour), and see that its results
+#   make kills       kill the study at random moments, fifty times (the smoke profile; half an hour), and see that its results
 #                    are those of a run that nobody disturbed; KILLS holds options of tests/kills.py
 #                      make kills KILLS="--number 5 --notebooks 00,01"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user

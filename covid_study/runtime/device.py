@@ -24,12 +24,20 @@ def find_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(0, device=name)
-        return torch.device(name)
+        return ready(torch.device(name))
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ParameterError(
             f"device '{name}' cannot be used ({reason}); use DEVICE=cpu or DEVICE=auto"
         ) from None
+
+
+def ready(device: torch.device) -> torch.device:
+    """The device; in a process that uses a GPU, convolutions are chosen by trial and matrices multiplied in TF32."""
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+    return device
 
 
 @contextmanager

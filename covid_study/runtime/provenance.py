@@ -22,6 +22,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def cudnn() -> str:
+    """The version of cuDNN that came with torch, on which convolutions depend."""
+    names = [d.name for d in metadata.distributions() if d.name.startswith("nvidia-cudnn")]
+    return metadata.version(names[0]) if names else "unknown"
+
+
 @cache
 def commit(root=paths.PACKAGE.parent) -> str:
     """The commit of the code, and whether it was changed since; "unknown" outside a clone."""

@@ -25,7 +25,7 @@ class Samples:
     Args:
         table: indexed by exam_id or by slice_id, with patient_id, finding and split at least.
         data: uint8 (n, z, y, x) or (n, y, x) in the order of the table, on the device where it is used.
-        key: name of the store that it comes from, which lies in `folder`.
+        key: of `key_on`, of the store that it comes from, which lies in `folder`.
         notes: sentences on how the samples came about. source: name of their public data set, "" where there is none.
 
     >>> import torch
@@ -130,3 +130,16 @@ class Chosen:
         import torch
 
         return Chosen(self[:].to(device), torch.arange(len(self), device=device))
+
+
+def key_on(store: str, device: torch.device) -> str:
+    """The key of samples: the name of their store and, but for a CPU, the kind of device where they lie.
+
+    What is computed from them on a GPU has other last digits, and other ones each time (atomics in pooling, cuDNN's
+    gradients): no table mixes the two, and no checkpoint goes from one to the other.
+
+    >>> import torch
+    >>> key_on("phantom-1", torch.device("cpu")), key_on("phantom-1", torch.device("cuda:1"))
+    ('phantom-1', 'phantom-1-cuda')
+    """
+    return store if device.type == "cpu" else f"{store}-{device.type}"

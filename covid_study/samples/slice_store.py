@@ -16,7 +16,7 @@ from covid_study.cohort.slices import at_most, check_slices, split_patients
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.device import find_device
 from covid_study.samples.cohorts import all_exams, bad_exams, files_of, hidden, loader, notes_on, sources
-from covid_study.samples.samples import Samples
+from covid_study.samples.samples import Samples, key_on
 from covid_study.samples.slice_parts import MEASURED, build_slices, of_exam, of_images
 
 BATCH = 64  # images a part
@@ -49,7 +49,7 @@ def slices(p) -> Samples:
     reasons = [f"{bad}: {why}" for bad, why in zip(left_out["name"], left_out["problem"], strict=True)]
     checked = check_slices(joined, reasons, published_split=bool(name)).set_index("slice_id")
     data = torch.from_numpy(np.load(folder / "images.npy")).to(find_device(p.study.device))
-    return Samples(checked, data, folder.name, folder, tuple(notes), name)
+    return Samples(checked, data, key_on(folder.name, data.device), folder, tuple(notes), name)
 
 
 def _exams(p) -> pd.DataFrame:

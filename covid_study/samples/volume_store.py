@@ -11,7 +11,7 @@ from covid_study.errors import CohortError
 from covid_study.runtime.artefacts import artefact, fingerprint, source_key
 from covid_study.runtime.device import find_device
 from covid_study.samples.cohorts import bad_exams, cohort, loader, notes_on, sources
-from covid_study.samples.samples import Samples
+from covid_study.samples.samples import Samples, key_on
 from covid_study.samples.volume_parts import VolumeStore, build_volumes
 
 
@@ -27,7 +27,9 @@ def volumes(p) -> Samples:
     table = split.loc[kept.table["exam_id"]]
     check_splits(table, kept.left_out, p.cohort.classes)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
-    return Samples(table, data, kept.folder.name, kept.folder, (*notes_on(p), *kept.notes))
+    return Samples(
+        table, data, key_on(kept.folder.name, data.device), kept.folder, (*notes_on(p), *kept.notes)
+    )
 
 
 def check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:

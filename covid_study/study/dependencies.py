@@ -115,4 +115,5 @@ def facts(root: Path) -> dict[str, str]:
         "processor": say.cpu(),
         "memory": f"{pages * size / 2**30:.0f} GiB",
         "GPU": gpu.replace("\n", "; ") or "none",
+        **({"cuDNN": provenance.cudnn()} if gpu else {}),
     }

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.device import ready
 from covid_study.runtime.manifest import damaged
 from covid_study.runtime.progress import progress
 from covid_study.samples.batch import to_input
@@ -75,7 +76,7 @@ def fit(
         FloatingPointError: the loss is no longer finite.
     """
     in_3d = any(p.ndim == 5 for p in model.parameters())
-    model.to(device, memory_format=torch.channels_last_3d if in_3d else torch.channels_last)
+    model.to(ready(device), memory_format=torch.channels_last_3d if in_3d else torch.channels_last)
     sizes = _batch_sizes(n, batch_size)
     stepper, scheduler = optimiser_of(
         model, optimiser, learning_rate, weight_decay, epochs * len(sizes), device

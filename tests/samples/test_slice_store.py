@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from tiny_study import parameters
 
@@ -53,6 +54,12 @@ def test_it_is_found_again_and_another_split_cuts_nothing_anew(root, s, monkeypa
     assert again.key == s.key and again.data.equal(s.data)
     other = slice_store.slices(parameters(root, slices=SLICES | {"train_share": 0.6}))
     assert other.key == s.key or (other.table["split"] != s.table["split"]).any()
+
+
+def test_the_same_slices_on_another_kind_of_device_have_another_key(root, s, monkeypatch):
+    monkeypatch.setattr(slice_store, "find_device", lambda _: torch.device("meta"))
+    there = slice_store.slices(parameters(root, slices=SLICES))
+    assert there.key == f"{s.key}-meta" and there.folder == s.folder
 
 
 def put_images(folder, n=6):
