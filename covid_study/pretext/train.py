@@ -17,6 +17,7 @@ from covid_study.pretext import rubiks_cube
 from covid_study.pretext.probes import asked, probe_scores
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.samples.batch import to_input
+from covid_study.samples.samples import Chosen
 from covid_study.training.loop import counted_flops, fit, in_batches
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ VALIDATION_DRAWS = 4  # scrambles of each validation exam
 
 def train_pretext(
     folder: Path,
-    volumes: torch.Tensor,
+    volumes: torch.Tensor | Chosen,
     validation: torch.Tensor,
     *,
     masking: bool,
@@ -48,7 +49,8 @@ def train_pretext(
 
     Args:
         folder: where to write.
-        volumes, validation: uint8 (n, z, y, x), the exams to train on and to measure accuracy on.
+        volumes, validation: uint8 (n, z, y, x), the exams to train on, which may be some of a tensor, and to measure
+            accuracy on.
         network, pretext: the sections of the parameters.
         probe: measured before the first epoch (epoch 0) and every `probe_every` epochs.
         device: to train on; None: that of `fabric`.
@@ -137,7 +139,7 @@ def load_encoder(file: Path, network: dict) -> nn.Module:
     return model
 
 
-def features(model: nn.Module, volumes: torch.Tensor) -> np.ndarray:
+def features(model: nn.Module, volumes: torch.Tensor | Chosen) -> np.ndarray:
     """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative."""
     return in_batches(model, volumes)
 
@@ -152,7 +154,9 @@ class Probe:
         findings: (n,) covid, cap, non_pneumonia or other. patients: (n,).
     """
 
-    def __init__(self, volumes: torch.Tensor, findings: np.ndarray, patients: np.ndarray, folds: int = 5):
+    def __init__(
+        self, volumes: torch.Tensor | Chosen, findings: np.ndarray, patients: np.ndarray, folds: int = 5
+    ):
         self.volumes, self.findings, self.patients = volumes, np.asarray(findings), np.asarray(patients)
         self.folds = folds
 

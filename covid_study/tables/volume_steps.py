@@ -79,9 +79,12 @@ def pretext(
 
     def compute(folder: Path) -> None:
         probed = v.table[v.table["split"] == "train"]
-        probe = Probe(v.of(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
+        taken = (
+            v.chosen if p.study.processes == 1 else v.of
+        )  # read where they lie, or sent to other processes
+        probe = Probe(taken(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
         given = settings | {"probe": probe, "title": variant.replace("_", " ")}
-        exams, device = (v.of(config["train"]), v.of(validation)), v.data.device
+        exams, device = (taken(config["train"]), v.of(validation)), v.data.device
         if p.study.processes == 1:
             train_pretext(folder, *exams, device=device, **given)
         else:
@@ -99,7 +102,7 @@ def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0)
     """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
     saved = folder and folder / "encoder.safetensors"
     model = load_encoder(saved, network(p, v)) if saved else untrained_encoder(network(p, v), seed)
-    return encoder_features(model.to(v.data.device), v.of(exams))
+    return encoder_features(model.to(v.data.device), v.chosen(exams))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from covid_study.runtime.device import ready
 from covid_study.runtime.manifest import damaged
 from covid_study.runtime.progress import progress
 from covid_study.samples.batch import to_input
+from covid_study.samples.samples import Chosen
 from covid_study.training.optimisers import optimiser_of
 from covid_study.training.whole_batch import set_up
 
@@ -139,7 +140,7 @@ def _batch_sizes(n: int, batch_size: int) -> list[int]:
 
 
 @torch.inference_mode()
-def in_batches(model: nn.Module, stored: torch.Tensor, batch_size: int = 16) -> np.ndarray:
+def in_batches(model: nn.Module, stored: torch.Tensor | Chosen, batch_size: int = 16) -> np.ndarray:
     """What `model` says of stored samples uint8 (n, ...), in evaluation mode: float32 (n, outputs)."""
     device = next(model.parameters()).device
     model.eval()
