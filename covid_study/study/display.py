@@ -55,8 +55,10 @@ class Screen(threading.Thread):
         while not self._over.wait(0.5 if terminal else 60):
             lines = [display.line() for display in list(self.shown)]
             if terminal:
-                width = (shutil.get_terminal_size().columns - 1) // max(1, len(lines))
-                self._write("\r\x1b[K" + "".join(line[: width - 1].ljust(width) for line in lines).rstrip())
+                width, together = shutil.get_terminal_size().columns - 1, " | ".join(lines)
+                if len(together) > width and lines:  # in turn
+                    together = lines[int(time.monotonic() / 3) % len(lines)][:width]
+                self._write(f"\r\x1b[K{together}")
             else:
                 self._write("".join(f"{line}\n" for line in lines))
 
