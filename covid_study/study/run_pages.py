@@ -49,6 +49,13 @@ def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
         pages.mark(notebook.page, notice, "failed")
 
 
+def _more_seeds(run: Plan) -> list[tuple[str, str]]:
+    """The seeds that some tables have beside those of all."""
+    tables = {"Tables III and V": "sampling", "Tables 5 and 6": "slice_losses"}
+    more = {f"more seeds of {name}": run.profile[section]["more_seeds"] for name, section in tables.items()}
+    return [(name, ", ".join(map(str, seeds))) for name, seeds in more.items() if seeds]
+
+
 def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
     """Write the index page from the records: what is done, stale, failed, not run, in progress."""
     cards, cohort, left_out = [], None, None
@@ -96,6 +103,7 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
             ("slices of paper B", run.images or "of the exams"),
             ("device asked for", run.profile["study"]["device"]),
             ("seeds", ", ".join(map(str, run.profile["study"]["seeds"]))),
+            *_more_seeds(run),
             ("data", ", ".join(filter(None, {n.parts["exams"]: 0 for n in run.notebooks}))),
             *facts.items(),
         ],
