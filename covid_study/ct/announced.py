@@ -161,10 +161,12 @@ def _meta(head: bytes, file: Path) -> tuple[dict[str, str], int]:
     end = re.search(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*(\n|$)", head, re.M)
     text = head[: end.end() if end else len(head)].decode("latin-1")
     fields = _once((line for line in text.split("\n") if line.strip()), "[=:]", file)
-    data, compressed = (
-        fields.pop("elementdatafile", ""),
-        fields.get("compresseddata", "").lower() in ("true", "1"),
-    )
+    said = {name: fields.get(name, "").lower() for name in ("compresseddata", "binarydata")}
+    if odd := [name for name, one in said.items() if one not in ("", "true", "false", "1", "0")]:
+        raise Fault(  # ITK takes "True-1" for true, and never ends where what follows is not compressed
+            f"{file} is damaged (its header's {odd[0]} is {said[odd[0]][:40]!r}, not True or False)", COPY
+        )
+    data, compressed = fields.pop("elementdatafile", ""), said["compresseddata"] in ("true", "1")
     found = {
         "dimensions": fields.pop("ndims", ""), "sizes": fields.pop("dimsize", ""), "type": fields.pop("elementtype", ""),
         "encoding": "gzip" if compressed else "raw", "channels": fields.pop("elementnumberofchannels", "1"),

@@ -310,9 +310,13 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored where a shell put us in the background
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         reproduce.reproduce(reproduce.plan("toy", root=tmp_path))
+    signal.signal(signal.SIGINT, before)
     for file in begun:
         stat = Path(f"/proc/{file.read_text()}/stat")
         assert not stat.is_file() or stat.read_text().rpartition(")")[2].split()[0] == "Z", file
