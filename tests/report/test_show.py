@@ -118,3 +118,10 @@ def test_the_engine_and_the_table_agree():
     nothing = claims.decide(claims.Scored({}, {}, 0), claims.of_table("A.III"))
     shown = show.claims_table(nothing)
     assert set(shown.data["verdict"]) == {claims.OPEN} and shown.data["to close it"].ne("").all()
+
+
+def test_lines_of_several_seeds_may_have_one_name():
+    frame = pd.DataFrame({"seed": [0, 1]}, index=pd.Index(["saal", "saal"], name="row"))
+    shown = show.table(frame).to_html()
+    assert shown.count(">saal<") == 2 and ">row<" in shown
+    assert ">saal<" not in show.table(frame, index=False).to_html()
