@@ -79,9 +79,8 @@ def pretext(
 
     def compute(folder: Path) -> None:
         probed = v.table[v.table["split"] == "train"]
-        taken = (
-            v.chosen if p.study.processes == 1 else v.of
-        )  # read where they lie, or sent to other processes
+        # read where they lie, or sent to other processes
+        taken = v.chosen if p.study.processes == 1 else v.of
         probe = Probe(taken(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
         given = settings | {"probe": probe, "title": variant.replace("_", " ")}
         exams, device = (taken(config["train"]), v.of(validation)), v.data.device

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny_runs import Killed
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -92,6 +93,12 @@ def step(model: nn.Module, loss_of) -> None:
     assert {p.grad.device for p in model.parameters() if p.grad is not None} == {DEVICE}
 
 
+def one_step(model: nn.Module, n: int, loss_of, **_):
+    """In place of `loop.fit`."""
+    step(model, loss_of)
+    raise Killed
+
+
 def volumes(n: int = 6) -> torch.Tensor:
     return torch.zeros((n, 16, 16, 16), dtype=torch.uint8, device=DEVICE)
 
@@ -132,14 +139,7 @@ def test_dsn_saal():
 
 @pytest.mark.parametrize("masking", [False, True])
 def test_pre_training(masking, monkeypatch, tmp_path):
-    class Begun(Exception):
-        pass
-
-    def begun(model, n, loss_of, **_):
-        step(model, loss_of)
-        raise Begun
-
-    monkeypatch.setattr(train, "fit", begun)
+    monkeypatch.setattr(train, "fit", one_step)
     monkeypatch.setattr(train, "_validate", lambda *_: {})
     probe = SimpleNamespace(measure=lambda _: {})
     given = {
@@ -151,20 +151,13 @@ def test_pre_training(masking, monkeypatch, tmp_path):
         "device": DEVICE,
         "epochs": 1,
     }
-    with pytest.raises(Begun):
+    with pytest.raises(Killed):
         train.train_pretext(tmp_path, volumes(), volumes(2), **given)
 
 
 def test_self_trans(monkeypatch, tmp_path):
-    class Begun(Exception):
-        pass
-
-    def begun(model, n, loss_of, **_):
-        step(model, loss_of)
-        raise Begun
-
-    monkeypatch.setattr(contrastive, "fit", begun)
-    with pytest.raises(Begun):
+    monkeypatch.setattr(contrastive, "fit", one_step)
+    with pytest.raises(Killed):
         contrastive.train_contrastive(tmp_path, slices(), small(), epochs=1, batch_size=4, seed=0)
 
 
