@@ -113,7 +113,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    if one.name in ("config.json", "timing.json") or one.parent.name == "notebooks":
+    if one.name in ("config.json", "timing.json", "beside.json") or one.parent.name == "notebooks":
         return True  # times; and what a notebook shows is a result's
     if one.name == "spent.json":
         spent = (pd.json_normalize(json.loads(file.read_text())) for file in (one, other))

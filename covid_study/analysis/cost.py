@@ -33,21 +33,21 @@ def of_table(table: Table) -> pd.DataFrame:
         A line a cell: table, row, label, column, f1, f1_low, f1_high, auc (fractions), hours (all that was needed from
         preprocessed volumes on, loading aside), before_hours (pre-training and ranking), compute_seconds (the classifier),
         load_seconds (its exams gathered, apart from computing), exams_seen and flops (of the classifier), exams_in_all and
-        flops_in_all (pre-training included), seeds, runs (names of result folders), beside (others
-        trained on the same machine meanwhile, at most).
+        flops_in_all (pre-training included), seeds, runs (names of result folders), beside (see `Table.shared`).
     """
-    lines, results = [], table.scores()
+    lines, results, shared = [], table.scores(), table.shared()
     for (row, column, seed), folder in table.train().items():
         took, run = timing(folder), table.runs[row, column, seed]
         lines.append(
             {"row": row, "column": column, "seed": seed, "before_hours": run.before.seconds / 3600}
             | {"compute_seconds": took["train_seconds"], "load_seconds": took["load_seconds"]}
-            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": folder.name, "beside": took["beside"]}
+            | {"exams_seen": took["exams_seen"], "flops": took["flops"], "runs": folder.name}
+            | {"beside": shared[row, column, seed]}
             | {"exams_in_all": took["exams_seen"] + run.before.exams, "flops_in_all": took["flops"] + run.before.flops}
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
     found = grouped[MEANS].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
-    found["beside"] = grouped["beside"].max()
+    found["beside"] = grouped["beside"].agg(lambda others: others.iloc[0] if others.nunique() == 1 else -1)
     found["hours"] = found["before_hours"] + found["compute_seconds"] / 3600
     ends = {"f1": "mean", "f1_low": "low", "f1_high": "high", "auc": "mean"}
     for name, value in ends.items():
@@ -115,7 +115,7 @@ def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler
             "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),
         }
     )
-    shared = [sharing(frame["beside"].min(), frame["beside"].max())] if frame["beside"].any() else []
+    shared = [sharing(set(frame["beside"]))] if frame["beside"].any() else []
     return show.table(made, title, shared, index=False)
 
 

@@ -1,6 +1,6 @@
 """Names of findings, rows, columns and scores in words, and numbers as a reader wants them: once for the whole package."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 
 BY_PATIENT = "_patient"  # the ending of `scores.slices.PATIENT`, which would take seconds to import
@@ -184,17 +184,12 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
     return f"{100 * value:.{digits}f}"
 
 
-def sharing(least: int, most: int) -> str:
-    """How trainings shared the machine, in words. least, most: others beside a training.
+def sharing(others: Collection[float]) -> str:
+    """How trainings shared the machine, in words. others: beside each, as `Table.shared`.
 
-    Choice: a ratio of times is taken as it was measured. Trainings that share a machine alike are slowed alike, and their
-    ratio is fair; of one that had the machine for itself it is not, nor of a pre-training, which has all threads.
-
-    >>> sharing(0, 1)
-    'Times are of trainings beside 0 to 1 others on this machine, pre-training alone: FLOPs and exams seen compare better.'
+    >>> sharing({1.0})
+    'Times are of trainings beside 1 others on this machine.'
     """
-    others = f"{least} to {most}" if least < most else f"{most}"
-    return (
-        f"Times are of trainings beside {others} others on this machine, pre-training alone: FLOPs and exams seen compare "
-        "better."
-    )
+    if len(others) == 1 and -1 not in others:
+        return f"Times are of trainings beside {max(others):.0f} others on this machine."
+    return "Times are of trainings that shared this machine unevenly: FLOPs and exams seen compare better."

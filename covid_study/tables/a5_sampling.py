@@ -1,5 +1,7 @@
 """Table V of paper A: how a selection is drawn from the joint ranking, and weights pre-trained on all samples (V-E)."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from covid_study.ranking.sampling import STRATEGIES
@@ -22,12 +24,20 @@ def table(p, v: Samples) -> Table:
     rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "long_tail", encoder="rubiks_cube_pro_all")
     runs = a3_ranking.cells(p, rows)
     took = {
-        cell: volume_steps.pretext_seconds(volume_steps.pretext(p, v, PRETEXTS[cell[0]], cell[2])) / 3600
+        cell: hours(volume_steps.pretext(p, v, PRETEXTS[cell[0]], cell[2]), p.pretext.epochs)
         for cell in runs
         if cell[0] in PRETEXTS
     }
     sizes = a3_ranking.sizes(p, v)
     return Table(NAME, runs, v, p.study, main="A16", sizes=sizes, known={"pretext_hours": took})
+
+
+def hours(pretext: Path, epochs: int) -> float:
+    """What a pre-training takes for so many epochs.
+
+    Choice: `pretext.all_samples_epochs` may be fewer for want of time; times are compared at as many epochs, at their pace.
+    """
+    return pd.read_csv(pretext / "history.csv")["seconds"].mean() * epochs / 3600
 
 
 def composition(p, v: Samples) -> pd.DataFrame:

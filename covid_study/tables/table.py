@@ -171,8 +171,8 @@ class Table:
 
     def timed(self) -> list[str]:
         """What a reader must know of the times, a sentence or none."""
-        beside = [timing(folder)["beside"] for folder in self.train().values()] if self.runs else []
-        return [sharing(min(beside), max(beside))] if beside and max(beside) else []
+        beside = set(self.shared().values()) if self.runs else {0}
+        return [] if beside == {0} else [sharing(beside)]
 
     def curves(self) -> pd.DataFrame:
         """Loss over the epochs of every run: row, column, seed, epoch, loss."""
@@ -206,7 +206,8 @@ class Table:
     def scored(self, per_patient: bool = False) -> claims.Scored:
         """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
-        for name, values in ({"hours": self.hours()} | dict(self.known)).items():
+        timed = {"hours": self.hours(), "shared": self.shared()} if self.runs else {}
+        for name, values in (timed | dict(self.known)).items():
             found = found.beside(name, values)
         return found
 
@@ -257,6 +258,11 @@ class Table:
     def seconds(self, cell: Cell) -> float:
         """What a run took, and what was needed before it."""
         return timing(self.train()[cell])["train_seconds"] + self.runs[cell].before.seconds
+
+    def shared(self) -> dict[Cell, float]:
+        """How many others each cell's trainings and pre-trainings shared the machine with, at most; -1 where not all alike."""
+        ways = {c: {timing(at)["beside"], *self.runs[c].before.beside} for c, at in self.train().items()}
+        return {cell: float(way.pop() if len(way) == 1 else -1) for cell, way in ways.items()}
 
     def hours(self) -> dict[Cell, float]:
         """The training period of every cell; of planted predictions none is known."""

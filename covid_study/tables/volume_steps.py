@@ -23,7 +23,7 @@ from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
 from covid_study.training.processes import spread
-from covid_study.training.run import Run, Spent
+from covid_study.training.run import Run, Spent, beside, mark_beside
 from covid_study.training.volume_classifier import VolumeClassifier
 
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
@@ -78,6 +78,7 @@ def pretext(
     config = {"volumes": v.key, "train": sorted(train), "validation": sorted(validation), **settings}
 
     def compute(folder: Path) -> None:
+        mark_beside(folder)
         probed = v.table[v.table["split"] == "train"]
         # read where they lie, or sent to other processes
         taken = v.chosen if p.study.processes == 1 else v.of
@@ -215,8 +216,8 @@ def run(
     seconds = ranked.seconds if ranked else 0.0
     if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
         seconds += pretext_seconds(encoder)
-    trained = {encoder, ranked.pretext if ranked else None} - {None}
-    spent = [pd.read_csv(folder / "history.csv") for folder in trained]
+    trained = [*filter(None, dict.fromkeys((encoder, ranked.pretext if ranked else None)))]
+    spent = [pd.read_csv(source / "history.csv") for source in trained]
     exams, flops = (sum(history[name].sum() for history in spent) for name in ("exams_seen", "flops"))
     method = VolumeClassifier(
         network(p, v) | ({"depth": depth} if depth else {}),
@@ -232,7 +233,7 @@ def run(
         p.cohort.classes,
         seed,
         validation_ids=ids(v, "validation"),
-        before=Spent(seconds, int(exams), float(flops)),
+        before=Spent(seconds, int(exams), float(flops), tuple(map(beside, trained))),
     )
 
 

@@ -55,6 +55,7 @@ class Spent:
     seconds: float = 0.0
     exams: int = 0
     flops: float = 0.0
+    beside: tuple[int, ...] = ()  # of each pre-training, as `beside` says
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,7 @@ class Run:
         """
 
         def compute(folder: Path) -> None:
-            mark = folder / "beside.json"  # of the session that was killed, and of this one
-            at_once = (1 + beside) * (1 + int(os.environ.get(BESIDE, 0)))
-            most = max(at_once - 1, json.loads(mark.read_text()) if mark.is_file() else 0)
-            write_atomically(mark, lambda path: path.write_text(json.dumps(most)))
+            mark_beside(folder, beside)
             if processes == 1 or not self.method.spreads:
                 self.method.fit(folder, self, samples, title)
             else:
@@ -142,9 +140,6 @@ class Run:
                 needed = samples.only([*self.training_ids, *self.asked_ids])
                 device = samples.data.device
                 spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
-            took = json.dumps(timing(folder) | {"beside": most}, indent=1)
-            write_atomically(folder / "timing.json", lambda path: path.write_text(took))
-            mark.unlink()
 
         modules = ["training.run", self.method.module]
         return artefact(runs, self.method.label, self.config(), modules, compute)
@@ -238,5 +233,20 @@ def predictions(folder: Path) -> pd.DataFrame:
 
 
 def timing(folder: Path) -> dict:
-    """kind, train_seconds, load_seconds, exams_seen, flops, device of a run, and how many were trained beside it at most."""
-    return json.loads((Path(folder) / "timing.json").read_text())
+    """kind, train_seconds, load_seconds, exams_seen, flops, device of a run, and what was trained `beside` it."""
+    return json.loads((Path(folder) / "timing.json").read_text()) | {"beside": beside(folder)}
+
+
+def mark_beside(folder: Path, others: int = 0) -> None:
+    """Note how many trainings share the machine with this one, at most, in the session that was killed and in this one.
+
+    others: of the same sweep; those of notebooks beside this one are added.
+    """
+    at_once, mark = (1 + others) * (1 + int(os.environ.get(BESIDE, 0))), folder / "beside.json"
+    most = max(at_once - 1, beside(folder) if mark.is_file() else 0)
+    write_atomically(mark, lambda path: path.write_text(json.dumps(most)))
+
+
+def beside(folder: Path) -> int:
+    """How many others a training or pre-training shared the machine with, at most; its seconds are to be read so."""
+    return json.loads((Path(folder) / "beside.json").read_text())

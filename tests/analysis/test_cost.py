@@ -25,13 +25,14 @@ def test_costs_are_means_over_seeds_and_load_is_apart(tmp_path):
             "exams_seen": seen,
             "flops": flops,
             "device": "x",
-            "beside": len(folders) % 2,
         }
         (folder / "timing.json").write_text(json.dumps(took))
+        (folder / "beside.json").write_text("0")
         runs[tuple(cell)] = SimpleNamespace(before=spent.get(cell[0], run.Spent()))
     results = [("both", "56%", "f1", 0.8, 0.7, 0.9), ("random", "all", "f1", 0.7, 0.6, 0.8)]
     results = pd.DataFrame(results, columns=["row", "column", "metric", "mean", "low", "high"])
     of = {"train": lambda: folders, "scores": lambda: results, "labels": {"both": "Both"}}
+    of["shared"] = lambda: {cell: cell[2] if cell[0] == "both" else 1 for cell in folders}
     found = cost.of_table(SimpleNamespace(name="A.III", runs=runs, **of))
     assert list(found) == cost.COLUMNS and found["seeds"].tolist() == [2, 2]
     both, whole = found.to_dict("records")
@@ -41,7 +42,7 @@ def test_costs_are_means_over_seeds_and_load_is_apart(tmp_path):
     assert (both["exams_seen"], whole["flops"]) == (100, 2e9)
     assert (both["exams_in_all"], both["flops_in_all"], whole["flops_in_all"]) == (130, 1.5e9, 2e9)
     assert [both[k] for k in ("f1", "f1_low", "f1_high")] == [0.8, 0.7, 0.9]
-    assert (both["beside"], whole["beside"]) == (1, 0)
+    assert (both["beside"], whole["beside"]) == (-1, 1)
     assert np.isnan(both["auc"]) and both["runs"] == "run-a run-c"
 
 

@@ -207,6 +207,16 @@ def test_a_ratio_of_times(slow, expected):
     assert line["high"] == pytest.approx(line["difference"] * np.exp(half), rel=1e-3)
 
 
+@pytest.mark.parametrize("shared, expected", [((1, 1), HOLDS), ((0, 1), OPEN), ((-1, -1), OPEN)])
+def test_times_are_not_compared_of_trainings_that_shared_the_machine_unevenly(shared, expected):
+    values = {(f"resnet{d}", "all", s): {"hours": d + s / 10} for d in (18, 50) for s in range(3)}
+    beside = {cell: shared[cell[0] == "resnet50"] for cell in values}
+    line = decided(Scored(values, {}, 2).beside("shared", beside), "A14")
+    assert (
+        line["verdict"] == expected and bool(line["needs"]) == (expected == OPEN) and line["difference"] > 2
+    )
+
+
 def test_a_count_is_decided_by_counting():
     values = {(r, c, 0): {} for r in ("vgg16_bn", "resnet50") for c in ("baseline", "dsn")}
     counts = {cell: 1e7 + (cell[1] == "dsn") * (4e4 if cell[0] == "vgg16_bn" else 1e5) for cell in values}

@@ -192,6 +192,11 @@ def test_the_line_of_oversampling_is_where_the_reweighted_odds_are_even():
     assert np.isnan(a6_online.decision_line("focal", 1, 9, classes=3))
 
 
+def test_pre_trainings_are_compared_in_time_at_as_many_epochs(tmp_path):
+    pd.DataFrame({"epoch": [1, 2], "seconds": [3.0, 5.0]}).to_csv(tmp_path / "history.csv")
+    assert a5_sampling.hours(tmp_path, 90) == pytest.approx(0.1)
+
+
 def test_the_rows_of_table_7_differ_in_their_first_weights_alone(q, v, tables):
     runs = tables["A.VII"].runs
     scratch = runs["scratch", "all", 0]

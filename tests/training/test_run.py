@@ -30,7 +30,7 @@ def test_trained_once_then_loaded_whatever_the_order(tmp_path, volumes, training
     first = run.train(volumes, tmp_path)
     before = {p.name: p.read_bytes() for p in first.iterdir()}
     assert set(before) == {
-        "config.json", "history.csv", "predictions.parquet", "timing.json", "weights.safetensors",
+        "beside.json", "config.json", "history.csv", "predictions.parquet", "timing.json", "weights.safetensors",
     }  # fmt: skip
     again = reversed_ids(run).train(volumes, tmp_path, "other title")
     assert again == first == run.folder(tmp_path) and trainings == ["classifier"]
