@@ -103,7 +103,8 @@ def resolved(cell: str, table: Path) -> str:
     """The path in a cell of a table: whole, or relative to the table and below its folder.
 
     Raises:
-        CohortError: steps up lead out of the table's folder, to what nobody sees in the table.
+        CohortError: steps up lead out of the table's folder, to what nobody sees in the table; the folder that the table
+            itself lies in, or one around it.
 
     >>> resolved("scans/../a.mha", Path("/ct/exams.csv")), resolved("/elsewhere/a.mha", Path("/ct/exams.csv"))
     ('/ct/scans/../a.mha', '/elsewhere/a.mha')
@@ -113,6 +114,12 @@ def resolved(cell: str, table: Path) -> str:
         raise CohortError(
             f"{table}: the path {cell[:100]!r} leads out of the table's folder. What to do: give the whole path, from "
             f"{os.sep}, or put the table above what it lists."
+        )
+    above, whole = os.path.abspath(table.parent), os.path.normpath(os.path.abspath(table.parent / path))
+    if cell and os.path.commonpath([above, whole]) == whole:
+        raise CohortError(
+            f"{table}: the path {cell[:100]!r} is a folder around the table itself, not of one exam or picture. What to do: "
+            "correct the path."
         )
     return str(table.parent / path)
 

@@ -79,7 +79,7 @@ def below(folder: Path) -> Below:
             files = [Path(above, name) for name in sorted(names)]
             found.hidden += [*hidden, *(file for file in files if file.name.startswith("."))]
             shown = [file for file in files if not file.name.startswith(".")]
-            there = {file: not file.is_symlink() or file.exists() for file in shown}
+            there = {file: not file.is_symlink() or os.path.exists(file) for file in shown}
             found.broken += [file for file in shown if not there[file]]
             found.files += [file for file in shown if there[file]]
     found.files.sort()

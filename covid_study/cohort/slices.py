@@ -14,6 +14,7 @@ from covid_study.errors import CohortError
 
 SIDES = ("train", "test")  # paper B has no validation split
 ENOUGH = 0.2  # of the lung on the exam's fullest slice
+SHOWS = 0.01  # of the lung on a slice that lesions fill, for a reader to choose it
 
 
 @cache
@@ -90,26 +91,52 @@ def check_slices(
     return table
 
 
-def choose(lung_areas: np.ndarray, count: int | None) -> np.ndarray:
+def choose(
+    lung_areas: np.ndarray,
+    count: int | None,
+    overlap: float = 0.0,
+    lesion_shares: np.ndarray | None = None,
+    label_noise: float = 0.0,
+    turn: float = 0.0,
+) -> np.ndarray:
     """Which slices of an exam are taken: numbers of slices, ascending (paper B, 4.1: 2 to 54 a scan).
 
     Choice: a slice shows enough lung with a fifth of what the fullest slice shows. `count` of them lie in the middle of
     `count` equal parts of the lungs' height, so that neighbours, which are all but alike, are not taken.
 
-    Choice: lesions have no say, for on real exams nobody knows them: a slice of an ill patient may show none and still has
-    the finding of its exam. The paper selects its slices without saying how.
+    Choice: the paper selects its slices and does not say how: where the lesions are known, as a reader would, by a hundredth
+    of the slice's lung that is ill. Labels are noisy, it says: a known share of slices without disease is given back.
 
     Args:
         lung_areas: of each slice, in any unit: (z,).
-        count: how many; None: all that show enough lung. Fewer where the lungs have fewer.
+        count: how many; None: all that may be chosen. Fewer where there are fewer.
+        overlap: 0: over the whole height; 1: one beside the other, in its middle.
+        lesion_shares: of each slice's lung: (z,). None: not known, or to have no say: a slice of an ill patient may then show
+            nothing and still has the finding of its exam.
+        label_noise: the share of slices with disease that others take the place of. turn: in [0, 1), what decides whether
+            a part of a slice is one more.
 
     >>> choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), 2), choose(np.array([0, 1, 5, 9, 10, 9, 5, 1, 0]), None)
     (array([3, 5]), array([2, 3, 4, 5, 6]))
+    >>> choose(np.ones(6), 2, overlap=1), choose(np.ones(6), None, lesion_shares=np.array([0, 0, 0.2, 0.3, 0, 0]))
+    (array([2, 3]), array([2, 3]))
     """
     enough = np.flatnonzero((lung_areas > 0) & (lung_areas >= ENOUGH * np.max(lung_areas, initial=0)))
-    if count is None or count >= len(enough):
-        return enough
-    return enough[((np.arange(count) + 0.5) * len(enough) / count).astype(int)]
+    shows = np.zeros(len(enough), bool) if lesion_shares is None else lesion_shares[enough] >= SHOWS
+    if not shows.any():
+        return _spread(enough, count, overlap)
+    ill = _spread(enough[shows], count, overlap)
+    others = _spread(enough[~shows], int(label_noise * len(ill) + turn), overlap)
+    return np.sort(np.concatenate([_spread(ill, len(ill) - len(others), 0.0), others]))
+
+
+def _spread(slices: np.ndarray, count: int | None, overlap: float) -> np.ndarray:
+    """So many of these slices, each in the middle of its part of them."""
+    if count is None or count >= len(slices):
+        return slices
+    height = max(count, round((1 - overlap) * len(slices)))
+    slices = slices[(len(slices) - height) // 2 :][:height]
+    return slices[((np.arange(count) + 0.5) * height / max(count, 1)).astype(int)]
 
 
 def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.DataFrame:

@@ -1,7 +1,10 @@
 """From a CT slice to what the network of paper B sees (its section 3.1), and from an exam to its slices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -176,6 +179,7 @@ def exam_slices(
     per_exam: int | None,
     size: int,
     crop: bool = False,
+    how: Mapping[str, Any] = MappingProxyType({}),
 ) -> ExamSlices:
     """The slices of one exam that are classified, and what is known about each (paper B, 3.1 and 4.1).
 
@@ -185,6 +189,8 @@ def exam_slices(
     Args:
         truth: bool masks "lungs" and "lesions" (z, y, x) of the phantom; None for a real exam.
         per_exam: slices to take, see `slices.choose`. size: pixels a side. crop: see `preprocess_slice`.
+        how: they are chosen: "blind" or, where the truth is known, "diseased"; overlap and label_noise as `slices.choose` has
+            them.
 
     Returns:
         Rows with slice_id, position_mm (above the lowest slice), lesion_area_mm2, lesion_share, lung_area_mm2.
@@ -195,7 +201,12 @@ def exam_slices(
     lungs = lung_mask(volume.hu, volume.spacing_mm, exam_id) if truth is None else truth["lungs"]
     dz, *pixel = volume.spacing_mm
     taken, rows, images, frames = [], [], [], []
-    for z in choose(lungs.sum((1, 2)), per_exam):
+    areas = lungs.sum((1, 2))
+    given: dict[str, Any] = {"overlap": how.get("overlap", 0.0)}
+    if truth is not None and how.get("choose") == "diseased":
+        given["lesion_shares"] = truth["lesions"].sum((1, 2)) / np.maximum(areas, 1)
+        given |= {"label_noise": how["label_noise"], "turn": crc32(exam_id.encode()) / 2**32}
+    for z in choose(areas, per_exam, **given):
         done = preprocess_slice(volume.hu[z], (pixel[0], pixel[1]), size, crop)
         if not done.lungs.any():  # dense all over: nothing is left of it
             continue

@@ -35,6 +35,7 @@ STAGES = {
     "alexnet": [["features.1"], ["features.4"], ["features.7"], ["features.9"], ["features.11"]],
     "googlenet": [["conv1"], ["conv3"], ["inception3b"], ["inception4e"], ["inception5b"]],
     "efficientnet_lite0": [["_blocks.0"], ["_blocks.2"], ["_blocks.4"], ["_blocks.10"], ["_blocks.15"]],
+    "thin_resnet": [["act"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]],
 }
 NAMES = tuple(STAGES)
 LAST = {  # what a class activation map is drawn from
@@ -47,11 +48,13 @@ LAST = {  # what a class activation map is drawn from
     "alexnet": "features.11",
     "googlenet": "inception5b",
     "efficientnet_lite0": "_avg_pooling.0",
+    "thin_resnet": "layer4",
 }
+THIN = (16, 32, 64, 128)  # channels of the four stages of the thin ResNet, a quarter of ResNet-18's
 
 
 def build(name: str, classes: int = 3) -> nn.Module:
-    """A network of torchvision, or EfficientNet-Lite0, from random weights and for one grey channel (paper B, 4.3).
+    """A network of torchvision, EfficientNet-Lite0 or a thin ResNet-18: random weights, one grey channel (paper B, 4.3).
 
     Its first convolution is the sum of the three that it would have for red, green and blue: it answers as the original
     does to a picture with the same grey on all three. `backbone` is the network's name.
@@ -59,6 +62,8 @@ def build(name: str, classes: int = 3) -> nn.Module:
     Choice: GoogLeNet goes without its own two auxiliary classifiers, a plain baseline beside deep supervision.
     Choice: the batch normalisation of EfficientNet-Lite0 follows the batches with a momentum of 0.1, as the others'; its
     0.01 needs more steps than a short training has.
+    Choice: the thin ResNet-18 has a quarter of its channels: from random weights it learns small slices as well as
+    EfficientNet-Lite0 from ImageNet's, in a fraction of the time.
 
     Args:
         name: one of NAMES.
@@ -76,6 +81,11 @@ def build(name: str, classes: int = 3) -> nn.Module:
         raise ParameterError(f"backbone '{name}' is not known; choose one of {', '.join(NAMES)}")
     if name == "efficientnet_lite0":
         model = _efficientnet_lite0(classes)
+    elif name == "thin_resnet":
+        from monai.networks.nets.resnet import ResNet  # takes seconds to import
+
+        shape = {"block_inplanes": list(THIN), "spatial_dims": 2, "conv1_t_stride": 2}
+        model = ResNet("basic", [2, 2, 2, 2], n_input_channels=1, num_classes=classes, **shape)
     else:
         from covid_study.networks.torchvision_compat import torchvision  # takes seconds to import
 

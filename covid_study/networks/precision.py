@@ -15,6 +15,7 @@ GAIN = {
     "densenet121": 64,
     "resnext50_32x4d": 64,
     "googlenet": 64,
+    "thin_resnet": 96,
 }
 
 

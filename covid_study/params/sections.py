@@ -44,6 +44,7 @@ Backbone = Literal[
     "alexnet",
     "googlenet",
     "efficientnet_lite0",
+    "thin_resnet",
 ]
 Loss = Literal["ce", "focal", "class_balanced", "sce", "saal"]
 
@@ -255,6 +256,12 @@ class Slices(Section):
     size: Annotated[PixelsASide, "pixels a side", PAPER]
     crop: Annotated[bool, "to the square around the lungs, images to the box that their lists give", PAPER]
     per_exam: Annotated[AtLeastOne | None, "slices of an exam; none: all that show enough lung"]
+    choose: Annotated[
+        Literal["diseased", "blind"],
+        "diseased: as a reader would, where lesions are known; blind: evenly over the lungs",
+    ]
+    label_noise: Annotated[Share, "of the diseased slices that others take the place of"]
+    overlap: Annotated[Share, "0: slices of an exam as far apart as they can be; 1: neighbours"]
     exams: Annotated[AtLeastOne | None, "most exams of a finding; none: all", PAPER]
     train_share: Annotated[Fraction, "by patient", PAPER]
 
@@ -334,6 +341,7 @@ class Public(Section):
 
     size: Annotated[PixelsASide, "pixels a side, in place of slices.size", PAPER]
     training: Annotated[SliceTraining, "in place of slice_training"]
+    backbone: Annotated[Backbone, "in place of slice_network.backbone", PAPER]
     more_seeds: Annotated[list[Count], "further trainings of DSN-SAAL alone, for its interval"]
     backbones: Annotated[list[Backbone], "plain rows beside the backbone of slice_network"]
     epochs: Annotated[AtLeastOne, "of those backbones and of Self-Trans", PAPER]

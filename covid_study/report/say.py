@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from covid_study.report.words import counted
+from covid_study.report.words import counted, metric_head
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,40 @@ def caution(exams: pd.DataFrame) -> None:
         "this run shows that every step works; it proves nothing about accuracy."
     )
     _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
+
+
+def gates(found: pd.DataFrame) -> None:
+    """Show what a table's baseline must score to mean anything; one that does not is said aloud, here and on the index.
+
+    Args:
+        found: of `slice_rows.gates`.
+
+    >>> import pandas as pd
+    >>> columns = ["gate", "score", "low", "high", "found", "passed"]
+    >>> gates(pd.DataFrame([("baseline", "acc", 0.7, 1, 0.58, False)], columns=columns))
+    The comparison means nothing here: ACC of the baseline is 58.0, not 70 to 100.
+    """
+    lines = [
+        (
+            f"{metric_head(r.score)} of the {r.gate}",
+            f"{100 * r.found:.1f}",
+            f"{100 * r.low:g} to {100 * r.high:g}",
+            r.passed,
+        )
+        for r in found.itertuples()
+    ]
+    wrong = "; ".join(f"{what} is {here}, not {wanted}" for what, here, wanted, passed in lines if not passed)
+    text = f"The comparison means nothing here: {wrong}."
+    if wrong:
+        _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
+        return
+    well = "; ".join(f"{what} {here} ({wanted})" for what, here, wanted, _ in lines)
+    _show(
+        NOTE,
+        {"text": well},
+        f'<p class="note">Gates passed: {html.escape(well)}.</p>',
+        f"Gates passed: {well}.",
+    )
 
 
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:

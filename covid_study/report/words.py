@@ -31,6 +31,7 @@ COLUMN_HEADS = FINDINGS | {
     "alexnet": "AlexNet",
     "googlenet": "GoogLeNet",
     "efficientnet_lite0": "EfficientNet-Lite0",
+    "thin_resnet": "Thin ResNet-18",
     "resnet": "ResNet",
     "adaboost": "AdaBoost",
     "decision_tree": "Decision tree",

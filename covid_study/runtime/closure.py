@@ -5,6 +5,7 @@ Modules go by their dotted name inside the package: `errors`, `ct.dicom`; a pack
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ def file_of(module: str) -> Path | None:
     """
     place = PACKAGE.joinpath(*module.split(".")) if module else PACKAGE
     for file in (place.with_name(f"{place.name}.py") if module else None, place / "__init__.py"):
-        if file and file.is_file():
+        if file and os.path.isfile(file):  # unlike pathlib's, not stopped by a name that is too long
             return file
     return None
 

@@ -1,7 +1,7 @@
 """Slices cut out of exams or read from images into a store: images, packed masks, and a table of both (paper B, 3.1)."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +18,16 @@ from covid_study.samples.store import Part, fill, list_left_out
 MEASURED = ("position_mm", "lesion_area_mm2", "lesion_share", "lung_area_mm2")
 
 
-def of_exam(row, load: Callable, per_exam: int | None, size: int, crop: bool, bad: BadExams) -> dict:
-    """The slices of one exam: images uint8 (n, size, size), packed masks, rows of the table, left_out."""
+def of_exam(
+    row, load: Callable, per_exam: int | None, size: int, crop: bool, how: Mapping, bad: BadExams
+) -> dict:
+    """The slices of one exam: images uint8 (n, size, size), packed masks, rows of the table, left_out.
+
+    how: they are chosen, see `exam_slices`.
+    """
     try:
         volume, truth = load(row)
-        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop)
+        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop, how)
     except ExamError as error:
         return {"rows": [], "left_out": [bad.listed(error, row.path)]}
     lesions = np.zeros_like(done.lungs) if done.lesions is None else done.lesions

@@ -85,6 +85,9 @@ def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
 def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
     """The artefact that holds the slices of these exams or images. Neither finding nor split is part of its key."""
     size, per_exam, crop = p.slices.size, p.slices.per_exam, p.slices.crop
+    how = p.slices.model_dump(include={"overlap"})
+    if p.cohort.exams is None:  # what a reader would see is known
+        how |= p.slices.model_dump(include={"choose", "label_noise"})
     name = "slice_id" if images else "exam_id"
     synthetic = not images and p.cohort.exams is None
     boxes = table["box"].tolist() if images and crop and (table["box"] != "").any() else None
@@ -97,6 +100,7 @@ def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
         "size": size,
         "crop": boxes if images else crop,
         "per_exam": None if images else per_exam,
+        "how": None if images else how,
         "on_bad_exam": p.cohort.on_bad_exam,
     }
     if images:
@@ -105,7 +109,7 @@ def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
         parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
     else:
         load = loader(p)
-        parts = [partial(of_exam, row, load, per_exam, size, crop, bad) for row in table.itertuples()]
+        parts = [partial(of_exam, row, load, per_exam, size, crop, how, bad) for row in table.itertuples()]
     return artefact(
         paths.build(p.study.name) / "slices",
         "images" if images else "phantom" if synthetic else "exams",

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from covid_study.cohort.csv_files import read_csv
+from covid_study.cohort.csv_files import read_csv, resolved
+from covid_study.cohort.folders import below
 from covid_study.errors import CohortError
 from covid_study.report import say
 from covid_study.runtime import artefacts, closure, provenance
@@ -30,7 +31,7 @@ def imported(notebook: dict[str, Any]) -> set[str]:
         text = "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
         try:
             found |= closure.imports(ast.parse(text))
-        except SyntaxError:
+        except (SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep for the parser
             return set(closure.modules_inside())
     return found
 
@@ -76,23 +77,17 @@ def exams_key(exams: str | None) -> str:
         return artefacts.fingerprint(_listing(path))
     try:
         table = read_csv(path)
+        entries = [(name, Path(resolved(name, path))) for name in table.get("path", ())]
     except CohortError:  # said when it is read
         return artefacts.fingerprint(path.read_bytes().hex())
-    entries = [(name, path.parent / os.path.expanduser(name)) for name in table.get("path", ())]
     named = [[name, _listing(entry) if os.path.exists(entry) else None] for name, entry in entries]
     return artefacts.fingerprint([path.read_bytes().hex(), named])
 
 
 def _listing(path: Path) -> list:
-    if path.is_file():
-        state = path.stat()
-        return [path.name, state.st_size, state.st_mtime_ns]
-    with os.scandir(path) as entries:
-        return [
-            [e.name, _listing(Path(e.path))]
-            for e in sorted(entries, key=lambda e: e.name)
-            if e.name[0] != "."
-        ]
+    files = [path] if path.is_file() else below(path).files
+    states = [(str(file), file.stat()) for file in files if file.exists()]  # one may go meanwhile
+    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
 
 
 def environment_key(root: Path) -> str:

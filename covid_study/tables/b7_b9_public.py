@@ -39,7 +39,7 @@ FOLD = "fold "
 
 
 def settings(p):
-    """The parameters with those of `public` in place of `slices.size`, `slice_training` and parts of `comparison`.
+    """The parameters with those of `public` in place of `slices.size`, backbone, `slice_training` and parts of `comparison`.
 
     Choice: all pictures are taken, or `public.pictures` of a class, whatever `slices.exams` and `slices.per_exam` say: the
     tables are about whole data sets.
@@ -52,6 +52,7 @@ def settings(p):
     taken = {"size": p.public.size, "exams": most, "per_exam": 1 if most else None}
     changed = {
         "slices": p.slices.model_copy(update=taken),
+        "slice_network": p.slice_network.model_copy(update={"backbone": p.public.backbone}),
         "slice_training": p.public.training,
         "comparison": p.comparison.model_copy(update=others),
     }

@@ -16,6 +16,14 @@ COLUMN, WHOLE, BASELINE, OURS = (
     "baseline",
     "dsn_saal",
 )  # columns and rows of paper B's tables
+ENOUGH = {
+    "acc": (0.70, 1.0),
+    "auc": (0.85, 1.0),
+}  # of the baseline with all slices: else it has not learnt what the losses are compared on
+FEW, LEFT = (
+    "25%",
+    {"sen": (0.20, 0.70)},
+)  # with so many positives: else there is nothing to lose, or nothing lost
 STARTS = {"imagenet": "ImageNet weights", "chexnet": "ChestX-ray weights"}
 
 
@@ -72,6 +80,29 @@ def weights_used(table: Table) -> list[str]:
     """Where the weights come from that some of the runs start from, each file once."""
     found = (getattr(run.method, "weights", None) for run in table.runs.values())
     return list(dict.fromkeys(weights.sentence for weights in found if weights))
+
+
+def gates(table: Table, all_slices: tuple[str, str], few: tuple[str, str] | None = None) -> pd.DataFrame:
+    """Is there anything to be told from a table of slices: what its baseline must score, in means over seeds.
+
+    Choice: by scores that trials reached on diseased slices, at two and a half times chance in three classes.
+
+    Args:
+        all_slices, few: the cells of the baseline trained on all slices, and on a quarter of the positives.
+
+    Returns:
+        gate, score, low, high (wanted, both included), found, passed; a cell that was not run has no line.
+    """
+    scores = table.scores().set_index(["row", "column", "metric"])["mean"]
+    wanted = [("all slices", all_slices, ENOUGH), (f"{column_head(FEW)} of the positives", few, LEFT)]
+    lines = [
+        (f"baseline, {what}", metric, *ends, scores[*cell, metric])
+        for what, cell, limits in wanted
+        for metric, ends in limits.items()
+        if cell and (*cell, metric) in scores
+    ]
+    found = pd.DataFrame(lines, columns=["gate", "score", "low", "high", "found"])
+    return found.assign(passed=found["found"].between(found["low"], found["high"]))
 
 
 def confusions(table: Table, cells: Mapping[str, tuple[str, str]]) -> dict[str, pd.DataFrame]:

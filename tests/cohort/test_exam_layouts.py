@@ -112,6 +112,12 @@ def test_a_path_of_a_table_cannot_leave_its_folder(tmp_path, path):
     refused(tmp_path / "in" / "exams.csv", "exams.csv", f"'{path}' leads out", "What to do")
 
 
+@pytest.mark.parametrize("path", ["/", ".", "a/.."])
+def test_a_path_of_a_table_is_not_the_folder_around_it(tmp_path, path):
+    (tmp_path / "exams.csv").write_text(f"exam_id,patient_id,path,finding\na,1,{path},covid\n")
+    refused(tmp_path / "exams.csv", "exams.csv", f"'{path}' is a folder around the table", "What to do")
+
+
 def test_csv_paths_are_relative_to_the_csv(tmp_path, monkeypatch):
     volume(tmp_path / "scans" / "a.nii.gz")
     volume(tmp_path / "scans" / "b.nii.gz")

@@ -41,6 +41,25 @@ def test_slices_with_little_lung_are_not_taken():
     assert slices.choose(np.zeros(4), 3).tolist() == []
 
 
+def test_slices_are_chosen_as_a_reader_would_and_a_known_share_is_not():
+    areas, shares = np.full(40, 80.0), np.zeros(40)
+    shares[10:30] = 0.05
+    ill = slices.choose(areas, 8, lesion_shares=shares)
+    assert len(ill) == 8 and (shares[ill] > 0).all() and ill.min() <= 11 and ill.max() >= 28
+    for noise, turn, wrong in ((0.25, 0.0, 2), (0.1, 0.1, 0), (0.1, 0.3, 1), (1.0, 0.0, 8)):
+        taken = slices.choose(areas, 8, lesion_shares=shares, label_noise=noise, turn=turn)
+        assert len(taken) == 8 and (shares[taken] == 0).sum() == wrong
+    every = slices.choose(areas, None, lesion_shares=shares, label_noise=0.5)
+    assert len(every) == 20 and (shares[every] == 0).sum() == 10
+    healthy = slices.choose(areas, 8, lesion_shares=np.full(40, 0.009), label_noise=0.5)
+    assert healthy.tolist() == slices.choose(areas, 8).tolist()
+
+
+def test_neighbours_are_as_near_as_overlap_says():
+    gaps = [np.diff(slices.choose(np.ones(41), 5, overlap)).mean() for overlap in (0, 0.5, 1)]
+    assert gaps[0] > gaps[1] > gaps[2] == 1
+
+
 def test_the_split_is_by_patient_and_7_to_3_in_every_finding(table):
     assert table.groupby("patient_id")["split"].nunique().max() == 1
     shares = table.assign(train=table["split"] == "train").groupby("finding")["train"].mean()

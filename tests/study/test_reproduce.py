@@ -386,6 +386,21 @@ def test_exams_key_sees_every_change(tmp_path):
     (folder / "2.dcm").write_bytes(b"22")
     assert len({first, second, third, dependencies.exams_key(str(tmp_path / "exams.csv"))}) == 4
     assert dependencies.exams_key(None) == "synthetic"
+    (folder / "loop").symlink_to(folder)  # entered once
+    (tmp_path / "around.csv").write_text(
+        "exam_id,path\nP1,/\n"
+    )  # refused where it is read, and not walked through here
+    assert dependencies.exams_key(str(tmp_path)) != dependencies.exams_key(str(tmp_path / "around.csv"))
+
+
+def test_what_a_notebook_imports_is_everything_where_its_cells_cannot_be_parsed():
+    whole = dependencies.imported({"cells": [{"cell_type": "code", "source": "+" * 100_000 + "1"}]})
+    assert (
+        whole == dependencies.imported({"cells": [{"cell_type": "code", "source": "(("}]})
+        and "ct.dicom" in whole
+    )
+    long = f"from covid_study.ct.{'v' * 5000} import x"
+    assert "ct" in dependencies.imported({"cells": [{"cell_type": "code", "source": long}]})
 
 
 def test_code_key_sees_figures_but_not_the_runner(tmp_path, monkeypatch):

@@ -92,6 +92,23 @@ def test_tables_share_their_runs(p, s):
     assert losses["ce", "10%", 0] == sixth["10%", "baseline", 0]
 
 
+def test_a_table_whose_baseline_has_learnt_too_little_means_nothing():
+    whole, few = ("100%", "baseline"), ("25%", "baseline")
+    good = said(0).assign(
+        **{f"p_{name}": lambda t, name=name: (t["finding"] == name) * 0.8 + 0.1 for name in FINDINGS}
+    )
+    blind = good.assign(p_covid=0.0, probability=0.0)
+    for of_whole, of_few, passed in (
+        (good, blind, [True, True, False]),
+        (said(1), good, [False, False, False]),
+    ):
+        found = Table("B.6", planted={(*whole, 0): of_whole, (*few, 0): of_few}, scoring=SLICES)
+        assert slice_rows.gates(found, whole, few)["passed"].tolist() == passed
+        assert len(slice_rows.gates(found, whole)) == 2 and slice_rows.gates(found, few, whole)[
+            "score"
+        ].tolist() == ["acc", "auc", "sen"]
+
+
 def test_a_row_that_was_trained_for_less_is_no_measure(p, s):
     third = b3_b4_networks.table_3(p, s)
     assert slice_rows.unequal(third.runs) == {"resnet50"} == set(third.but_not)
