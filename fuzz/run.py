@@ -1,10 +1,11 @@
 """`make fuzz`: feed a reader damaged inputs; nothing may come out of it but its values or a StudyError.
 
-    python fuzz/run.py [--target NAME ...] [--runs N] [--seconds S] [--chance]
+    python fuzz/run.py [--target NAME ...] [--runs N] [--seconds S] [--chance [--start N]]
 
 What found something is kept in build/fuzz/<target>/, one input a place in the code; exits with 1 where there was any. With
 atheris (`pip install atheris`) the code that was reached leads the search; without it, or with --chance, chance does, some
-ten times as fast. Inputs in fuzz/corpus/<target>/ are tried first.
+ten times as fast; the same number gives the same input, so that --start goes on where a search was stopped. Inputs in
+fuzz/corpus/<target>/ are tried first.
 """
 
 import argparse
@@ -32,7 +33,8 @@ if "--chance" in sys.argv:  # before anything of ours is imported and instrument
 with atheris.instrument_imports(include=["covid_study"]) if atheris else contextlib.nullcontext():
     from fuzz.targets import KINDS, TARGETS, Fuzzed, edited
 
-LONGEST = 10  # seconds of a core; six times as long where an input only waits
+TOLD = 10_000  # inputs between two lines
+LONGEST = 10  # seconds of a core; sixty times as long where an input only waits, for the machine may be busy
 
 
 class Kept(Fuzzed):
@@ -44,7 +46,7 @@ class Kept(Fuzzed):
 
     def keep(self, data: bytes) -> None:
         """Try an input."""
-        faulthandler.dump_traceback_later(6 * LONGEST, exit=True)
+        faulthandler.dump_traceback_later(60 * LONGEST, exit=True)
         signal.setitimer(signal.ITIMER_PROF, LONGEST)
         wrong = self.wrong(data)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -57,8 +59,8 @@ class Kept(Fuzzed):
             print(f"{self.name}: {wrong}: {self.found[wrong].relative_to(ROOT)}", flush=True)
 
 
-def run(name: str, runs: int, seconds: float, folder: Path) -> None:
-    """Fuzz one target; ends the process."""
+def run(name: str, runs: int, seconds: float, folder: Path, start: int = 0) -> None:
+    """Fuzz one target; ends the process. start: inputs that chance has tried before."""
     warnings.simplefilter("ignore")
     faulthandler.register(signal.SIGPROF, chain=True)  # says where it is, then ends the process
     fuzzed, started, done = Kept(name, folder), time.monotonic(), 0
@@ -77,6 +79,8 @@ def run(name: str, runs: int, seconds: float, folder: Path) -> None:
         nonlocal done
         fuzzed.keep(data)
         done += 1
+        if done % TOLD == 0:
+            print(f"{name}: {start + done:,} inputs so far", flush=True)
         if done >= runs or time.monotonic() - started > seconds:
             took = time.monotonic() - started
             print(f"{name}: {done:,} inputs in {took:.0f} s, {len(fuzzed.found)} faults", flush=True)
@@ -90,7 +94,7 @@ def run(name: str, runs: int, seconds: float, folder: Path) -> None:
         options = ["-verbosity=0", "-max_len=200000", f"-artifact_prefix={folder}/", f"-timeout={LONGEST}"]
         atheris.Setup([sys.argv[0], *options, "-rss_limit_mb=0", str(kept)], one, custom_mutator=mutated)
         atheris.Fuzz()
-    for number in range(runs):
+    for number in range(start, start + runs):
         one(mutated(b"", 200_000, number))
 
 
@@ -107,10 +111,11 @@ def main() -> int:
     parser.add_argument(
         "--chance", action="store_true", help="chance leads the search, whatever is installed"
     )
+    parser.add_argument("--start", type=int, default=0, help="with --chance: inputs that were tried before")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # we are the process of one target
     given = parser.parse_args()
     if given.folder:
-        run(given.target[0], given.runs, given.seconds, given.folder)
+        run(given.target[0], given.runs, given.seconds, given.folder, given.start)
     worst = 0
     for name in given.target:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
@@ -123,7 +128,7 @@ def main() -> int:
                 name,
                 "--runs",
                 str(given.runs),
-                *(["--chance"] if given.chance else []),
+                *(["--chance", "--start", str(given.start)] if given.chance else []),
             ]
             ended = subprocess.run([*command, "--seconds", str(given.seconds)], check=False).returncode
             if ended not in (0, 1):
