@@ -129,7 +129,7 @@ def decide(of: Scored, claims: Iterable[Claim], but_not: Iterable[str] = ()) -> 
     Choice: `verdict` uses the plain 95 % interval that stands beside it, as each claim is read on its own and the claims were
     fixed by the papers before anything was run here; `adjusted` says which of them outlast Holm's correction over the claims of
     a paper. Times need three seeds and no patients; counts need neither. A ratio of times is open where the trainings did not
-    share the machine alike (`shared` of `of`): what shares it alike is slowed alike.
+    share the machine alike (`shared_hours` of `of` for `hours`): what shares it alike is slowed alike.
 
     Args:
         of: from `scored`, with `hours` and `params` where a claim asks for them. claims: e.g. of `of_table`.
@@ -168,7 +168,7 @@ def _decided(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
     if claim.kind == "ratio":
         ends, patients = np.log(ends), np.inf
     said = verdict(*ends, found["seeds"], patients)
-    if claim.kind == "ratio" and said != OPEN and not _timed_alike(of, lines):
+    if claim.kind == "ratio" and said != OPEN and not _timed_alike(of, lines, claim.score):
         said = about["verdict"] = OPEN
         about["needs"] = "trainings that share the machine alike"
     elif not found["seeds"]:
@@ -179,7 +179,7 @@ def _decided(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
     return about | {k: found[k] for k in ("difference", "low", "high", "seeds", "p")} | {"verdict": said}
 
 
-def _timed_alike(of: Scored, lines: list[list[Term]]) -> bool:
+def _timed_alike(of: Scored, lines: list[list[Term]], score: str) -> bool:
     named = {cell for line in lines for _, cell, _ in line}
-    shared = {values.get("shared", 0) for cell, values in of.values.items() if cell[:2] in named}
+    shared = {values.get(f"shared_{score}", 0) for cell, values in of.values.items() if cell[:2] in named}
     return len(shared) == 1 and -1 not in shared

@@ -8,6 +8,7 @@ from covid_study.ranking.sampling import STRATEGIES
 from covid_study.samples.samples import Samples
 from covid_study.tables import a3_ranking, volume_steps
 from covid_study.tables.table import Table, column
+from covid_study.training.run import beside
 
 NAME = "A.V"
 # compared in time
@@ -23,13 +24,19 @@ def table(p, v: Samples) -> Table:
     rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top", "long_tail")}
     rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "long_tail", encoder="rubiks_cube_pro_all")
     runs = a3_ranking.cells(p, rows)
-    took = {
-        cell: hours(volume_steps.pretext(p, v, PRETEXTS[cell[0]], cell[2]), p.pretext.epochs)
-        for cell in runs
-        if cell[0] in PRETEXTS
-    }
+    pretexts = {c: volume_steps.pretext(p, v, PRETEXTS[c[0]], c[2]) for c in runs if c[0] in PRETEXTS}
+    took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}
+    shared = {cell: float(beside(folder)) for cell, folder in pretexts.items()}
     sizes = a3_ranking.sizes(p, v)
-    return Table(NAME, runs, v, p.study, main="A16", sizes=sizes, known={"pretext_hours": took})
+    return Table(
+        NAME,
+        runs,
+        v,
+        p.study,
+        main="A16",
+        sizes=sizes,
+        known={"pretext_hours": took, "shared_pretext_hours": shared},
+    )
 
 
 def hours(pretext: Path, epochs: int) -> float:

@@ -206,7 +206,7 @@ class Table:
     def scored(self, per_patient: bool = False) -> claims.Scored:
         """Every run on the same resamples of the same test patients, with its `hours` and what else is `known` of it."""
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
-        timed = {"hours": self.hours(), "shared": self.shared()} if self.runs else {}
+        timed = {"hours": self.hours(), "shared_hours": self.shared()} if self.runs else {}
         for name, values in (timed | dict(self.known)).items():
             found = found.beside(name, values)
         return found

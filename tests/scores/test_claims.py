@@ -211,7 +211,7 @@ def test_a_ratio_of_times(slow, expected):
 def test_times_are_not_compared_of_trainings_that_shared_the_machine_unevenly(shared, expected):
     values = {(f"resnet{d}", "all", s): {"hours": d + s / 10} for d in (18, 50) for s in range(3)}
     beside = {cell: shared[cell[0] == "resnet50"] for cell in values}
-    line = decided(Scored(values, {}, 2).beside("shared", beside), "A14")
+    line = decided(Scored(values, {}, 2).beside("shared_hours", beside), "A14")
     assert (
         line["verdict"] == expected and bool(line["needs"]) == (expected == OPEN) and line["difference"] > 2
     )
