@@ -55,6 +55,12 @@ class Below:
         return [path.relative_to(self.folder).as_posix() for path in paths]
 
 
+def states(path: Path) -> list[tuple[Path, os.stat_result]]:
+    """The file at a path, or all files below the folder there, each with its size and time of change; none where neither is."""
+    files = [path] if path.is_file() else below(path).files if path.is_dir() else []
+    return [(file, file.stat()) for file in files if os.path.exists(file)]  # one may go meanwhile
+
+
 def below(folder: Path) -> Below:
     """All below a folder. Links are followed, to files and to folders, each folder once and under its own name if it has one.
 

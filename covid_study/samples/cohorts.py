@@ -11,7 +11,7 @@ from covid_study.cohort.bad_exams import BadExams
 from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM, SPLITS, split_exams
 from covid_study.cohort.findings import belongs, studied
-from covid_study.cohort.folders import below
+from covid_study.cohort.folders import states
 from covid_study.cohort.identity import Names, unnamed
 from covid_study.ct import files
 from covid_study.ct.volume import Volume
@@ -147,9 +147,7 @@ def loader(p):
 
 def files_of(exam: str) -> str:
     """Fingerprint of the files behind an exam: names, sizes and times."""
-    path = Path(exam)
-    found = below(path).files if path.is_dir() else [path] if path.is_file() else []
-    return fingerprint([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in found])
+    return fingerprint([(str(file), state.st_size, state.st_mtime_ns) for file, state in states(Path(exam))])
 
 
 def sources(p, table: pd.DataFrame) -> list[str] | None:

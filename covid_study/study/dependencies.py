@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from covid_study.cohort.csv_files import read_csv, resolved
-from covid_study.cohort.folders import below
+from covid_study.cohort.folders import states
 from covid_study.errors import CohortError
 from covid_study.report import say
 from covid_study.runtime import artefacts, closure, provenance
@@ -80,14 +80,12 @@ def exams_key(exams: str | None) -> str:
         entries = [(name, Path(resolved(name, path))) for name in table.get("path", ())]
     except CohortError:  # said when it is read
         return artefacts.fingerprint(path.read_bytes().hex())
-    named = [[name, _listing(entry) if os.path.exists(entry) else None] for name, entry in entries]
+    named = [[name, _listing(entry)] for name, entry in entries]
     return artefacts.fingerprint([path.read_bytes().hex(), named])
 
 
 def _listing(path: Path) -> list:
-    files = [path] if path.is_file() else below(path).files
-    states = [(str(file), file.stat()) for file in files if file.exists()]  # one may go meanwhile
-    return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    return [[str(file.relative_to(path)), s.st_size, s.st_mtime_ns] for file, s in states(path)]
 
 
 def environment_key(root: Path) -> str:

@@ -386,6 +386,9 @@ def test_exams_key_sees_every_change(tmp_path):
     (folder / "2.dcm").write_bytes(b"22")
     assert len({first, second, third, dependencies.exams_key(str(tmp_path / "exams.csv"))}) == 4
     assert dependencies.exams_key(None) == "synthetic"
+    whole = dependencies.exams_key(str(tmp_path / "covid"))
+    assert dependencies.exams_key(str((tmp_path / "covid").rename(tmp_path / "moved"))) == whole
+    folder = tmp_path / "moved" / "P1"
     (folder / "loop").symlink_to(folder)  # entered once
     (tmp_path / "around.csv").write_text(
         "exam_id,path\nP1,/\n"
