@@ -108,11 +108,10 @@ def caution(exams: pd.DataFrame) -> None:
     positives = int(((exams["split"] == "test") & (exams["finding"] == "covid")).sum())
     if training >= FEW_TRAINING and positives >= FEW_POSITIVES:
         return
-    text = (
+    _warn(
         f"With {counted(training, 'exam')} for training and {counted(positives, 'COVID-19 exam')} to test on, "
         "this run shows that every step works; it proves nothing about accuracy."
     )
-    _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
 
 
 def gates(found: pd.DataFrame) -> None:
@@ -125,28 +124,25 @@ def gates(found: pd.DataFrame) -> None:
     >>> columns = ["gate", "score", "low", "high", "found", "passed"]
     >>> gates(pd.DataFrame([("baseline", "acc", 0.7, 1, 0.58, False)], columns=columns))
     The comparison means nothing here: ACC of the baseline is 58.0, not 70 to 100.
+    >>> gates(pd.DataFrame([("baseline", "acc", 0.7, 1, 0.75, True)], columns=columns))
+    Gates passed: ACC of the baseline is 75.0, of 70 to 100.
     """
-    lines = [
-        (
-            f"{metric_head(r.score)} of the {r.gate}",
-            f"{100 * r.found:.1f}",
-            f"{100 * r.low:g} to {100 * r.high:g}",
-            r.passed,
-        )
-        for r in found.itertuples()
-    ]
-    wrong = "; ".join(f"{what} is {here}, not {wanted}" for what, here, wanted, passed in lines if not passed)
-    text = f"The comparison means nothing here: {wrong}."
-    if wrong:
-        _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
-        return
-    well = "; ".join(f"{what} {here} ({wanted})" for what, here, wanted, _ in lines)
-    _show(
-        NOTE,
-        {"text": well},
-        f'<p class="note">Gates passed: {html.escape(well)}.</p>',
-        f"Gates passed: {well}.",
-    )
+    said = {
+        passed: [
+            f"{metric_head(r.score)} of the {r.gate} is {100 * r.found:.1f}, {asked} {100 * r.low:g} to {100 * r.high:g}"
+            for r in found[found["passed"] == passed].itertuples()
+        ]
+        for passed, asked in ((True, "of"), (False, "not"))
+    }
+    if said[False]:
+        _warn(f"The comparison means nothing here: {'; '.join(said[False])}.")
+    else:
+        notes([f"Gates passed: {'; '.join(said[True])}."])
+
+
+def _warn(text: str) -> None:
+    """A caution, here and after the headline on the index."""
+    _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
 
 
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
