@@ -1,9 +1,7 @@
 """From a CT slice to what the network of paper B sees (its section 3.1), and from an exam to its slices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -179,7 +177,8 @@ def exam_slices(
     per_exam: int | None,
     size: int,
     crop: bool = False,
-    how: Mapping[str, Any] = MappingProxyType({}),
+    overlap: float = 0.0,
+    label_noise: float | None = None,
 ) -> ExamSlices:
     """The slices of one exam that are classified, and what is known about each (paper B, 3.1 and 4.1).
 
@@ -189,8 +188,7 @@ def exam_slices(
     Args:
         truth: bool masks "lungs" and "lesions" (z, y, x) of the phantom; None for a real exam.
         per_exam: slices to take, see `slices.choose`. size: pixels a side. crop: see `preprocess_slice`.
-        how: they are chosen: "blind" or, where the truth is known, "diseased"; overlap and label_noise as `slices.choose` has
-            them.
+        overlap: see `slices.choose`. label_noise: of slices chosen as a reader would, where the truth is known; None: blindly.
 
     Returns:
         Rows with slice_id, position_mm (above the lowest slice), lesion_area_mm2, lesion_share, lung_area_mm2.
@@ -201,12 +199,11 @@ def exam_slices(
     lungs = lung_mask(volume.hu, volume.spacing_mm, exam_id) if truth is None else truth["lungs"]
     dz, *pixel = volume.spacing_mm
     taken, rows, images, frames = [], [], [], []
-    areas = lungs.sum((1, 2))
-    given: dict[str, Any] = {"overlap": how.get("overlap", 0.0)}
-    if truth is not None and how.get("choose") == "diseased":
-        given["lesion_shares"] = truth["lesions"].sum((1, 2)) / np.maximum(areas, 1)
-        given |= {"label_noise": how["label_noise"], "turn": crc32(exam_id.encode()) / 2**32}
-    for z in choose(areas, per_exam, **given):
+    areas, shares = lungs.sum((1, 2)), None
+    if truth is not None and label_noise is not None:
+        shares = truth["lesions"].sum((1, 2)) / np.maximum(areas, 1)
+    turn = crc32(exam_id.encode()) / 2**32
+    for z in choose(areas, per_exam, overlap, shares, label_noise or 0.0, turn):
         done = preprocess_slice(volume.hu[z], (pixel[0], pixel[1]), size, crop)
         if not done.lungs.any():  # dense all over: nothing is left of it
             continue

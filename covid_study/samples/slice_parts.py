@@ -23,11 +23,11 @@ def of_exam(
 ) -> dict:
     """The slices of one exam: images uint8 (n, size, size), packed masks, rows of the table, left_out.
 
-    how: they are chosen, see `exam_slices`.
+    how: overlap and label_noise, see `exam_slices`.
     """
     try:
         volume, truth = load(row)
-        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop, how)
+        done = exam_slices(volume, truth, row.exam_id, per_exam, size, crop, **how)
     except ExamError as error:
         return {"rows": [], "left_out": [bad.listed(error, row.path)]}
     lesions = np.zeros_like(done.lungs) if done.lesions is None else done.lesions

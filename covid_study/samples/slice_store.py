@@ -85,9 +85,9 @@ def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
 def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
     """The artefact that holds the slices of these exams or images. Neither finding nor split is part of its key."""
     size, per_exam, crop = p.slices.size, p.slices.per_exam, p.slices.crop
-    how = p.slices.model_dump(include={"overlap"})
-    if p.cohort.exams is None:  # what a reader would see is known
-        how |= p.slices.model_dump(include={"choose", "label_noise"})
+    how = {"overlap": p.slices.overlap}
+    if p.cohort.exams is None and p.slices.choose == "diseased":  # what a reader would see is known
+        how["label_noise"] = p.slices.label_noise
     name = "slice_id" if images else "exam_id"
     synthetic = not images and p.cohort.exams is None
     boxes = table["box"].tolist() if images and crop and (table["box"] != "").any() else None

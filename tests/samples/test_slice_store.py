@@ -39,7 +39,7 @@ def test_slices_of_the_phantom(root, s):
     exams = cohorts.cohort(p).set_index("exam_id", drop=False)
     for exam_id in s.table["exam_id"].unique()[::4]:
         volume, truth = cohorts.loader(p)(exams.loc[exam_id])
-        cut = exam_slices(volume, truth, exam_id, 2, 32, how=p.slices.model_dump())
+        cut = exam_slices(volume, truth, exam_id, 2, 32, label_noise=p.slices.label_noise)
         ids = list(cut.rows["slice_id"])
         np.testing.assert_array_equal(s.of(ids).numpy(), cut.images)
         lungs, lesions = s.masks(ids)
