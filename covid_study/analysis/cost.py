@@ -6,6 +6,7 @@ from pandas.io.formats.style import Styler
 
 from covid_study.report import show
 from covid_study.report.words import column_head, period, sharing
+from covid_study.scores.claims import alike
 from covid_study.tables.table import Table
 from covid_study.training.run import timing
 
@@ -47,7 +48,7 @@ def of_table(table: Table) -> pd.DataFrame:
         )  # fmt: skip
     grouped = pd.DataFrame(lines).groupby(["row", "column"], sort=False)
     found = grouped[MEANS].mean().assign(seeds=grouped["seed"].nunique(), runs=grouped["runs"].agg(" ".join))
-    found["beside"] = grouped["beside"].agg(lambda others: others.iloc[0] if others.nunique() == 1 else -1)
+    found["beside"] = grouped["beside"].agg(alike)
     found["hours"] = found["before_hours"] + found["compute_seconds"] / 3600
     ends = {"f1": "mean", "f1_low": "low", "f1_high": "high", "auc": "mean"}
     for name, value in ends.items():
@@ -115,8 +116,7 @@ def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler
             "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),
         }
     )
-    shared = [sharing(set(frame["beside"]))] if frame["beside"].any() else []
-    return show.table(made, title, shared, index=False)
+    return show.table(made, title, sharing(alike(frame["beside"])), index=False)
 
 
 def relative(frame: pd.DataFrame, column: str | None = None, row: str | None = None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Names of findings, rows, columns and scores in words, and numbers as a reader wants them: once for the whole package."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 BY_PATIENT = "_patient"  # the ending of `scores.slices.PATIENT`, which would take seconds to import
@@ -185,12 +185,14 @@ def value_text(metric: str, value: float | None, digits: int = 1, decimals: floa
     return f"{100 * value:.{digits}f}"
 
 
-def sharing(others: Collection[float]) -> str:
-    """How trainings shared the machine, in words. others: beside each, as `Table.shared`.
+def sharing(others: float) -> list[str]:
+    """How trainings shared the machine, a sentence, or none where each had it for itself. others: of `claims.alike`.
 
-    >>> sharing({1.0})
-    'Times are of trainings beside 1 others on this machine.'
+    >>> sharing(1.0), sharing(0.0)
+    (['Times are of trainings beside 1 others on this machine.'], [])
     """
-    if len(others) == 1 and -1 not in others:
-        return f"Times are of trainings beside {max(others):.0f} others on this machine."
-    return "Times are of trainings that shared this machine unevenly: FLOPs and exams seen compare better."
+    if isnan(others):
+        return [
+            "Times are of trainings that shared this machine unevenly: FLOPs and exams seen compare better."
+        ]
+    return [f"Times are of trainings beside {others:.0f} others on this machine."] if others else []

@@ -181,5 +181,15 @@ def _decided(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
 
 def _timed_alike(of: Scored, lines: list[list[Term]], score: str) -> bool:
     named = {cell for line in lines for _, cell, _ in line}
-    shared = {values.get(f"shared_{score}", 0) for cell, values in of.values.items() if cell[:2] in named}
-    return len(shared) == 1 and -1 not in shared
+    shared = [values.get(f"shared_{score}", 0) for cell, values in of.values.items() if cell[:2] in named]
+    return bool(np.isfinite(alike(shared)))
+
+
+def alike(others: Iterable[float]) -> float:
+    """How many others each of some trainings shared the machine with; NaN where not all alike.
+
+    >>> alike([1, 1]), alike([1, 3]), alike([1, float("nan")])
+    (1.0, nan, nan)
+    """
+    first, *rest = others
+    return float(first) if all(one == first for one in rest) else np.nan

@@ -171,8 +171,7 @@ class Table:
 
     def timed(self) -> list[str]:
         """What a reader must know of the times, a sentence or none."""
-        beside = set(self.shared().values()) if self.runs else {0}
-        return [] if beside == {0} else [sharing(beside)]
+        return sharing(claims.alike(self.shared().values())) if self.runs else []
 
     def curves(self) -> pd.DataFrame:
         """Loss over the epochs of every run: row, column, seed, epoch, loss."""
@@ -260,9 +259,11 @@ class Table:
         return timing(self.train()[cell])["train_seconds"] + self.runs[cell].before.seconds
 
     def shared(self) -> dict[Cell, float]:
-        """How many others each cell's trainings and pre-trainings shared the machine with, at most; -1 where not all alike."""
-        ways = {c: {timing(at)["beside"], *self.runs[c].before.beside} for c, at in self.train().items()}
-        return {cell: float(way.pop() if len(way) == 1 else -1) for cell, way in ways.items()}
+        """How many others each cell's trainings and pre-trainings shared the machine with, at most: `claims.alike`."""
+        return {
+            cell: claims.alike([timing(folder)["beside"], *self.runs[cell].before.beside])
+            for cell, folder in self.train().items()
+        }
 
     def hours(self) -> dict[Cell, float]:
         """The training period of every cell; of planted predictions none is known."""
