@@ -56,9 +56,8 @@ def table(
     >>> [text in shown.to_html() for text in (">0.61<", ">–<", "&lt;b&gt;", ">Probes<")]
     [True, True, True, True]
     """
-    if (
-        not frame.index.is_unique
-    ):  # a line a seed: pandas gives classes only to lines that have a name of their own
+    # a line a seed: pandas gives classes only to lines that have a name of their own
+    if not frame.index.is_unique:
         frame, index = frame.reset_index(drop=not index), False
     styler = frame.rename_axis(index=_escaped(frame.index), columns=_escaped(frame.columns)).style
     styler = styler.format(**{"na_rep": "–", "escape": "html", "thousands": ",", "precision": 3, **form})

@@ -310,9 +310,8 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where a shell put us in the background
+    # ignored where a shell put us in the background
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         reproduce.reproduce(reproduce.plan("toy", root=tmp_path))
@@ -390,9 +389,8 @@ def test_exams_key_sees_every_change(tmp_path):
     assert dependencies.exams_key(str((tmp_path / "covid").rename(tmp_path / "moved"))) == whole
     folder = tmp_path / "moved" / "P1"
     (folder / "loop").symlink_to(folder)  # entered once
-    (tmp_path / "around.csv").write_text(
-        "exam_id,path\nP1,/\n"
-    )  # refused where it is read, and not walked through here
+    # refused where it is read, and not walked through here
+    (tmp_path / "around.csv").write_text("exam_id,path\nP1,/\n")
     assert dependencies.exams_key(str(tmp_path)) != dependencies.exams_key(str(tmp_path / "around.csv"))
 
 
