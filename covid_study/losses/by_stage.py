@@ -4,7 +4,7 @@ Apart from `online`, so that an edit of SAAL trains no classifier of volumes ane
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,7 +34,8 @@ class StagewiseLoss(nn.Module):
     def forward(self, logits: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch: as `SelfAdaptiveAuxiliaryLoss.forward`."""
         first = () if self.weights is None else (self.weights,)
-        return reduce(torch.add, (self.loss(*first, stage.float(), labels).mean() for stage in logits))
+        every = torch.cat(tuple(logits)).float()  # of all stages at once: each has as many slices
+        return self.loss(*first, every, labels.repeat(len(logits))).mean() * len(logits)
 
 
 def slice_loss(name: str, settings: Mapping[str, Any], class_counts: Sequence[int], stages: int) -> nn.Module:

@@ -73,10 +73,9 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
             raise ValueError(f"{len(logits)} lists of logits, but {len(self.raw_betas)} stages")
         with torch.autocast(labels.device.type, enabled=False):  # expm1 in half precision is what must not be
             weights = self.class_weights()
-            total = weights.new_zeros(())
-            for stage, beta in zip(logits, self.betas.to(weights.dtype), strict=True):
-                stage = stage.to(weights.dtype)
-                forward = weights[labels] * F.cross_entropy(stage, labels, reduction="none")
-                reverse = (weights * reverse_of_each(stage, labels, self.log_zero)).sum(1)
-                total = total + (forward + beta * reverse).mean()
-        return total
+            every = torch.cat(tuple(logits)).to(weights.dtype)  # of all stages at once
+            labels = labels.repeat(len(logits))
+            forward = weights[labels] * F.cross_entropy(every, labels, reduction="none")
+            reverse = (weights * reverse_of_each(every, labels, self.log_zero)).sum(1)
+            forward, reverse = (part.view(len(logits), -1).mean(1) for part in (forward, reverse))
+            return (forward + self.betas.to(weights.dtype) * reverse).sum()

@@ -1,5 +1,7 @@
 """Deep supervision: five auxiliary classifiers beside a backbone, one a stage (paper B, 3.2)."""
 
+from functools import reduce
+
 import torch
 from torch import nn
 
@@ -15,6 +17,8 @@ class Auxiliary(nn.Module):
     Choice: the sum over the stage is fused to one channel, as in the network for edges that the paper cites (Liu et al.
     2017). Left at 21 channels, the linear layers over 7 x 7 pixels would make it more than 0.1 M for VGG-16 and miss the
     counts of Table 4 for the others.
+
+    All of it is linear, so that maps larger than what is classified are averaged first: the same sums, of fewer pixels.
 
     Args:
         channels: of each watched layer of the stage.
@@ -32,7 +36,11 @@ class Auxiliary(nn.Module):
         self.classifier = nn.Linear(POOLED * POOLED, classes)
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        fused = self.fuse(sum(side(part) for side, part in zip(self.sides, maps, strict=True)))
+        if min(maps[0].shape[2:]) > POOLED:
+            maps = [self.pool(part) for part in maps]
+        fused = self.fuse(
+            reduce(torch.add, (side(part) for side, part in zip(self.sides, maps, strict=True)))
+        )
         return self.classifier(self.pool(fused).flatten(1))
 
 
