@@ -2,7 +2,8 @@
 
 import os
 
+from covid_study.runtime import executors
 from covid_study.study import kernels
 
-if kernels.can_fork():
+if executors.can_fork():
     os.environ["JUPYTER_DEFAULT_PROVISIONER_NAME"] = kernels.register()

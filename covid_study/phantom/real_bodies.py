@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import cpu_count
 
 from covid_study.cohort.bad_exams import LISTED, BadExams
 from covid_study.cohort.exam_layouts import find_exams
@@ -24,7 +24,7 @@ from covid_study.ct.to_volume import average_to
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
 from covid_study.runtime.artefacts import artefact, artefact_path, is_there
-from covid_study.runtime.executors import told
+from covid_study.runtime.executors import side_by_side, told
 from covid_study.runtime.progress import progress
 
 KEY = "cohort.phantom.background"
@@ -148,7 +148,7 @@ def prepare(
         CohortError: fewer than two patients are left.
         StudyError: the disk is full, or a process died.
     """
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cpu_count()
     said = dict(zip(found["exam_id"], found["exam_id"], strict=True)) if bad.named else Names(found).aliases
     path_of = {said[row.exam_id]: row.path for row in found.itertuples()}
     how = {"matrix": matrix, "least_mm": float(thickness_mm[0])} | ({"burnt_in": True} if burnt_in else {})
@@ -159,12 +159,10 @@ def prepare(
     made = {config["exam_id"]: artefact_path(folder, _label(config), config, MODULES) for config in wanted}
     missing = [config for config in wanted if not is_there(made[config["exam_id"]])]
     if missing:
-        parallel = Parallel(n_jobs=min(workers, len(missing)), return_as="generator_unordered")
+        jobs = [(config, path_of[config["exam_id"]]) for config in missing]
         with told("read bodies", "the bodies", folder, workers):
-            jobs = parallel(
-                delayed(_prepare)(folder, config, path_of[config["exam_id"]], bad) for config in missing
-            )
-            made |= dict(progress(jobs, "reading bodies", len(missing)))
+            read = side_by_side(partial(_prepare, folder, bad), jobs, min(workers, len(missing)))
+            made |= dict(progress(read, "reading bodies", len(missing)))
     folders = [made[said[exam]] for exam in found["exam_id"]]
     problems = [json.loads((place / "facts.json").read_text()).get("problem") for place in folders]
     unusable = [problem is not None for problem in problems]
@@ -185,8 +183,9 @@ def _label(config: dict) -> str:
     return re.sub(r"[^\w.-]", "_", config["exam_id"])
 
 
-def _prepare(folder: Path, config: dict, path: str, bad: BadExams) -> tuple[str, Path]:
+def _prepare(folder: Path, bad: BadExams, job: tuple[dict, str]) -> tuple[str, Path]:
     """The exam and its artefact, in a worker process; of one that cannot be used it holds the reason."""
+    config, path = job
 
     def compute(made: Path) -> None:
         try:

@@ -21,7 +21,6 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 # Set by the runner for the kernels it starts: the file in which it looks for the state of the outermost display.
 LIVE_FILE = "COVID_STUDY_PROGRESS_FILE"
-BESIDE = "COVID_STUDY_NOTEBOOKS_BESIDE"  # how many other notebooks the runner runs meanwhile
 MOST_LINES = 20  # of one display in a report; longer loops are grouped
 _open: list[
     Progress | None

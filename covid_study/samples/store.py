@@ -1,15 +1,14 @@
 """How a store is filled: part by part, over all cores, resumed where it stopped; volumes and slices alike."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.runtime.executors import told
+from covid_study.runtime.executors import side_by_side, told
 from covid_study.runtime.progress import progress
 
 Part = Callable[
@@ -45,15 +44,15 @@ def fill(
     """
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     missing = [n for n in range(len(parts)) if not is_done(folder, n, beside)]
-    workers = workers or len(os.sched_getaffinity(0))
-    parallel = Parallel(
-        n_jobs=min(workers, max(len(missing), 1)),
-        return_as="generator_unordered",
-        backend="threading" if threads else "loky",
-    )
-    jobs = (delayed(_do)(parts[n], folder, n) for n in missing)
+    workers = min(workers or cpu_count(), max(len(missing), 1))
+    jobs = ((parts[n], folder, n) for n in missing)
+    if threads:
+        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", backend="threading")
+        done = parallel(delayed(_do)(job) for job in jobs)
+    else:
+        done = side_by_side(_do, jobs, workers)
     with told(f"was {title}", f"the {title.split()[-1]}", folder, workers, needs):
-        for _ in progress(parallel(jobs), title, len(missing)):
+        for _ in progress(done, title, len(missing)):
             pass
     return [json.loads(facts_of(folder, n).read_text()) for n in range(len(parts))]
 
@@ -75,8 +74,9 @@ def write_facts(folder: Path, number: int, facts: dict) -> None:
     write_atomically(facts_of(folder, number), lambda path: path.write_text(text))
 
 
-def _do(part: Part, folder: Path, number: int) -> None:
+def _do(job: tuple[Part, Path, int]) -> None:
     """One part, in a worker process."""
+    part, folder, number = job
     write_facts(folder, number, part())
 
 

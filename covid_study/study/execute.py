@@ -94,9 +94,10 @@ def prepare_kernel(folder: Path, kernel: str | None, several: bool = False) -> s
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
     argv = ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log), *command]
     spec = {"argv": argv, "display_name": "covid-study", "language": "python"}
-    from covid_study.study import kernels  # a runner with nothing to do needs no Jupyter
+    from covid_study.runtime.executors import can_fork  # a runner with nothing to do needs neither
+    from covid_study.study import kernels
 
-    if several and kernels.can_fork():
+    if several and can_fork():
         spec["metadata"] = {"kernel_provisioner": {"provisioner_name": kernels.register()}}
     (home / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     os.environ["JUPYTER_PATH"] = os.pathsep.join(

@@ -6,11 +6,9 @@ minute. The first kernel of a run starts as any does, while that process gets re
 
 import multiprocessing
 import os
-import sys
 import threading
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver
-from pathlib import Path
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
@@ -36,11 +34,6 @@ LARGE = [
 BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
-def can_fork() -> bool:
-    """On Linux without a GPU: what a driver holds, and what macOS's libraries do, does not outlive a fork."""
-    return sys.platform == "linux" and not any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd"))
-
-
 class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
     """A kernel as a forked process, with what Jupyter asks of one that `subprocess` has started."""
 
@@ -53,7 +46,10 @@ class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
     def run(self) -> None:
         from ipykernel.kernelapp import IPKernelApp
 
-        self.daemon = False  # it may have processes of its own
+        self.daemon = False  # it may have processes of its own,
+        forkserver._forkserver.ensure_running = lambda: (
+            None
+        )  # forked as it was: Python 3.11 would begin again
         threading.Thread(target=_end_with_the_runner, daemon=True).start()
         os.setsid()  # as Jupyter does: Ctrl-C is for the runner
         os.environ.clear()

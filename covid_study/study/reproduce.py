@@ -22,7 +22,7 @@ from covid_study.errors import StudyError
 from covid_study.report import say
 from covid_study.runtime import artefacts, manifest
 from covid_study.runtime.disk import writing
-from covid_study.runtime.progress import BESIDE, duration
+from covid_study.runtime.progress import duration
 from covid_study.study import dependencies, execute, pages
 from covid_study.study.display import Display, Screen
 from covid_study.study.notebook import Notebook, read_notebook, short
@@ -73,8 +73,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
         return True
     frozen = run.freeze()
     parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
-    at_once, threads = _at_once(run)
-    shared = {BESIDE: str(min(at_once, len(todo)) - 1), **threads}
+    at_once, shared = _at_once(run)
     kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel, several=len(todo) > 1)
     facts = dependencies.facts(run.root)
     waiting, running, good = iter(enumerate(todo, start=1)), {}, True
@@ -104,7 +103,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
 
 
 def _at_once(run: Plan) -> tuple[int, dict[str, str]]:
-    """How many notebooks run beside each other, and the variables that give each its share of the cores.
+    """How many notebooks run beside each other, and the variables by which they share the cores.
 
     Two on two cores or more, for none keeps a core busy all along. One where a GPU or a cluster does the work, where
     processes train together, and with a kernel of the user's own.
@@ -114,13 +113,14 @@ def _at_once(run: Plan) -> tuple[int, dict[str, str]]:
     """
     from joblib import cpu_count
 
-    from covid_study.study.kernels import can_fork
+    from covid_study.runtime.executors import CORES, can_fork
 
     study = run.profile["study"]
     alone = run.kernel or study["executor"] != "in_process" or study["processes"] > 1
     if alone or not can_fork() or cpu_count() < 2:
         return 1, {}
-    return 2, {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(cpu_count() // 2)}
+    threads = os.environ.get("OMP_NUM_THREADS") or str(cpu_count() // 2)
+    return 2, {"OMP_NUM_THREADS": threads, CORES: str(run.build)}
 
 
 def _running(notebook: Notebook) -> Path:

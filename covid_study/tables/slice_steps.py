@@ -17,6 +17,7 @@ from covid_study.networks.precision import settled
 from covid_study.pretext.contrastive import train_contrastive
 from covid_study.rivals.feature_classifiers import FeatureClassifier
 from covid_study.runtime.artefacts import artefact
+from covid_study.runtime.executors import cores
 from covid_study.samples.samples import Samples
 from covid_study.training.loop import training_flops
 from covid_study.training.run import Method, Run, Spent
@@ -117,7 +118,8 @@ def self_trans(p, s: Samples, seed: int) -> Run:
     def compute(folder: Path) -> None:
         torch.manual_seed(seed)
         network, slices = network_of(started), s.of(train)
-        history = train_contrastive(folder, slices, network, **settings)
+        with cores(torch.get_num_threads()):
+            history = train_contrastive(folder, slices, network, **settings)
         seen = 2 * len(slices) * settings["epochs"]  # two views of each
         flops = seen * training_flops(network, slices[:1])
         spent = Spent(float(history["seconds"].sum()), seen, flops)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from covid_study import paths
 from covid_study.networks.precision import settled
@@ -20,6 +21,7 @@ from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
+from covid_study.runtime.executors import cores
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
 from covid_study.training.processes import spread
@@ -86,7 +88,8 @@ def pretext(
         given = settings | {"probe": probe, "title": variant.replace("_", " ")}
         exams, device = (taken(config["train"]), v.of(validation)), v.data.device
         if p.study.processes == 1:
-            train_pretext(folder, *exams, device=device, **given)
+            with cores(torch.get_num_threads()):
+                train_pretext(folder, *exams, device=device, **given)
         else:
             spread(train_pretext, folder, *exams, device=device, processes=p.study.processes, **given)
 

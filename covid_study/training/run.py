@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
-from covid_study.runtime.progress import BESIDE
+from covid_study.runtime.executors import CORES, cores
 from covid_study.samples.samples import Chosen, Samples
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Run:
         def compute(folder: Path) -> None:
             mark_beside(folder, beside)
             if processes == 1 or not self.method.spreads:
-                self.method.fit(folder, self, samples, title)
+                with cores():
+                    self.method.fit(folder, self, samples, title)
             else:
                 from covid_study.training.processes import spread  # imports torch, see write_results
 
@@ -240,10 +242,10 @@ def timing(folder: Path) -> dict:
 def mark_beside(folder: Path, others: int = 0) -> None:
     """Note how many trainings share the machine with this one, at most, in the session that was killed and in this one.
 
-    others: of the same sweep; those of notebooks beside this one are added.
+    others: of the same sweep; beside another notebook every other core may have one, see `executors.cores`.
     """
-    at_once, mark = (1 + others) * (1 + int(os.environ.get(BESIDE, 0))), folder / "beside.json"
-    most = max(at_once - 1, beside(folder) if mark.is_file() else 0)
+    others, mark = cpu_count() - 1 if CORES in os.environ else others, folder / "beside.json"
+    most = max(others, beside(folder) if mark.is_file() else 0)
     write_atomically(mark, lambda path: path.write_text(json.dumps(most)))
 
 

@@ -14,13 +14,12 @@ from joblib import cpu_count
 
 from covid_study.errors import StudyError
 from covid_study.runtime.device import limited_threads
-from covid_study.runtime.executors import completed, first_free, side_by_side, told
+from covid_study.runtime.executors import completed, first_free, side_by_side, start_up, told
 from covid_study.runtime.progress import makespan, progress, silent
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run
 from covid_study.training.time_left import Left, paces, planned
 
-START_UP = 7.0  # seconds until workers have imported torch and MONAI (two cores): less gain is none
 VALUES = 1e6  # voxels or pixels trained on a second where nothing has been measured: a slow case
 Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
 _held: dict[tuple[str, str], Samples] = {}  # on a cluster's worker: the samples of one sweep on its device
@@ -68,7 +67,7 @@ def sweep(
     values = samples.data[0].numel() if len(samples.data) else 1
     guess = plan["seconds"].fillna(plan["exams_seen"] * values / VALUES)
     if executor == "in_process":
-        if makespan(guess[list(todo)], at_once) + START_UP > guess[list(todo)].sum():
+        if makespan(guess[list(todo)], at_once) + start_up(at_once) > guess[list(todo)].sum():
             at_once = 1
         ending = _here(todo, samples, folder, processes, at_once)
     else:

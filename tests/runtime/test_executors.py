@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from filelock import FileLock, Timeout
 
 from covid_study.errors import ParameterError, StudyError
 from covid_study.params import profiles, sections
@@ -146,6 +148,49 @@ def test_processes_side_by_side_have_one_thread_each_and_are_kept():
     assert {threads for *_, threads in first} == {"1"}
     pids = [{pid for _, pid, _ in found} for found in (first, again)]
     assert os.getpid() not in pids[0] and len(pids[0] | pids[1]) <= 2
+    assert list(side_by_side(lambda task: (task, os.getpid()), [5], 1)) == [(5, os.getpid())]
+
+
+def slow_but_first(task):
+    time.sleep(600 if task else 0)
+    return os.getpid()
+
+
+def test_processes_end_where_their_caller_goes_no_further_and_others_begin():
+    found = side_by_side(slow_but_first, range(3), 2)
+    worker = psutil.Process(next(found))
+    assert worker.is_running() and executors.start_up(2) == 0
+    found.close()
+    assert not psutil.wait_procs([worker], 60)[1] and executors.start_up(2) > 0
+    assert sorted(side_by_side(abs, [-1, 2], 2)) == [1, 2]
+
+
+def test_a_training_has_cores_that_no_other_notebook_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "cpu_count", lambda: 2)
+    with executors.cores(2), executors.cores(2):  # of a notebook alone: whatever it asks for
+        pass
+    monkeypatch.setenv(executors.CORES, str(tmp_path))
+    for asked, left in ((1, 1), (2, 0), (5, 0)):  # never more than there are
+        with executors.cores(asked):
+            free = []
+            for number in range(2):
+                with suppress(Timeout), FileLock(tmp_path / f".core-{number}.lock", timeout=0):
+                    free.append(number)
+            assert len(free) == left
+
+
+def at_work(task):
+    with executors.cores():
+        began = time.monotonic()
+        time.sleep(0.3)
+        return began, time.monotonic()
+
+
+def test_four_of_two_notebooks_take_turns_on_two_cores(tmp_path, monkeypatch):
+    monkeypatch.setenv(executors.CORES, str(tmp_path))
+    there = executors.cpu_count()
+    spans = list(side_by_side(at_work, range(3 * there), 2 * there))
+    assert all(sum(start <= began < end for start, end in spans) <= there for began, _ in spans)
 
 
 def test_a_number_is_free_again_when_its_process_ends(tmp_path):

@@ -52,7 +52,7 @@ def four(kind=VolumeClassifier, number=3, **training):
 @pytest.fixture
 def at_once(monkeypatch):
     """However short they are, runs are trained side by side."""
-    monkeypatch.setattr(module, "START_UP", -1e9)
+    monkeypatch.setattr(module, "start_up", lambda workers: -1e9)
 
 
 def written(runs, folder):
