@@ -152,7 +152,7 @@ def six():
 
 
 def sweep_six(folder):
-    return sweep(six(), noise(), folder)
+    return sweep(six(), noise(), folder, workers=1)
 
 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
