@@ -45,7 +45,7 @@ STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROF
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env reproduce verify test coverage faults kills fuzz audit dist lab bench clean check-env
+.PHONY: help env reproduce verify reference test coverage faults kills fuzz audit dist lab bench clean check-env
 
 help: # the text below, between the two marks
 	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ help: # the text below, between the two marks
 #   make verify      look whether what a run left still holds: the hash of every file, a sample of the tables from the
 #                    stored predictions, and with what it was made
 #                      make verify PROFILE=smoke
+#   make reference   keep what a whole run said, without its pictures, in reports/reference/<name>/, to be committed and
+#                    shown beside other runs
+#                      make reference PROFILE=laptop
 #   make lab         open JupyterLab to read, edit and re-run the notebooks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
@@ -192,8 +195,11 @@ faults: $(ENV) check-env
 kills: $(ENV) check-env
 	@$(call quoted,$(PY)) tests/kills.py $(KILLS)
 
+reference: $(ENV) check-env
+	@$(STUDY) --reference
+
 clean:
-	rm -rf -- build/$(call quoted,$(NAME)) reports/$(call quoted,$(NAME))
+	rm -rf -- build/$(call quoted,$(NAME)) $(if $(NAME),reports/$(call quoted,$(NAME)),$(filter-out reports/reference,$(wildcard reports/*)))
 	$(if $(NAME),,rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist covid_study.egg-info)
 
 # An interpreter of the user's own: say what it lacks before a notebook does.

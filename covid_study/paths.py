@@ -51,6 +51,11 @@ def reports(name: str) -> Path:
     return root() / "reports" / _checked(name)
 
 
+def reference(name: str) -> Path:
+    """The folder of what the run `name` said, committed for those who have not run it."""
+    return reports("reference") / _checked(name)
+
+
 def _checked(name: str) -> str:
     if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
         raise StudyError(

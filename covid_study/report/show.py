@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from covid_study.report import results
 from covid_study.report.words import metric_head, value_text
 from covid_study.scores import claims
 
@@ -80,7 +81,7 @@ def _escaped(axis: pd.Index) -> list[str | None]:
 def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
 
-    The rule of the four verdicts stands above them.
+    The rule of the four verdicts stands above them; beside them the verdicts of the runs that are kept as references.
 
     decided: of `scores.claims.decide`. Differences are in percentage points, ratios and counts as they are.
     """
@@ -102,6 +103,11 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
+    for name, kept in results.references().items():
+        there = [kept.loc[line["key"]] if line["key"] in kept.index else None for line in lines]
+        if any(line is not None for line in there):
+            texts = ["" if k is None else f"{k['verdict']} {amount_text(k, 'difference')}" for k in there]
+            shown.insert(shown.columns.get_loc("verdict") + 1, f"in {name}", texts)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text

@@ -172,7 +172,10 @@ def plan(
             given = given[step]
         values = put(values, key, str(_existing(given, root, wanted))) if given else values
     found = Plan(values, kernel, root)
-    paths.build(found.name)  # refuses a name that cannot be a folder
+    if paths.build(found.name).name == "reference":  # also refuses a name that cannot be a folder
+        raise StudyError(
+            "reports/reference/ keeps what measured runs said: give the run another name, NAME=..."
+        )
     found.notebooks  # noqa: B018  read now: what is wrong with them is told before anything runs
     return found
 

@@ -215,6 +215,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify", action="store_true", help="say whether what was computed still holds, run nothing"
     )
+    parser.add_argument(
+        "--reference", action="store_true", help="keep what this run said in reports/reference/, run nothing"
+    )
     parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
     return parser
 
@@ -235,6 +238,10 @@ def main(arguments: list[str] | None = None) -> int:
         if given.times:
             print(times(run))
             return 0
+        if given.reference:
+            from covid_study.study.reference import keep  # needs pandas, which the runner does not
+
+            return 0 if keep(run) else 1
         if given.verify:
             from covid_study.study.verify import verify  # needs torch, which the runner does not
 

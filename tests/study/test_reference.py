@@ -1,0 +1,85 @@
+"""A whole run is kept as a reference: its claims and tables come back as they were, and stand beside those of another run."""
+
+import json
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from covid_study import paths
+from covid_study.errors import StudyError
+from covid_study.params.profiles import load_profile, put
+from covid_study.report import results, show
+from covid_study.study.plan import Plan, plan
+from covid_study.study.reference import keep
+from covid_study.tables import a3_ranking
+
+FACTS = {"commit": "abc", "processor": "a CPU"}
+
+
+def notebook(status):
+    record = {"seconds": 61.0, "finished": "2026-01-01 10:00", "parts": {"exams": "5 exams"}, "facts": FACTS}
+    return SimpleNamespace(stem="04_ranking_ablation", record=record, status=lambda: status)
+
+
+@pytest.fixture
+def run(p, v, table3, tmp_path, monkeypatch):
+    """The tiny study with its Table III, in a root of its own."""
+    told = a3_ranking.table(p, v).claims()
+    a3_ranking.table(p, v).results()
+    for end in ("", "-claims"):
+        file = paths.build(p.study.name) / "results" / f"A.III{end}.parquet"
+        (tmp_path / "build/tiny/results").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, tmp_path / "build/tiny/results" / file.name)
+    monkeypatch.setattr(paths, "root", lambda: tmp_path)
+    profile = load_profile(paths.PACKAGE.parent / "params" / "smoke.yaml")
+    found = Plan(put(profile, "study.name", "tiny"), None, tmp_path)
+    found.__dict__["notebooks"] = [notebook("done")]
+    return found, told
+
+
+def test_what_is_kept_is_what_the_run_said(run):
+    plan, told = run
+    folder = keep(plan)
+    kept = results.references()["tiny"]
+    assert kept["verdict"].to_dict() == told.set_index("key")["verdict"].to_dict()
+    pd.testing.assert_series_equal(kept["difference"], told.set_index("key")["difference"], atol=1e-6)
+    table = pd.read_parquet(plan.build / "results" / "A.III.parquet")
+    pd.testing.assert_series_equal(pd.read_csv(folder / "results.csv")["mean"], table["mean"], atol=1e-6)
+    page, facts = (folder / "README.md").read_text(), json.loads((folder / "run.json").read_text())
+    assert all(text in page for text in told["text"]) and facts["seconds"] == {"04_ranking_ablation": 61.0}
+    assert sum(f.stat().st_size for f in folder.iterdir()) < 1e6
+
+
+def test_it_stands_beside_the_claims_of_another_run(run):
+    plan, told = run
+    assert "in tiny" not in show.claims_table(told).data
+    keep(plan)
+    file = paths.reference("tiny") / "claims.csv"
+    kept = pd.read_csv(file)
+    kept.loc[0, ["verdict", "difference", "kind", "score"]] = "holds", 0.042, "difference", "f1"
+    kept.iloc[:1].to_csv(file, index=False)  # as if it had decided one claim alone
+    shown = show.claims_table(told).data
+    assert list(shown["in tiny"]) == ["holds +4.2", *[""] * (len(told) - 1)]
+
+
+def test_only_a_whole_run_is_kept(run):
+    run[0].__dict__["notebooks"].append(notebook("stale"))
+    with pytest.raises(StudyError, match="04_ranking_ablation"):
+        keep(run[0])
+    assert not paths.reference("tiny").exists()
+
+
+def test_no_run_is_called_as_the_references_are():
+    with pytest.raises(StudyError, match="another name"):
+        plan("smoke", name="reference")
+
+
+def test_clean_leaves_the_references(tmp_path):
+    shutil.copyfile(paths.PACKAGE.parent / "Makefile", tmp_path / "Makefile")
+    for name in ("reference", "demo"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert [f.name for f in (tmp_path / "reports").iterdir()] == ["reference"]
