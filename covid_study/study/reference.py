@@ -67,8 +67,8 @@ def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
     lines = [
         f"# {name}: what this run said",
         f"Profile `{said['profile']}`, {said['exams']}, seeds {said['seeds']}, {said['processor']}, commit {said['commit']}; "
-        f"its notebooks took {duration(sum(took.values()))} together. Of {len(claims)} claims: {_counts(claims)}. Differences in "
-        "points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
+        f"its notebooks took {duration(sum(took.values()))} together. Of {len(claims)} claims: {_counts(claims)}. Differences "
+        "in points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
         "| claim | in | by | paper | here | 95 % | verdict |\n| --- | --- | --- | --- | --- | --- | --- |",
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
