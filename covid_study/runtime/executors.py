@@ -30,7 +30,8 @@ PATIENCE = 10  # seconds for a scheduler to answer
 CORES = "COVID_STUDY_CORES"  # the runner's: where the trainings of notebooks beside each other take turns
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 Task = tuple[Any, tuple[str, ...]]  # key, names of the inputs
-_kept: dict[int, tuple[ProcessPoolExecutor, Connection]] = {}  # by workers; they end when the connection does
+# How many workers are there, and the end of the pipe that they end with.
+_kept: list[tuple[int, ProcessPoolExecutor, Connection]] = []
 
 
 def can_fork() -> bool:
@@ -89,8 +90,8 @@ def side_by_side(function: Callable[[Any], Any], tasks: Iterable, workers: int) 
 
     A single one is this process, with the threads that it has.
 
-    The processes are kept for the next call, so that what they have imported is there. They end with this one, and where
-    it leaves before all is done.
+    The processes are kept for the next call that needs no more of them, so that what they have imported is there. They end
+    with this one, and where it leaves before all is done.
 
     Args:
         function, tasks: can be pickled; what is large lies in a file that they map into memory.
@@ -101,30 +102,30 @@ def side_by_side(function: Callable[[Any], Any], tasks: Iterable, workers: int) 
     if workers == 1:
         yield from (_silently(function, task) for task in tasks)
         return
-    if workers not in _kept:
-        _kept[workers] = _begun(workers)
-    pool, mine = _kept[workers]
+    if not _kept or _kept[0][0] < workers:
+        _end()
+        _kept.append(_begun(workers))
+    _, pool, _ = _kept[0]
     waiting = iter(tasks)
 
     def submitted(most: int) -> set:
         return {pool.submit(_called, cloudpickle.dumps((function, task))) for task in islice(waiting, most)}
 
     try:
-        running = submitted(workers + 1)
+        running = submitted(workers)
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             running |= submitted(len(ended))
             yield from (future.result() for future in ended)
     except BaseException:  # of a caller that goes no further, too
-        _kept.pop(workers, None)
-        mine.close()
-        pool.shutdown(wait=False, cancel_futures=True)
+        _end()
         raise
 
 
 def start_up(workers: int) -> float:
     """Seconds until so many processes have begun and imported torch and MONAI, on two cores."""
-    return 0.0 if workers in _kept else 0.5 if multiprocessing.parent_process() else 7.0
+    there = bool(_kept) and _kept[0][0] >= workers
+    return 0.0 if there else 0.5 if multiprocessing.parent_process() else 7.0
 
 
 def _silently(function: Callable[[Any], Any], task: Any) -> Any:
@@ -137,12 +138,19 @@ def _called(work: bytes) -> Any:
     return _silently(*cloudpickle.loads(work))
 
 
-def _begun(workers: int) -> tuple[ProcessPoolExecutor, Connection]:
+def _end() -> None:
+    while _kept:
+        _, pool, mine = _kept.pop()
+        mine.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begun(workers: int) -> tuple[int, ProcessPoolExecutor, Connection]:
     """Processes, and the end of a pipe that they wait at: closed, or gone with this process, it ends them."""
     theirs, mine = multiprocessing.Pipe(duplex=False)
     environment = dict(os.environ) | dict.fromkeys(ONE_THREAD, "1")
     begin = (theirs, environment, Connection(os.dup(2), readable=False))
-    return ProcessPoolExecutor(workers, CONTEXT, _begin, begin), mine
+    return workers, ProcessPoolExecutor(workers, CONTEXT, _begin, begin), mine
 
 
 def _begin(caller: Connection, environment: dict[str, str], errors: Connection) -> None:
