@@ -115,7 +115,8 @@ def resolved(cell: str, table: Path) -> str:
             f"{table}: the path {cell[:100]!r} leads out of the table's folder. What to do: give the whole path, from "
             f"{os.sep}, or put the table above what it lists."
         )
-    above, whole = os.path.abspath(table.parent), os.path.abspath(table.parent / path)
+    # "//", which POSIX lets stand at the beginning, is "/" here
+    above, whole = (os.path.abspath(p).replace("//", "/") for p in (table.parent, table.parent / path))
     if cell and os.path.commonpath([above, whole]) == whole:
         raise CohortError(
             f"{table}: the path {cell[:100]!r} is a folder around the table itself, not of one exam or picture. What to do: "

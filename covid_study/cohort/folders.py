@@ -57,7 +57,8 @@ class Below:
 
 def states(path: Path) -> list[tuple[Path, os.stat_result]]:
     """The file at a path, or all files below the folder there, each with its size and time of change; none where neither is."""
-    files = [path] if path.is_file() else below(path).files if path.is_dir() else []
+    # not Path's own methods, which stop at a name that is too long for the disk
+    files = [path] if os.path.isfile(path) else below(path).files if os.path.isdir(path) else []
     return [(file, file.stat()) for file in files if os.path.exists(file)]  # one may go meanwhile
 
 

@@ -134,10 +134,10 @@ def changed(values: dict[str, dict], assignments: str) -> dict[str, dict]:
     try:
         parts = [assignment.partition("=") for assignment in shlex.split(assignments)]
         given = [(name, yaml.safe_load(text if equals else "[")) for name, equals, text in parts]
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, yaml.YAMLError, RecursionError):  # the last: nested too deep
         example = "training.epochs=2 'sampling.shares=[0.1, 0.5]'"
         raise ParameterError(
-            f"SET: write section.key=value, such as {example}, not '{assignments}'"
+            f"SET: write section.key=value, such as {example}, not '{assignments[:200]}'"
         ) from None
     for key, value in given:
         values = put(values, key, value)
