@@ -273,7 +273,9 @@ class SliceNetwork(Section):
 
     backbone: Annotated[Backbone, PAPER]
     weights: Annotated[
-        Literal["auto", "none", "imagenet"], "auto: ImageNet's where they are here; imagenet: also fetched"
+        Literal["auto", "none", "imagenet"],
+        "auto: ImageNet's where they are here; imagenet: also fetched",
+        PAPER,
     ]
     weights_folder: Annotated[str | None, "with weight files of torchvision"]
     precision: Precision
