@@ -14,6 +14,7 @@ from covid_study.errors import StudyError
 
 AT_THRESHOLD = ("precision", "recall", "f1")
 SCORES = ("precision", "recall", "f1", "auc", "average_precision")
+GAP = "gap"  # between precision and recall, 0 where they are balanced (paper A, VI-1)
 
 
 class Threshold(NamedTuple):

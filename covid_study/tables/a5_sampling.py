@@ -11,7 +11,7 @@ from covid_study.tables.table import Table, column
 from covid_study.training.run import beside
 
 NAME = "A.V"
-TRACKS = ("difficulty", "diversity")
+SINGLE_TRACKS = ("difficulty", "diversity")
 # compared in time
 PRETEXTS = {"long_tail": "rubiks_cube_pro", "long_tail_all_pretrained": "rubiks_cube_pro_all"}
 
@@ -29,7 +29,7 @@ def table(p, v: Samples) -> Table:
     took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}
     shared = {cell: float(beside(folder)) for cell, folder in pretexts.items()}
     drawn = compositions(p, v).set_index(["strategy", "column", "seed"])
-    ranks = {f"{track}_rank": drawn[track].to_dict() for track in TRACKS}
+    ranks = {f"{track}_rank": drawn[track].to_dict() for track in SINGLE_TRACKS}
     known = {"pretext_hours": took, "shared_pretext_hours": shared} | ranks
     return Table(NAME, runs, v, p.study, main="A16", sizes=a3_ranking.sizes(p, v), known=known)
 
@@ -60,13 +60,13 @@ def compositions(p, v: Samples) -> pd.DataFrame:
         for (strategy, where), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
             part = ranking.loc[ids]
             cap = (v.table["finding"].loc[ids] == "cap").mean()
-            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in TRACKS]
+            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in SINGLE_TRACKS]
             rows.append((strategy, where, len(ids), cap, *ranks, seed))
-    return pd.DataFrame(rows, columns=["strategy", "column", "exams", "cap", *TRACKS, "seed"])
+    return pd.DataFrame(rows, columns=["strategy", "column", "exams", "cap", *SINGLE_TRACKS, "seed"])
 
 
 def composition(p, v: Samples) -> pd.DataFrame:
     """The means of `compositions` over seeds, and how many seeds."""
     frame = compositions(p, v)
-    means = frame.groupby(["strategy", "column"], sort=False)[["exams", "cap", *TRACKS]].mean()
+    means = frame.groupby(["strategy", "column"], sort=False)[["exams", "cap", *SINGLE_TRACKS]].mean()
     return means.assign(exams=means["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()
