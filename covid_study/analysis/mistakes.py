@@ -1,6 +1,6 @@
 """What a classifier of slices gets wrong, the surest mistakes first, and what these slices show (paper B, 5.4, Fig. 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -65,9 +65,8 @@ def mistakes(p, s: Samples, predictions: pd.DataFrame) -> pd.DataFrame:
     """
     told = called(predictions)
     facts = s.table.loc[told.index]
-    most = s.table.groupby("exam_id")["lung_area_mm2"].max()
     told = told.join(facts[["lesion_area_mm2", "lesion_share"]])
-    told["lung_share"] = (facts["lung_area_mm2"] / facts["exam_id"].map(most)).to_numpy()
+    told["lung_share"] = lung_share(s, told.index)
     told["kind"] = kinds(p, s).loc[told.index]
     wrong = told[told["wrong"]].drop(columns="wrong").rename_axis("slice_id").reset_index()
     order = wrong.sort_values(["probability", "slice_id"], ascending=[False, True])
@@ -113,31 +112,71 @@ def patients_mistaken(predictions: pd.DataFrame) -> tuple[int, int]:
 
 
 def by_lesions(s: Samples, predictions: Mapping[claims.Cell, pd.DataFrame], n: int = 1000) -> claims.Scored:
-    """Sensitivity by how much of the lung lesions take on the slice, all on the same resamples of the COVID-19 test patients.
+    """Sensitivity to COVID-19 by how much of the lung lesions take on the slice: cells (a bin of BINS, method, seed)."""
+    return _recognised(predictions, lambda ids: _bins(s.table.loc[ids, "lesion_share"]), {"covid": "sen"}, n)
+
+
+def by_position(s: Samples, predictions: Mapping[claims.Cell, pd.DataFrame], n: int = 1000) -> claims.Scored:
+    """Sensitivity to COVID-19 and to CAP, `sen_cap`, at the ends of the lungs and in their middle (paper B, 5.4, Fig. 6b).
+
+    Choice: a slice is from an end where it shows at most half as much lung as the slice of its exam that shows most.
+    """
+    return _recognised(
+        predictions,
+        lambda ids: pd.cut(lung_share(s, ids), [-1.0, 0.5, 1.0], labels=["ends", "middle"]),
+        {"covid": "sen", "cap": "sen_cap"},
+        n,
+    )
+
+
+def lung_share(s: Samples, ids: pd.Index) -> pd.Series:
+    """Lung on some slices, of the most on a chosen slice of the same exam; NaN where it is not known."""
+    most = s.table.groupby("exam_id")["lung_area_mm2"].max()
+    facts = s.table.loc[ids]
+    return facts["lung_area_mm2"] / facts["exam_id"].map(most)
+
+
+def _recognised(
+    predictions: Mapping[claims.Cell, pd.DataFrame],
+    parts_of: Callable[[pd.Index], pd.Series],
+    findings: Mapping[str, str],
+    n: int,
+) -> claims.Scored:
+    """How many of the test slices of some findings are called rightly, part by part, on the same resamples of their patients.
+
+    Args:
+        parts_of: slice ids -> the part that each belongs to, categorical; NaN where it is not known.
+        findings: finding -> what its score is called.
 
     Returns:
-        Cells (a bin of BINS, method, seed) with `sen`; those without test slices are left out; no cells where the lesions are
-        not known. `fewest`: of the patients with a slice without lesions, and those with a slice with some, the smaller.
+        Cells (part, method, seed); those without test slices are left out. `fewest`: of the patients with a slice in the first
+        part, and those with one in another, the fewer.
     """
-    values, draws, fewest = {}, {}, 0
+    values: dict[claims.Cell, dict] = {}
+    draws: dict[claims.Cell, dict] = {}
+    fewest = []
     for (method, _, seed), table in predictions.items():
-        told = called(table)
-        told = told[told["finding"] == "covid"]
-        shares, right = s.table.loc[told.index, "lesion_share"], (~told["wrong"]).to_numpy(float)
-        drawn = Resamples(np.zeros(len(told)), told["patient_id"], n, classes=1)
-        fewest = min(told.loc[part, "patient_id"].nunique() for part in (shares > 0, shares == 0))
-        for label in BINS:
-            here = (_bins(shares) == label).to_numpy()
-            if not here.any():
-                continue
-            values[label, method, seed] = {"sen": right[here].mean()}
-            with np.errstate(invalid="ignore"):  # a draw may hold no patient of a bin
-                draws[label, method, seed] = drawn.draws(partial(_mean, here, right))
-    return claims.Scored(values, draws, fewest)
+        every = called(table)
+        for finding, score in findings.items():
+            told = every[every["finding"] == finding]
+            part, right = parts_of(told.index), (~told["wrong"]).to_numpy(float)
+            drawn = Resamples(np.zeros(len(told)), told["patient_id"], n, classes=1)
+            first = part == part.cat.categories[0]
+            sides = first, part.notna() & ~first
+            fewest += [told.loc[side, "patient_id"].nunique() for side in sides]
+            for label in part.cat.categories:
+                here = (part == label).to_numpy()
+                if not here.any():
+                    continue
+                values.setdefault((label, method, seed), {})[score] = right[here].mean()
+                with np.errstate(invalid="ignore"):  # a draw may hold no patient of a part
+                    of_part = drawn.draws(partial(_mean, here, right, score))
+                draws.setdefault((label, method, seed), {}).update(of_part)
+    return claims.Scored(values, draws, min(fewest, default=0))
 
 
-def _mean(here: np.ndarray, right: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    return {"sen": weights[:, here] @ right[here] / weights[:, here].sum(axis=1)}
+def _mean(here: np.ndarray, right: np.ndarray, score: str, weights: np.ndarray) -> dict[str, np.ndarray]:
+    return {score: weights[:, here] @ right[here] / weights[:, here].sum(axis=1)}
 
 
 def slices_by_lesions(s: Samples, predictions: pd.DataFrame) -> dict[str, int]:

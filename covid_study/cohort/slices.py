@@ -140,9 +140,10 @@ def _spread(slices: np.ndarray, count: int | None, overlap: float) -> np.ndarray
 
 
 def split_patients(table: pd.DataFrame, train_share: float, seed: int) -> pd.DataFrame:
-    """The table with `split` filled with train and test: by patient, stratified by finding (paper B, 4.1: 7 to 3).
+    """The table with `split` filled with train and test: by patient, 7 to 3 (paper B, 4.1).
 
-    Choice: a split that the table brings along is kept, and its validation part trains, for paper B has none.
+    Choice: stratified by finding. Choice: a split that the table brings along is kept, and its validation part trains, for
+    paper B has none.
 
     Args:
         table: exams or images, with patient_id, finding and split ("" where there is none).

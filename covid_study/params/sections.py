@@ -213,7 +213,9 @@ class Sampling(Section):
 
     shares: Annotated[list[Fraction], Some, "of the training negatives: the columns of the tables", PAPER]
     long_tail_exponent: Annotated[Positive, "weight of a rank: rank ** -exponent"]
-    normal_width: Annotated[Positive, "of the half normal, as a share of the archive"]
+    normal_width: Annotated[
+        Positive, "deviation of the bell around the middle rank, as a share of the archive"
+    ]
     more_seeds: Annotated[list[Count], "further trainings of every row of Tables III and V"] = []
 
 
@@ -271,7 +273,9 @@ class SliceNetwork(Section):
 
     backbone: Annotated[Backbone, PAPER]
     weights: Annotated[
-        Literal["auto", "none", "imagenet"], "auto: ImageNet's where they are here; imagenet: also fetched"
+        Literal["auto", "none", "imagenet"],
+        "auto: ImageNet's where they are here; imagenet: also fetched",
+        PAPER,
     ]
     weights_folder: Annotated[str | None, "with weight files of torchvision"]
     precision: Precision

@@ -14,8 +14,9 @@ STRATEGIES: tuple[Strategy, ...] = ("random", "normal", "top", "long_tail")
 def weights(ranks: np.ndarray, strategy: Strategy, exponent: float = 1.0, width: float = 0.3) -> np.ndarray:
     """How likely each rank is drawn first, up to a factor (paper A, IV-E).
 
-    Choice: the paper names the shapes only. Long tail: rank^-exponent (a power law, its reference 42); normal: half a
-    normal distribution over the ranks, its deviation `width` of the archive; random: the same for all.
+    Choice: the paper names the shapes only. Long tail: rank^-exponent (a power law, its reference 42); normal: a bell around
+    the middle of the ranking, its deviation `width` of the archive, so that the long tail takes harder and more diverse cases
+    (V-E), as half a bell from the best rank would not; random: the same for all.
 
     Args:
         ranks: int (M,), 1 is best.
@@ -30,7 +31,7 @@ def weights(ranks: np.ndarray, strategy: Strategy, exponent: float = 1.0, width:
     if strategy == "long_tail":
         return ranks**-exponent
     if strategy == "normal":
-        return np.exp(-0.5 * ((ranks - 1) / (width * len(ranks))) ** 2)
+        return np.exp(-0.5 * ((ranks - (len(ranks) + 1) / 2) / (width * len(ranks))) ** 2)
     raise ValueError(f"unknown sampling strategy {strategy!r}; the strategies are {', '.join(STRATEGIES)}")
 
 

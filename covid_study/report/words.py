@@ -52,6 +52,7 @@ METRIC_HEADS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
+    "gap": "Prec. and recall apart by",
     "hours": "Training",
     "count": "Exams",
     "range": "Range",

@@ -14,6 +14,7 @@ from covid_study.errors import StudyError
 
 AT_THRESHOLD = ("precision", "recall", "f1")
 SCORES = ("precision", "recall", "f1", "auc", "average_precision")
+GAP = "gap"  # between precision and recall, 0 where they are balanced (paper A, VI-1)
 
 
 class Threshold(NamedTuple):
@@ -53,7 +54,7 @@ def classification_scores(y_true: Sequence[int], p: Sequence[float], threshold: 
     Args:
         y_true: (n,) 1 for COVID-19, 0 otherwise.
         p: (n,) probability of COVID-19.
-        threshold: `p >= threshold` is called positive; the paper's is 0.5.
+        threshold: `p >= threshold` is called positive. Choice: 0.5, since paper A names none.
 
     Returns:
         the five scores by name, `threshold`, `positives`, `negatives` and `note`.

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from covid_study.scores import published as papers
+from covid_study.scores.binary import GAP
 
 Term = tuple[int, tuple[str, str], str]  # +1 or -1, row and column, score
 
@@ -38,7 +39,7 @@ class Cells(BaseModel):
 
 def _named(word: str | tuple[str, ...], here: Sequence[str], beside: str) -> Sequence[str]:
     """Rows or columns by name: "same" as beside it, "every", "others" (all but that one); of the sizes of a selection,
-    named in per cent: "sizes" (below 100), "largest", "smallest", "smaller" (all but the largest)."""
+    named in per cent: "sizes" (below 100), "largest", "smallest", "smaller" (all but the largest), "below" (the next one)."""
     sizes = sorted((n for n in here if n.endswith("%") and n != "100%"), key=lambda n: float(n[:-1]))
     words = {
         "same": [beside],
@@ -48,12 +49,16 @@ def _named(word: str | tuple[str, ...], here: Sequence[str], beside: str) -> Seq
         "largest": sizes[-1:],
         "smallest": sizes[:1],
         "smaller": sizes[:-1] or sizes,
+        "below": sizes[: sizes.index(beside)][-1:] if beside in sizes else [],
     }
     return word if isinstance(word, tuple) else words.get(word, [word])
 
 
 class Contrast(BaseModel):
-    """Cells that are said to score higher, and what they are compared with; by another score where one is named."""
+    """Cells that are said to score higher, and what they are compared with; by another score where one is named.
+
+    With a score alone, it is the same cells by that score.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     higher: Cells = Cells()
@@ -104,7 +109,7 @@ class Claim(BaseModel):
             [*first, *((-sign, *rest) for sign, *rest in second)]
             for one in self.higher.of(ran, ("", "") if self.lower is None else self._literal)
             for first in _terms(one, self.lower, self.score, ran)
-            for second in self._less(one, ran)
+            for second in self._less(one, first, ran)
         ]
         return [line for line in found if {cell for _, cell, _ in line} <= set(ran)]
 
@@ -113,9 +118,13 @@ class Claim(BaseModel):
         """The row and column of `lower` by name, for "others" on the higher side."""
         return tuple(x if isinstance(x, str) else "" for x in (self.lower.row, self.lower.column))
 
-    def _less(self, one: tuple[str, str], ran: Sequence[tuple[str, str]]) -> list[list[Term]]:
+    def _less(
+        self, one: tuple[str, str], first: list[Term], ran: Sequence[tuple[str, str]]
+    ) -> list[list[Term]]:
         if self.less is None:
             return [[]]
+        if self.less.higher == Cells() and self.less.lower is None and self.less.score:
+            return [[(sign, cell, self.less.score) for sign, cell, _ in first]]
         others, score = self.less.higher.of(ran, one), self.less.score or self.score
         return [line for other in others for line in _terms(other, self.less.lower, score, ran)]
 
@@ -160,7 +169,9 @@ def _terms(one: tuple[str, str], lower: Cells | None, score: str, ran) -> list[l
 def _printed(name: str) -> dict[tuple[tuple[str, str], str], float]:
     table = papers.table(name)
     cells = zip(table["row"], table["column"], strict=True)
-    return dict(zip(zip(cells, table["metric"], strict=True), table["value"], strict=True))
+    found = dict(zip(zip(cells, table["metric"], strict=True), table["value"], strict=True))
+    both = [cell for cell, score in found if score == "precision" and (cell, "recall") in found]
+    return found | {(cell, GAP): abs(found[cell, "precision"] - found[cell, "recall"]) for cell in both}
 
 
 @lru_cache

@@ -47,7 +47,8 @@ def scored(
     """Score every run of a table on the same n resamples of the test patients (paper A, V-B; paper B, 4.2).
 
     Exams have precision, recall, F1, AUC and average precision at 0.5 and, as `f1_validation` and so on, at the threshold with
-    the best F1 on the validation split, which is not chosen anew for each resample; slices have the seven scores of paper B.
+    the best F1 on the validation split, which is not chosen anew for each resample, and the gap between precision and recall;
+    slices have the seven scores of paper B, and sensitivity and precision of each class against the rest.
 
     Args:
         predictions: of each cell the table that a run leaves, of exams (`exam_id`) or slices (`slice_id`), or its folder.
@@ -96,6 +97,7 @@ def _of_exams(table: pd.DataFrame):
     def both(score, moved) -> dict:
         fixed = {m: v for m, v in score(y, p, 0.5).items() if m in binary.SCORES}
         at_best = moved(y, p, best)
+        fixed[binary.GAP] = np.abs(fixed["precision"] - fixed["recall"])
         return fixed | {f"{m}_validation": at_best[m] for m in binary.AT_THRESHOLD}
 
     return (
@@ -109,10 +111,12 @@ def _of_exams(table: pd.DataFrame):
 
 def _of_slices(test: pd.DataFrame):
     called = slices.read(test)
+    once = np.ones((1, len(called.y)))
     return (
         lambda n, seed: slices.drawn(called, n, seed),
-        lambda weights: slices.weighted(called.y, called.p, weights),
-        slices.point_scores(test).to_dict(),
+        lambda weights: slices.weighted(called.y, called.p, weights) | slices.of_classes(called, weights),
+        slices.point_scores(test).to_dict()
+        | {m: float(v[0]) for m, v in slices.of_classes(called, once).items()},
     )
 
 

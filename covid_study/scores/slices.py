@@ -106,6 +106,24 @@ def weighted(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.
         }
 
 
+def of_classes(called: Called, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Sensitivity and precision of each class against the rest, `sen_cap` and the like (paper B, Table 7), under weights.
+
+    weights: float (resamples, n). NaN where no slice is of a class, or none is called it.
+
+    >>> called = Called(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]]), ["covid", "cap"], np.arange(3))
+    >>> {name: value.tolist() for name, value in of_classes(called, np.ones((1, 3))).items()}
+    {'sen_covid': [1.0], 'pre_covid': [0.5], 'sen_cap': [0.5], 'pre_cap': [1.0]}
+    """
+    told, found = multiclass.called(called.p), {}
+    for k, name in enumerate(called.classes):
+        is_it, said = called.y == k, told == k
+        right, there, so_called = (weights @ part.astype(float) for part in (is_it & said, is_it, said))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found |= {f"sen_{name}": right / there, f"pre_{name}": right / so_called}
+    return found
+
+
 def point_scores(table: pd.DataFrame) -> pd.Series:
     """The seven scores of a table of predictions (paper B, 4.2), NaN where one is not defined.
 

@@ -11,6 +11,7 @@ from covid_study.tables.table import Table, column
 from covid_study.training.run import beside
 
 NAME = "A.V"
+SINGLE_TRACKS = ("difficulty", "diversity")
 # compared in time
 PRETEXTS = {"long_tail": "rubiks_cube_pro", "long_tail_all_pretrained": "rubiks_cube_pro_all"}
 
@@ -27,16 +28,10 @@ def table(p, v: Samples) -> Table:
     pretexts = {c: volume_steps.pretext(p, v, PRETEXTS[c[0]], c[2]) for c in runs if c[0] in PRETEXTS}
     took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}
     shared = {cell: float(beside(folder)) for cell, folder in pretexts.items()}
-    sizes = a3_ranking.sizes(p, v)
-    return Table(
-        NAME,
-        runs,
-        v,
-        p.study,
-        main="A16",
-        sizes=sizes,
-        known={"pretext_hours": took, "shared_pretext_hours": shared},
-    )
+    drawn = compositions(p, v).set_index(["strategy", "column", "seed"])
+    ranks = {f"{track}_rank": drawn[track].to_dict() for track in SINGLE_TRACKS}
+    known = {"pretext_hours": took, "shared_pretext_hours": shared} | ranks
+    return Table(NAME, runs, v, p.study, main="A16", sizes=a3_ranking.sizes(p, v), known=known)
 
 
 def hours(pretext: Path, epochs: int) -> float:
@@ -47,12 +42,12 @@ def hours(pretext: Path, epochs: int) -> float:
     return pd.read_csv(pretext / "history.csv")["seconds"].mean() * epochs / 3600
 
 
-def composition(p, v: Samples) -> pd.DataFrame:
-    """What each strategy takes from the joint ranking, means over seeds; the archive itself is the strategy "archive".
+def compositions(p, v: Samples) -> pd.DataFrame:
+    """What each strategy takes from the joint ranking, a line a seed; the archive itself is the strategy "archive".
 
     Returns:
         strategy, column, exams, cap (fraction that is CAP), difficulty and diversity (mean rank as a fraction of the
-        archive, 0 = hardest, most diverse), seeds.
+        archive, 0 = hardest, most diverse), seed.
     """
     rows = []
     for seed in a3_ranking.seeds(p):
@@ -65,9 +60,13 @@ def composition(p, v: Samples) -> pd.DataFrame:
         for (strategy, where), ids in {("archive", "all"): list(ranking.index), **chosen}.items():
             part = ranking.loc[ids]
             cap = (v.table["finding"].loc[ids] == "cap").mean()
-            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in ("difficulty", "diversity")]
+            ranks = [((part[f"{t}_rank"] - 0.5) / len(ranking)).mean() for t in SINGLE_TRACKS]
             rows.append((strategy, where, len(ids), cap, *ranks, seed))
-    names = ["strategy", "column", "exams", "cap", "difficulty", "diversity", "seed"]
-    frame = pd.DataFrame(rows, columns=names)
-    means = frame.groupby(["strategy", "column"], sort=False)[names[2:-1]].mean()
+    return pd.DataFrame(rows, columns=["strategy", "column", "exams", "cap", *SINGLE_TRACKS, "seed"])
+
+
+def composition(p, v: Samples) -> pd.DataFrame:
+    """The means of `compositions` over seeds, and how many seeds."""
+    frame = compositions(p, v)
+    means = frame.groupby(["strategy", "column"], sort=False)[["exams", "cap", *SINGLE_TRACKS]].mean()
     return means.assign(exams=means["exams"].astype(int), seeds=frame["seed"].nunique()).reset_index()

@@ -32,7 +32,7 @@ SHOWN = {
     "B.8": ("acc", "f1", "auc"),
     "B.9": ("acc", "f1", "auc", "pre", "sen"),
 }
-MAIN = {"B.8": "B21a", "B.9": "B22"}  # the claim that the headline is about
+MAIN = {"B.7": "B19a", "B.8": "B21a", "B.9": "B22a"}  # the claim that the headline is about
 LOSSES = ("class_balanced", "focal", "sce")  # rows of ours in Table 8, on the backbone of slice_network
 FEW = "5%"  # column of Table 7: `public.per_class` slices of each class
 FOLD = "fold "

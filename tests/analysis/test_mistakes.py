@@ -1,5 +1,7 @@
 """Mistakes are what is called wrongly, the surest first, with what their slices show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,26 @@ def test_sensitivity_by_lesions(predictions):
     assert claim["difference"] == pytest.approx(1 / 3) and claim["verdict"] == claims.OPEN
     unknown = mistakes.by_lesions(slices(known=False), cells, 100)
     assert unknown.values == {} and claims.decide(unknown, claims.of_table("B.lesions"))["needs"].ne("").all()
+
+
+def test_sensitivity_by_position(predictions):
+    """By hand: of each exam the slice with most lung is 1; what has at most half of it is from an end."""
+    s = slices()
+    area = pd.Series(100.0, index=s.table.index)
+    area[s.table.index[s.table.index.str.endswith("/2")]] = 50.0
+    s = replace(s, table=s.table.assign(lung_area_mm2=area))
+    found = mistakes.by_position(s, {("dsn_saal", "slices", 0): predictions}, 100)
+    told = mistakes.called(predictions)
+    for finding, score in (("covid", "sen"), ("cap", "sen_cap")):
+        of = told[told["finding"] == finding]
+        for part, chosen in (("ends", of.index.str.endswith("/2")), ("middle", ~of.index.str.endswith("/2"))):
+            assert chosen.any() == (score in found.values.get((part, "dsn_saal", 0), {}))
+            if chosen.any():
+                assert found.values[part, "dsn_saal", 0][score] == (~of["wrong"])[chosen].mean()
+    unknown = replace(s, table=s.table.assign(lung_area_mm2=np.nan))
+    unknown = mistakes.by_position(unknown, {("dsn_saal", "slices", 0): predictions}, 100)
+    assert unknown.fewest == 0
+    assert claims.decide(unknown, claims.of_table("B.position"))["verdict"].eq(claims.OPEN).all()
 
 
 def test_the_list_has_what_is_known(p, predictions):

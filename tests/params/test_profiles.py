@@ -10,6 +10,9 @@ from covid_study.errors import ParameterError
 from covid_study.params import profiles
 from covid_study.params.profiles import Profile, changed, check, load_profile, merge
 from covid_study.params.sections import NOTEBOOKS
+from covid_study.scores import published
+from covid_study.tables.table import column
+from covid_study.tables.volume_steps import selection_size
 
 PROFILES = sorted((paths.root() / "params").glob("*.yaml"))
 SMOKE = {"profile": "smoke"}
@@ -58,6 +61,24 @@ def test_every_profile_is_valid_writes_out_every_key_and_makes_sense(path):
     assert min(p.sampling.shares) * (counts.cap + counts.non_pneumonia) >= 1
     assert len(set(p.study.seeds)) == len(p.study.seeds)
     assert (p.ranking.alpha, p.ranking.beta) == (0.5, 0.5)  # the paper's
+
+
+def test_the_profile_of_the_papers_has_their_counts_and_hours():
+    """Negatives of Tables III to V; pretext epochs that come to the printed hours at equal cost an exam."""
+    p = check(Profile, load_profile(paths.root() / "params" / "paper.yaml"), "paper")
+    counts, archive = p.cohort.phantom.train, published.sizes("A.III")["all"]
+    assert counts.cap + counts.non_pneumonia == archive
+    for shares in (p.sampling.shares, p.transfer.shares):
+        sizes = {column(share): selection_size(share, archive) for share in shares}
+        assert sizes | {"all": archive} == published.sizes("A.III").to_dict()
+    periods = published.table("A.III").query("row == 'training_period'").set_index("column")["value"]
+    an_exam = periods["all"] / (p.training.epochs * (counts.covid + archive))
+    assert round(0.3 / an_exam / counts.covid) == p.pretext.epochs
+    assert round(3 / an_exam / (counts.covid + archive)) == p.pretext.all_samples_epochs
+    assert (
+        p.slice_network.weights == "imagenet"
+        and p.network.precision == p.slice_network.precision == "float32"
+    )
 
 
 @pytest.mark.parametrize(

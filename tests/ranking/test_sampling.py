@@ -56,8 +56,8 @@ def test_random_ignores_the_ranks(ranking):
     [
         ("long_tail", 1 / RANKS, {}),
         ("long_tail", RANKS**-2.0, {"exponent": 2.0}),
-        ("normal", norm.pdf((RANKS - 1) / M, scale=0.3), {}),
-        ("normal", norm.pdf((RANKS - 1) / M, scale=0.1), {"width": 0.1}),
+        ("normal", norm.pdf((RANKS - 30.5) / M, scale=0.3), {}),
+        ("normal", norm.pdf((RANKS - 30.5) / M, scale=0.1), {"width": 0.1}),
         ("random", np.ones(M), {}),
     ],
 )
@@ -70,6 +70,18 @@ def test_the_first_draw_follows_the_weights(ranking, strategy, shape, settings):
     o, e = ([*p[common], p[~common].sum()] for p in (observed, expected))
     chi2 = sum(500 * (a - b) ** 2 / b for a, b in zip(o, e, strict=True) if b > 0)
     assert chi2 < common.sum() + 5 * np.sqrt(2 * common.sum() + 2)
+
+
+@pytest.mark.parametrize("size", [246, 500, 1000])
+def test_the_long_tail_takes_harder_and_more_diverse_cases_than_the_normal_distribution(size):
+    """Paper A, V-E, at its three sizes of 1,785 negatives: better mean ranks on either track, whatever the seed."""
+    rng, archive = np.random.default_rng(3), 1785
+    tracks = pd.DataFrame({track: rng.permutation(archive) + 1 for track in ("difficulty", "diversity")})
+    tracks["joint_rank"] = tracks.sum(axis=1).rank(method="first").astype(int)
+    for seed in range(5):
+        tail, bell = (tracks.loc[select(tracks, name, size, seed)].mean() for name in ("long_tail", "normal"))
+        assert (tail < bell).all()
+        assert bell["joint_rank"] == pytest.approx((archive + 1) / 2, abs=4.5 * 0.3 * archive / np.sqrt(size))
 
 
 def test_successive_draws_follow_the_weights_that_are_left():

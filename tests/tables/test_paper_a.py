@@ -84,6 +84,12 @@ def test_table_5_draws_as_it_says(q, v, tables):
     assert "rubiks_cube_pro_all" in pretrained.method.encoder
     assert pretrained.training_ids == runs["long_tail", "30%", 0].training_ids
     ranked = volume_steps.ranked(q, v).ranking
+    for (
+        track
+    ) in a5_sampling.SINGLE_TRACKS:  # what A20 compares: of seven negatives, those that a run is trained on
+        for cell in (("long_tail", "60%", 0), ("normal", "30%", 0)):
+            ranks = ranked.loc[negatives(runs[cell], v), f"{track}_rank"]
+            assert tables["A.V"].known[f"{track}_rank"][cell] == pytest.approx((ranks.mean() - 0.5) / 7)
     assert negatives(runs["top", "60%", 0], v) == list(ranked["joint_rank"].sort_values().index[:4])
 
 
@@ -103,6 +109,8 @@ def test_composition_of_a_known_ranking(monkeypatch):
     assert found.loc[("top", "25%"), "difficulty"] == pytest.approx(0.125)  # the mean of (r - 1/2) / 40
     assert found.loc[("long_tail", "25%"), "cap"] > found.loc[("random", "25%"), "cap"]
     assert (found["seeds"] == 2).all()
+    by_seed = a5_sampling.compositions(p, SimpleNamespace(table=finding)).groupby(["strategy", "column"])
+    assert by_seed["difficulty"].mean().to_dict() == pytest.approx(found["difficulty"].to_dict())
 
 
 def test_another_network_sees_the_exams_that_the_first_selected(q, tables):
