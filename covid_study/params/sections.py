@@ -194,13 +194,13 @@ class Pretext(Section):
 class Ranking(Section):
     """Soft labels, difficulty, diversity and joint rank (paper A, IV-C and D)."""
 
-    features: Annotated[Literal["pretext", "hu_histogram"], "of an exam", PAPER]
-    mass: Annotated[Literal["partial", "normalised"], "that the earth mover moves (eq. 3)", PAPER]
-    order_free: Annotated[
-        Literal["none", "channels", "positives", "both"],
-        "whose listed order plays no role; slow where not none",
+    features: Annotated[Literal["pretext", "untrained", "hu_histogram", "ct_encoder"], "of an exam", PAPER]
+    distance: Annotated[
+        Literal["emd", "order_free", "cosine", "hellinger"],
+        "of exams (eq. 3) and of soft labels (eq. 6); order_free is emd without a listed order, and slow",
         PAPER,
     ]
+    mass: Annotated[Literal["partial", "normalised"], "that the earth mover moves (eq. 3)", PAPER]
     alpha: Annotated[Share, "weight of difficulty in the joint rank", PAPER]
     beta: Annotated[Share, "weight of diversity", PAPER]
     diversity_pairs: Annotated[AtLeastOne, "most distances of eq. 6; beyond, the others met are drawn"]

@@ -1,7 +1,7 @@
 """Which negatives to train on: distances, difficulty, diversity, and selections drawn from their rank (paper A, IV-C to E).
 
-Read `emd` (eq. 3 and 4) with its four ways `emd_partial`, `emd_balanced`, `emd_ground` and `blocks`, then `rank` (eq. 5 to 8),
-`some_others` (eq. 6 of a large archive), `order_free`, `sampling`.
+Read `emd` (eq. 3 and 4) with its four ways `emd_partial`, `emd_balanced`, `emd_ground` and `blocks`, then `chords` (cosine and
+Hellinger in its place), `rank` (eq. 5 to 8), `some_others` (eq. 6 of a large archive), `order_free`, `sampling`.
 """
 
 from covid_study import handed_on

@@ -1,11 +1,12 @@
 """Difficulty, diversity and joint rank of the negatives (paper A, IV-C and D)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from covid_study.ranking import chords
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd import (
     Mass,
@@ -19,6 +20,7 @@ from covid_study.ranking.some_others import mean_emd_to_some
 if TYPE_CHECKING:
     import torch
 
+Distance = Literal["emd", "cosine", "hellinger"]
 DIVERSITY_PAIRS = 768_000_000  # a million negatives and 768 others
 
 
@@ -27,17 +29,22 @@ def soft_labels(
     negatives: pd.DataFrame,
     mass: Mass = "partial",
     *,
+    distance: Distance = "emd",
     ground: ArrayLike | None = None,
     device: "str | torch.device" = "cpu",
     blocks: Blocks | None = None,
 ) -> pd.DataFrame:
     """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
 
+    Deviation: "cosine" and "hellinger" stand in the place of the paper's earth mover's distance. They know no order of the
+    channels, which have none, where |i - j| of `emd` lives from it (notebook 03 compares them).
+
     Args:
         positives: (N, D) features, not negative, indexed by exam id.
         negatives: (M, D) features of the archive, indexed by exam id.
-        mass: "partial" as in eq. 4, or "normalised".
-        ground, device, blocks: of `emd.pairwise_emd`; `ground` is a (D, D) distance between features.
+        distance: "emd", the paper's, or one of `chords`.
+        mass, ground: of `emd.pairwise_emd`: "partial" as in eq. 4, or "normalised"; a (D, D) distance between features.
+        device, blocks: of `emd.pairwise_emd`.
 
     Returns:
         float64 (M, N), indexed by negative, one column a positive.
@@ -57,7 +64,10 @@ def soft_labels(
                 f"exam {frame.index[bad[0]]}: its histogram of features {bad[1]}, so it has no distance to the positives. "
                 "Look at its preprocessed volume, or leave it out."
             )
-    distances = pairwise_emd(far, near, mass, ground=ground, device=device, blocks=blocks)
+    if distance == "emd":
+        distances = pairwise_emd(far, near, mass, ground=ground, device=device, blocks=blocks)
+    else:
+        distances = chords.pairwise(far, near, distance, device=device, blocks=blocks)
     return pd.DataFrame(distances, index=negatives.index, columns=positives.index)
 
 
@@ -67,6 +77,7 @@ def rank_negatives(
     beta: float = 0.5,
     mass: Mass = "partial",
     *,
+    distance: Distance = "emd",
     diversity_pairs: int = DIVERSITY_PAIRS,
     seed: int = 0,
     ground: ArrayLike | None = None,
@@ -79,12 +90,17 @@ def rank_negatives(
 
     Deviation: the mean of eq. 6 is over all others, M (M - 1) / 2 pairs. Where these are more than `diversity_pairs`, it is
     over `diversity_pairs` / M others, drawn at random, the same for all (`some_others`), and has a standard error. The
-    closed form (normalised masses on a line) always takes all.
+    closed forms (normalised masses on a line, cosine) always take all.
+
+    Choice: where eq. 3 gave way to another distance, so does eq. 6: two soft labels are compared as two exams are. Neither
+    an order of the positives nor how far they lie in all (which is eq. 5) then counts, only which of them are the nearer ones.
+    A soft label of zeros is one that is equally far from all.
 
     Args:
         soft_labels: (M, N) distances, negatives by positives; a data frame keeps its index of exam ids.
         alpha, beta: weights of the two tracks.
-        mass: how the distance between two soft labels (eq. 6) treats their totals.
+        mass: how the earth mover's distance between two soft labels (eq. 6) treats their totals.
+        distance: of `soft_labels`, between soft labels.
         diversity_pairs: most distances of eq. 6. seed: of the draw of others where all are too many.
         ground, device, blocks: of `emd.mean_emd_to_others`; `ground` is an (N, N) distance between positives.
 
@@ -121,11 +137,15 @@ def rank_negatives(
         distances[nothing] = np.finfo(float).tiny
     result["diversity"] = result["diversity_error"] = 0.0  # an archive of one is compared with nobody
     n = len(labels)
-    if not is_closed_form(mass, ground) and n * (n - 1) // 2 > diversity_pairs:
+    chord = None if distance == "emd" else distance
+    closed = chord == "cosine" or (chord is None and is_closed_form(mass, ground))
+    if not closed and n * (n - 1) // 2 > diversity_pairs:
         found = mean_emd_to_some(
-            distances, diversity_pairs // n, mass, seed=seed, ground=ground, blocks=blocks
+            distances, diversity_pairs // n, mass, chord=chord, seed=seed, ground=ground, blocks=blocks
         )
         result["diversity"], result["diversity_error"] = found
+    elif n > 1 and chord:
+        result["diversity"] = chords.mean_to_others(distances, chord, device=device, blocks=blocks)
     elif n > 1:
         result["diversity"] = mean_emd_to_others(distances, mass, ground=ground, device=device, blocks=blocks)
     result["difficulty_rank"] = _ranks(result["difficulty"])

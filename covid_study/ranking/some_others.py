@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from covid_study.ranking import chords
 from covid_study.ranking.blocks import Blocks, by_rows
 from covid_study.ranking.emd import SIDE, Mass, checked, moved, of_a_block
 
@@ -23,6 +24,7 @@ def mean_emd_to_some(
     others: int,
     mass: Mass = "partial",
     *,
+    chord: chords.Kind | None = None,
     seed: int = 0,
     ground: ArrayLike | None = None,
     threads: int | None = None,
@@ -37,6 +39,7 @@ def mean_emd_to_some(
     Args:
         F: (n, D) masses, n >= 3.
         others: how many are drawn, rounded down to a multiple of four, at least three and at most n.
+        chord: a distance of `chords` in place of the earth mover's.
         mass, ground, threads, blocks: as in `emd.mean_emd_to_others`.
 
     Returns:
@@ -51,10 +54,10 @@ def mean_emd_to_some(
     """
     F = checked(F, "F", fewest=3)
     sizes, known, drawn = draw(F.sum(1), F @ np.arange(F.shape[1]) / F.sum(1), others, seed)
-    masses = moved(F, mass)
-    distances, _ = of_a_block(ground, F.shape[1], symmetric=True)
+    rows = chords.on_sphere(F, chord) if chord else moved(F, mass)
+    distances = chords.of_a_block(chord) if chord else of_a_block(ground, F.shape[1], symmetric=True)[0]
     reduce = partial(_estimate, sizes=sizes)
-    mean, variance = by_rows(distances, reduce, masses, masses[drawn], known, SIDE, blocks, threads)
+    mean, variance = by_rows(distances, reduce, rows, rows[drawn], known, SIDE, blocks, threads)
     return mean, np.sqrt(variance)
 
 

@@ -19,7 +19,7 @@ from covid_study.networks import backbones, weights as pretrained
 from covid_study.networks.backbones import Pooled
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.emd_ground import channel_distance
-from covid_study.ranking.order_free import VARIANTS, positives_apart
+from covid_study.ranking.order_free import positives_apart
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.samples.samples import Samples
@@ -89,7 +89,7 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
         "positives": positives,
         "negatives": negatives,
         "mass": p.ranking.mass,
-        "channels": _without_order(p)[0],
+        "distance": p.ranking.distance,
     }
 
     def compute(folder: Path) -> None:
@@ -104,7 +104,11 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
             write_atomically(kept, frame.to_parquet)
         features = pd.read_parquet(kept)
         blocks = Blocks(folder / "blocks", p.study.executor)
-        how = {"ground": _ground(p, features), "device": s.data.device, "blocks": blocks}
+        how = {"device": s.data.device, "blocks": blocks}
+        if p.ranking.distance == "order_free":
+            how["ground"] = channel_distance(features)
+        else:
+            how["distance"] = p.ranking.distance
         labels = soft_labels(features.loc[positives], features.loc[negatives], p.ranking.mass, **how)
         np.save(folder / "soft_labels.npy", labels.to_numpy())
         _write_seconds(folder, started)
@@ -127,16 +131,15 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
         What `rank.rank_negatives` returns, by slice id; and the seconds that it took, features and distances included.
     """
     given, kept = labelled(p, s, source), sorted(positives)
-    rule = p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta", "diversity_pairs"})
+    rule = p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
 
     def compute(folder: Path) -> None:
-        started, between = time.perf_counter(), None
-        if _without_order(p)[1]:
-            near = given.features.loc[kept]
-            between = positives_apart(near, p.ranking.mass, _ground(p, given.features))
+        started, how = time.perf_counter(), dict(rule)
+        if rule["distance"] == "order_free":
+            near, ground = given.features.loc[kept], channel_distance(given.features)
+            how |= {"distance": "emd", "ground": positives_apart(near, p.ranking.mass, ground)}
         blocks = Blocks(folder / "blocks", p.study.executor)
-        how = p.ranking.model_dump(include={"mass", "alpha", "beta", "diversity_pairs"})
-        how |= {"ground": between, "device": s.data.device, "blocks": blocks}
+        how |= {"device": s.data.device, "blocks": blocks}
         rank_negatives(given.soft_labels[kept], **how).to_parquet(folder / "ranking.parquet")
         _write_seconds(folder, started)
         blocks.delete()
@@ -155,16 +158,6 @@ def _pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tenso
     if start:
         pretrained.load(network, start)
     return in_batches(Pooled(network).to(slices.device), slices, 64)
-
-
-def _without_order(p) -> tuple[bool, bool]:
-    """Whether channels, and whether positives, play no role by the order in which they are listed."""
-    order_free = p.ranking.order_free
-    return VARIANTS["listed" if order_free == "none" else order_free]
-
-
-def _ground(p, features: pd.DataFrame) -> np.ndarray | None:
-    return channel_distance(features) if _without_order(p)[0] else None
 
 
 def _write_seconds(folder: Path, started: float) -> None:

@@ -19,6 +19,7 @@ from covid_study.pretext.probes import untrained_encoder
 from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
+from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.executors import cores
@@ -168,7 +169,7 @@ def archive(v: Samples) -> tuple[list[str], list[str]]:
 
 def ranking_rule(p) -> dict:
     """The parameters that a ranking depends on, whatever its features."""
-    return p.ranking.model_dump(include={"mass", "order_free", "alpha", "beta", "diversity_pairs"})
+    return p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
 
 
 def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
@@ -187,11 +188,14 @@ def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.n
         write_atomically(kept, pd.DataFrame(values(list(exams)), index=exams).rename(columns=str).to_parquet)
     frame = pd.read_parquet(kept)
     blocks = Blocks(folder / "blocks", p.study.executor)
-    order_free = rule.pop("order_free")
-    variant = "listed" if order_free == "none" else order_free
-    how = rule | {"device": v.data.device, "blocks": blocks}
-    rankings = OrderFree(frame.loc[positives], frame.loc[negatives], **how)
-    labels, ranking = rankings.labels(variant), rankings.without(variant)
+    near, far, how = frame.loc[positives], frame.loc[negatives], {"device": v.data.device, "blocks": blocks}
+    if rule["distance"] == "order_free":
+        del rule["distance"]
+        rankings = OrderFree(near, far, **rule, **how)
+        labels, ranking = rankings.labels("both"), rankings.without("both")
+    else:
+        labels = soft_labels(near, far, rule["mass"], distance=rule["distance"], **how)
+        ranking = rank_negatives(labels, **rule, **how)
     np.save(folder / "soft_labels.npy", labels.to_numpy())
     ranking.to_parquet(folder / "ranking.parquet")
     (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))

@@ -112,12 +112,15 @@ def test_fewer_positives_are_another_ranking_and_the_same_distances():
     np.testing.assert_allclose(few["difficulty"], labels[positives[:2]].mean(axis=1))
 
 
-def test_without_an_order_of_the_positives_it_is_that_of_paper_a():
-    p, s = parameters(ranking={"order_free": "positives", "mass": "normalised"}), slices(patients=2)
+@pytest.mark.parametrize("distance", ["order_free", "cosine"])
+def test_with_another_distance_it_is_that_of_paper_a(distance):
+    p, s = parameters(ranking={"distance": distance, "mass": "normalised"}), slices(patients=2)
     given = slice_ranking.labelled(p, s)
     positives, negatives = slice_ranking.archive(s)
     near, far = given.features.loc[positives], given.features.loc[negatives]
-    expected = order_free.OrderFree(near, far, mass="normalised").without("positives")
+    expected = order_free.OrderFree(near, far, mass="normalised").without("both")
+    if distance == "cosine":
+        expected = rank_negatives(soft_labels(near, far, distance=distance), distance=distance)
     found, _ = slice_ranking.ranked(p, s, positives)
     np.testing.assert_allclose(found[["difficulty", "diversity"]], expected[["difficulty", "diversity"]])
     listed = rank_negatives(soft_labels(near, far, "normalised"), mass="normalised")

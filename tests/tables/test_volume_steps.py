@@ -26,7 +26,7 @@ def nothing_is_computed(monkeypatch):
         (to_volume, "preprocess"),
         (volume_classifier, "fit"),
         (train, "fit"),
-        (volume_steps, "OrderFree"),
+        (volume_steps, "soft_labels"),
         (volume_steps, "encoder_features"),
     ):
         monkeypatch.setattr(module, name, fail)
@@ -63,7 +63,7 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
     histograms = volume_store.store(p).histograms
     with monkeypatch.context() as patch:
-        patch.setattr(order_free, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(volume_steps, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             volume_steps.rank_archive(on_dask, v, tmp_path, lambda exams: histograms.loc[exams].to_numpy())
     blocks = list((tmp_path / "blocks").rglob("*.npz"))
@@ -74,14 +74,17 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "ranking.parquet"), expected.ranking)
 
 
-@pytest.mark.parametrize("variant", ["channels", "positives", "both"])
-def test_the_archive_is_ranked_without_an_order_where_that_is_asked_for(p, v, variant):
-    free = p.model_copy(update={"ranking": p.ranking.model_copy(update={"order_free": variant})})
+@pytest.mark.parametrize("distance", ["order_free", "cosine", "hellinger"])
+def test_the_archive_is_ranked_by_the_distance_that_is_asked_for(p, v, distance):
+    free = p.model_copy(update={"ranking": p.ranking.model_copy(update={"distance": distance})})
     found, listed = (volume_steps.ranked(q, v, "hu_histogram") for q in (free, p))
     near, far = (found.features.loc[e] for e in (found.soft_labels.columns, found.ranking.index))
-    rankings = order_free.OrderFree(near.iloc[::-1], far.iloc[::-1])  # a line in a mirror is the same line
+    near, far = near.iloc[::-1, ::-1], far.iloc[::-1, ::-1]  # neither order counts
+    expected = order_free.OrderFree(near, far).without("both")
+    if distance != "order_free":
+        expected = rank.rank_negatives(rank.soft_labels(near, far, distance=distance), distance=distance)
     tracks = ["difficulty", "diversity"]
-    expected = rankings.without(variant).loc[found.ranking.index, tracks]
+    expected = expected.loc[found.ranking.index, tracks]
     pd.testing.assert_frame_equal(found.ranking[tracks], expected, check_names=False)
     assert not np.allclose(found.ranking[tracks], listed.ranking[tracks])
 
