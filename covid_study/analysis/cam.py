@@ -239,7 +239,10 @@ def pictures(
     raw = [next(iter(step_by_step(p, s, name)["pictures"].values())) for name in ids]
     cells = {method: (method, "slices", seed) for method in labels}
     networks = {m: load(runs[cell], folders[cell]).to(s.data.device) for m, cell in cells.items()}
-    logits = {m: torch.from_numpy(in_batches(Final(one), s.of(ids))) for m, one in networks.items()}
+    precision = {method: runs[cell].method.precision for method, cell in cells.items()}
+    logits = {
+        m: torch.from_numpy(in_batches(Final(one), s.of(ids), precision[m])) for m, one in networks.items()
+    }
     maps, captions = {}, {}
     for layer, where in LAYERS.items():
         for method, name in labels.items():

@@ -1,5 +1,7 @@
 """The convolutions of the 3-D ResNet without the work that nobody needs; weights, their names and results as MONAI's."""
 
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -32,20 +34,60 @@ class Trimmed(nn.Conv3d):
 
 
 class Stem(nn.Conv3d):
-    """The 7 x 7 x 7 convolution of one grey channel, with the same result on two ways: see `forward`."""
+    """The 7 x 7 x 7 convolution of one grey channel, with the same result on three ways: see `way`."""
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
-        """In bf16 with stride 2 on a CPU, whose matrix units take many channels only, on the eight grey values of 2 x 2 x 2
-        voxels (`on_cells`); in float32, where that takes twice as long, as it is.
+        device = volumes.device.type
+        cast = device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+        taken = way(device, self.stride[0], cast)
+        if taken == "as it is":
+            return as_it_is(volumes, self.weight, self.stride)
+        if cast:  # before it is copied
+            volumes = volumes.to(torch.get_autocast_dtype(device))
+        return on_cells(volumes, self.weight) if taken == "cells" else on_shifts(volumes, self.weight)
 
-        It is padded along z beforehand: the CPU backend of torch 2.13 reads memory that is not its own in the weight
-        gradient of a 7 x 7 x 7 convolution of stride 2 and padding 3 on inputs 5 to 7 voxels deep, as small cubes are:
-        gradients of 1e30, NaN, or a crash.
-        """
-        if volumes.device.type == "cpu" and self.stride == (2, 2, 2) and torch.is_autocast_enabled("cpu"):
-            return on_cells(volumes.to(torch.get_autocast_dtype("cpu")), self.weight)
-        z, y, x = self.padding
-        return F.conv3d(F.pad(volumes, (0, 0, 0, 0, z, z)), self.weight, None, self.stride, (0, y, x))
+
+def way(device: str, stride: int, autocast: bool) -> Literal["cells", "shifts", "as it is"]:
+    """How the stem is computed: matrix units take many channels only, and eight are made of the one.
+
+    On a GPU always, where float32 is TF32: `on_cells` at stride 2, `on_shifts` at stride 1. On a CPU cells in bf16 alone:
+    in float32 they take twice as long.
+
+    >>> way("cuda", 1, autocast=False), way("cpu", 2, autocast=False)
+    ('shifts', 'as it is')
+    """
+    if device == "cuda":
+        return "cells" if stride == 2 else "shifts"
+    return "cells" if device == "cpu" and stride == 2 and autocast else "as it is"
+
+
+def as_it_is(volumes: torch.Tensor, weight: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
+    """A convolution of one channel with a kernel of 7 and padding 3.
+
+    It is padded along z beforehand: the CPU backend of torch 2.13 reads memory that is not its own in the weight
+    gradient of a 7 x 7 x 7 convolution of stride 2 and padding 3 on inputs 5 to 7 voxels deep, as small cubes are:
+    gradients of 1e30, NaN, or a crash.
+    """
+    return F.conv3d(F.pad(volumes, (0, 0, 0, 0, 3, 3)), weight, None, stride, (0, 3, 3))
+
+
+def on_shifts(volumes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """A convolution of one channel with a kernel of 7, stride 1 and padding 3, on eight channels: the volume shifted along x.
+
+    The kernel grows by a zero to 8 along x, whose values become those of the channels: 7 x 7 x 1 is left of it.
+
+    Args:
+        volumes: float (N, 1, z, y, x). weight: float (C, 1, 7, 7, 7).
+
+    Returns:
+        float (N, C, z, y, x).
+    """
+    shifted = F.pad(volumes, (3, 4, 0, 0, 3, 3)).unfold(4, 8, 1)  # (N, 1, z, y, x, 8), no copy yet
+    channels, kernel = (
+        values.transpose(1, 5)[..., 0].contiguous(memory_format=torch.channels_last_3d)
+        for values in (shifted, F.pad(weight, (0, 1)).unsqueeze(4))
+    )
+    return F.conv3d(channels, kernel, padding=(0, 3, 0))
 
 
 def on_cells(volumes: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from covid_study.pretext.probes import asked, probe_scores
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.samples.batch import to_input
 from covid_study.samples.samples import Chosen
-from covid_study.training.loop import counted_flops, fit, in_batches
+from covid_study.training.loop import cast, counted_flops, fit, fitting, in_batches
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -76,7 +76,9 @@ def train_pretext(
     def measure(epoch: int, model: nn.Module) -> dict[str, float]:
         row = {
             f"validation_{k}": v
-            for k, v in _validate(model, validation, table, gap, masking, seed, device).items()
+            for k, v in _validate(
+                model, validation, table, gap, masking, seed, network["precision"], device
+            ).items()
         }
         if epoch % pretext["probe_every"] == 0 or epoch == epochs:
             row |= probe.measure(model.encoder)
@@ -118,16 +120,17 @@ def train_pretext(
 
 
 @torch.inference_mode()
-def _validate(model, volumes, table, gap, masking, seed, device) -> dict[str, float]:
+def _validate(model, volumes, table, gap, masking, seed, precision, device) -> dict[str, float]:
     """Pretext accuracy on unseen exams, each scrambled the same few ways at every epoch."""
     if len(volumes) == 0:
         return {}
     model.eval()
     generator = torch.Generator(device).manual_seed(seed + 77)
     rows = []
-    for part in volumes.repeat(VALIDATION_DRAWS, 1, 1, 1).split(16):
+    for part in volumes.repeat(VALIDATION_DRAWS, 1, 1, 1).split(fitting(volumes.shape[1:], 16)):
         batch = rubiks_cube.scramble(to_input(part.to(device)), table, gap, masking, generator)
-        rows.append((len(part), rubiks_cube.pretext_accuracy(model(batch.cubes), batch)))
+        with cast(precision, device):
+            rows.append((len(part), rubiks_cube.pretext_accuracy(model(batch.cubes), batch)))
     total = sum(n for n, _ in rows)
     return {name: float(sum(n * row[name] for n, row in rows) / total) for name in rows[0][1]}
 
@@ -139,9 +142,12 @@ def load_encoder(file: Path, network: dict) -> nn.Module:
     return model
 
 
-def features(model: nn.Module, volumes: torch.Tensor | Chosen) -> np.ndarray:
-    """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative."""
-    return in_batches(model, volumes)
+def features(model: nn.Module, volumes: torch.Tensor | Chosen, precision: str = "float32") -> np.ndarray:
+    """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative.
+
+    precision: that the encoder was trained in.
+    """
+    return in_batches(model, volumes, precision)
 
 
 class Probe:
@@ -151,18 +157,23 @@ class Probe:
 
     Args:
         volumes: uint8 (n, z, y, x).
-        findings: (n,) covid, cap, non_pneumonia or other. patients: (n,).
+        findings: (n,) covid, cap, non_pneumonia or other. patients: (n,). precision: of the encoder's training.
     """
 
     def __init__(
-        self, volumes: torch.Tensor | Chosen, findings: np.ndarray, patients: np.ndarray, folds: int = 5
+        self,
+        volumes: torch.Tensor | Chosen,
+        findings: np.ndarray,
+        patients: np.ndarray,
+        folds: int = 5,
+        precision: str = "float32",
     ):
         self.volumes, self.findings, self.patients = volumes, np.asarray(findings), np.asarray(patients)
-        self.folds = folds
+        self.folds, self.precision = folds, precision
 
     def measure(self, backbone: nn.Module) -> dict[str, float]:
         """AUC of COVID-19 against all negatives and of CAP against non-pneumonia."""
-        values, known = features(backbone, self.volumes), asked(self.findings, "cap")
+        values, known = features(backbone, self.volumes, self.precision), asked(self.findings, "cap")
         return {
             "probe_covid": probe_auc(values, self.findings == "covid", self.patients, self.folds),
             "probe_cap": probe_auc(

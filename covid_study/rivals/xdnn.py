@@ -49,7 +49,7 @@ def network_features(network: nn.Module, images: torch.Tensor) -> np.ndarray:
     >>> np.linalg.norm(network_features(network, torch.full((2, 64, 64), 9, dtype=torch.uint8)), axis=1).round(6).tolist()
     [1.0, 1.0]
     """
-    found = in_batches(Pooled(network), images, 64).astype(np.float64)
+    found = in_batches(Pooled(network), images, most=64).astype(np.float64)
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
 

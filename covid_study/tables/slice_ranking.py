@@ -157,7 +157,7 @@ def _pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tenso
         network = backbones.build(backbone)
     if start:
         pretrained.load(network, start)
-    return in_batches(Pooled(network).to(slices.device), slices, 64)
+    return in_batches(Pooled(network).to(slices.device), slices, most=64)
 
 
 def _write_seconds(folder: Path, started: float) -> None:

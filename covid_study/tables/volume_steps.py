@@ -85,7 +85,8 @@ def pretext(
         probed = v.table[v.table["split"] == "train"]
         # read where they lie, or sent to other processes
         taken = v.chosen if p.study.processes == 1 else v.of
-        probe = Probe(taken(probed.index), probed["finding"].to_numpy(), probed["patient_id"].to_numpy())
+        known = (probed[name].to_numpy() for name in ("finding", "patient_id"))
+        probe = Probe(taken(probed.index), *known, precision=settings["network"]["precision"])
         given = settings | {"probe": probe, "title": variant.replace("_", " ")}
         exams, device = (taken(config["train"]), v.of(validation)), v.data.device
         if p.study.processes == 1:
@@ -106,7 +107,7 @@ def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0)
     """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
     saved = folder and folder / "encoder.safetensors"
     model = load_encoder(saved, network(p, v)) if saved else untrained_encoder(network(p, v), seed)
-    return encoder_features(model.to(v.data.device), v.chosen(exams))
+    return encoder_features(model.to(v.data.device), v.chosen(exams), network(p, v)["precision"])
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ from covid_study.training.whole_batch import set_up
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+# Input voxels or pixels a batch, at most: a GPU's kernels count what a tensor holds in 32 bits, and the widest layer at the
+# input's own size has 64 channels (the stem at stride 1; VGG-16's first stage).
+VALUES = 2**31 // 64 - 1
 CHECKPOINT_SECONDS = 30.0  # between two: writing one takes as long as a step or more
 LossOf = Callable[[nn.Module, torch.Tensor, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
 OrderOf = Callable[[torch.Generator], torch.Tensor]  # the samples of an epoch, by number, as they come
@@ -64,7 +68,7 @@ def fit(
         seed: of the order of exams and of all that is drawn on the way; each epoch has its own stream.
         folder: keeps `checkpoint.pt` while it runs.
         optimiser: adam, sgd or adamw, see `optimisers.optimiser_of`.
-        precision: "float32" or "bf16" (autocast).
+        precision: see `cast`.
         after_epoch: called with the number of epochs done and the model; returns further columns of the history.
         fabric: of the processes that train together, each of which calls this (see `processes`); None: this one alone.
             Losses and weights are those of one process, rounding aside. The first process alone writes the checkpoint
@@ -92,7 +96,6 @@ def fit(
             part.load_state_dict(values)
         history, done = state["history"], len(state["history"])
     network, backward, first = model, torch.Tensor.backward, True
-    bf16 = {"float32": False, "bf16": True}[precision]
     if fabric is not None:
         network, stepper = set_up(fabric, model, stepper)
         backward, first = fabric.backward, fabric.is_global_zero
@@ -105,7 +108,7 @@ def fit(
         network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            with cast(precision, device):
                 loss, measures = loss_of(network, index, generator)
             stepper.zero_grad(set_to_none=True)
             backward(loss)
@@ -139,14 +142,34 @@ def _batch_sizes(n: int, batch_size: int) -> list[int]:
     return sizes
 
 
+def cast(precision: str, device: torch.device) -> torch.autocast:
+    """Where a network computes in this precision, "float32" or "bf16"; its weights are float32 either way."""
+    return torch.autocast(device.type, torch.bfloat16, enabled={"float32": False, "bf16": True}[precision])
+
+
+def fitting(shape: Sequence[int], most: int) -> int:
+    """How many samples of this shape are evaluated at once: `most`, fewer where they are large.
+
+    >>> fitting((16, 48, 64), most=16), fitting((56, 192, 256), most=16)
+    (16, 12)
+    """
+    return max(1, min(most, VALUES // math.prod(shape)))
+
+
 @torch.inference_mode()
-def in_batches(model: nn.Module, stored: torch.Tensor | Chosen, batch_size: int = 16) -> np.ndarray:
-    """What `model` says of stored samples uint8 (n, ...), in evaluation mode: float32 (n, outputs)."""
+def in_batches(
+    model: nn.Module, stored: torch.Tensor | Chosen, precision: str = "float32", most: int = 16
+) -> np.ndarray:
+    """What `model` says of stored samples uint8 (n, ...), in evaluation mode: float32 (n, outputs).
+
+    Args:
+        precision: that it was trained in, see `cast`. most: samples at once, see `fitting`.
+    """
     device = next(model.parameters()).device
     model.eval()
-    outputs = [
-        model(to_input(part.to(device))).float().cpu() for part in stored.split(batch_size) if len(part)
-    ]
+    parts = stored.split(fitting(stored.data.shape[1:], most))
+    with cast(precision, device):
+        outputs = [model(to_input(part.to(device))).float().cpu() for part in parts if len(part)]
     return torch.cat(outputs).numpy() if outputs else np.empty((0, 0), dtype=np.float32)
 
 

@@ -209,7 +209,8 @@ def probabilities(network: nn.Module, run: Run, samples: Samples) -> np.ndarray:
     """What a trained network says of the slices that its run is asked about: float32 (n, classes)."""
     asked = samples.of(run.asked_ids)
     views = [asked, asked.flip(2)] if run.method.training["augment"] else [asked]
-    return np.mean([softmax(in_batches(Final(network), view, 64), axis=1) for view in views], axis=0)
+    logits = [in_batches(Final(network), view, run.method.precision, most=64) for view in views]
+    return np.mean([softmax(view, axis=1) for view in logits], axis=0)
 
 
 def _factors(epoch: int, model: nn.Module) -> dict[str, float]:

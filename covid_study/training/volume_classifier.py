@@ -68,6 +68,7 @@ class VolumeClassifier:
         The training exams come COVID-19 first, each side by exam id.
         """
         device = fabric.device if fabric else samples.data.device
+        precision = self.network["precision"]
         torch.manual_seed(run.seed)
         backbone, features = build(self.network)
         if self.encoder:
@@ -89,7 +90,7 @@ class VolumeClassifier:
             seed=run.seed,
             device=device,
             folder=folder,
-            precision=self.network["precision"],
+            precision=precision,
             order_of=order_of,
             title=title,
             fabric=fabric,
@@ -97,7 +98,7 @@ class VolumeClassifier:
         if fabric and not fabric.is_global_zero:
             return
         asked = (samples.chosen(exams) for exams in (run.validation_ids, run.test_ids) if exams)
-        logits = np.concatenate([in_batches(model, volumes) for volumes in asked])
+        logits = np.concatenate([in_batches(model, volumes, precision) for volumes in asked])
         p = torch.from_numpy(logits).softmax(1).numpy()
         write_results(
             folder,

@@ -1,5 +1,6 @@
-"""The trimmed convolution and the stem on cells against torch's own, forward and backward, at even, odd and tiny sizes."""
+"""The trimmed convolution and each way of the stem against torch's own, forward and backward, at even, odd and tiny sizes."""
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from monai.networks.nets.resnet import resnet18
 from torch.nn import functional as F
 
-from covid_study.networks.convolution3d import Stem, Trimmed, on_cells
+from covid_study.networks.convolution3d import Stem, Trimmed, as_it_is, on_cells, on_shifts, way
 from covid_study.networks.resnet3d import encoder
 from covid_study.training.loop import counted_flops
 
@@ -45,17 +46,37 @@ def test_trimmed_leaves_out_what_only_padding_meets():
     assert layer.weight.grad.stride() == layer.weight.stride()  # so nothing is copied into the weights' order
 
 
-@pytest.mark.parametrize("size", product((1, 5, 6, 7, 16), (1, 8, 9), (2, 13)))
-def test_cells_give_the_stem(size):
+@pytest.mark.parametrize("size", product((1, *range(5, 10), 16), (1, 8, 9), (2, 13)))
+@pytest.mark.parametrize(
+    "stride, convolve",
+    [(2, on_cells), (1, on_shifts), *((s, partial(as_it_is, stride=(s,) * 3)) for s in (1, 2))],
+    ids=["cells", "shifts", "as it is, 1", "as it is, 2"],
+)
+def test_every_way_gives_the_stem(size, stride, convolve):
     torch.manual_seed(0)
     given = torch.rand(2, 1, *size, dtype=torch.double), torch.randn(3, 1, 7, 7, 7, dtype=torch.double)
-    expected = with_gradients(lambda v, w: F.conv3d(v, w, None, 2, 3), *given)
-    for ours, theirs in zip(with_gradients(on_cells, *given), expected, strict=True):
+    expected = with_gradients(lambda v, w: F.conv3d(v, w, None, stride, 3), *given)
+    for ours, theirs in zip(with_gradients(convolve, *given), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-11)
 
 
+@pytest.mark.parametrize("convolve", [on_cells, on_shifts])
+def test_matrix_units_get_eight_channels_with_the_channels_last(convolve, monkeypatch):
+    taken, convolution = [], F.conv3d
+    monkeypatch.setattr(F, "conv3d", lambda *given, **how: taken.append(given) or convolution(*given, **how))
+    convolve(torch.rand(2, 1, 9, 12, 11), torch.randn(16, 1, 7, 7, 7))
+    for values in taken[0]:
+        assert values.shape[1] == 8 and values.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_a_gpu_takes_neither_stem_as_it_is():
+    for autocast in (False, True):
+        assert way("cuda", 2, autocast) == "cells" and way("cuda", 1, autocast) == "shifts"
+        assert {way("mps", s, autocast) for s in (1, 2)} == {way("cpu", 1, autocast)} == {"as it is"}
+
+
 @pytest.mark.parametrize("stride, by_cells", [(2, True), (1, False)])
-def test_the_stem_takes_cells_in_bf16_alone(monkeypatch, stride, by_cells):
+def test_the_stem_takes_cells_on_a_cpu_in_bf16_alone(monkeypatch, stride, by_cells):
     torch.manual_seed(0)
     asked = []
     monkeypatch.setattr(
@@ -68,6 +89,18 @@ def test_the_stem_takes_cells_in_bf16_alone(monkeypatch, stride, by_cells):
         rounded = stem(volumes)
     assert rounded.dtype == torch.bfloat16 and bool(asked) == by_cells
     torch.testing.assert_close(rounded.float(), plain, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_stem_of_a_gpu_answers_as_that_of_a_cpu(monkeypatch, stride):
+    """The whole network, in bf16 and in float32, with the way that a GPU takes."""
+    torch.manual_seed(0)
+    model, volumes = encoder(0.0625, stride).eval(), torch.rand(2, 1, 9, 24, 33)
+    expected = model(volumes)
+    monkeypatch.setattr("covid_study.networks.convolution3d.way", lambda _, *given: way("cuda", *given))
+    torch.testing.assert_close(model(volumes), expected, rtol=1e-4, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(volumes).float(), expected, rtol=0.05, atol=0.05)
 
 
 def test_weights_are_monais():

@@ -162,7 +162,7 @@ def test_probe_measures_covid_against_all_and_cap_against_the_rest(monkeypatch):
     findings = np.array(["covid"] * 20 + ["cap"] * 20 + ["non_pneumonia"] * 20)
     values = np.random.default_rng(1).normal(size=(60, 6))
     values[:20, 0] += 9
-    monkeypatch.setattr(module, "features", lambda backbone, volumes: values)
+    monkeypatch.setattr(module, "features", lambda backbone, volumes, precision: values)
     rows = Probe(torch.zeros(60, 2, 2, 2), findings, np.arange(60)).measure(None)
     assert set(rows) == {"probe_covid", "probe_cap"}
     assert rows["probe_covid"] > 0.99 and rows["probe_cap"] < 0.75

@@ -8,10 +8,12 @@ from refusals import refused
 from tiny_runs import CPU, SHAPE, Killed, problem, small_model
 from torch import nn
 
+from covid_study import paths
 from covid_study.errors import ParameterError, StudyError
+from covid_study.params.profiles import load_profile, profile_file
 from covid_study.runtime.device import find_device
 from covid_study.training import loop
-from covid_study.training.loop import counted_flops, fit, in_batches, training_flops
+from covid_study.training.loop import counted_flops, fit, fitting, in_batches, training_flops
 from covid_study.training.volume_classifier import classifier_loss
 
 
@@ -180,11 +182,57 @@ def test_in_batches_is_the_same_for_every_batch_size_and_leaves_the_model_alone(
     volumes, _ = problem(7)
     model = small_model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    one, all_at_once = in_batches(model, volumes, batch_size=1), in_batches(model, volumes, batch_size=16)
+    one, all_at_once = in_batches(model, volumes, most=1), in_batches(model, volumes, most=16)
     assert one.shape == (7, 2) and one.dtype == np.float32
     np.testing.assert_allclose(one, all_at_once, atol=1e-5)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     assert len(in_batches(model, volumes[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 48, 64), (56, 192, 256), (56, 192, 255), (64, 512, 512), (224, 224), (6000, 6000)]
+)
+@pytest.mark.parametrize("most", [16, 64])
+def test_as_many_are_evaluated_as_keep_every_layer_below_what_kernels_count_to(shape, most):
+    """64 channels at the input's own size, in elements numbered by 32 bits with a sign."""
+    n, elements = fitting(shape, most), 64 * np.prod(shape)
+    assert 1 <= n <= most and (n == 1 or n * elements < 2**31)
+    assert n == most or (n + 1) * elements >= 2**31
+
+
+def test_small_inputs_are_evaluated_sixteen_or_64_at_once():
+    for name in ("smoke", "demo", "laptop"):
+        values = load_profile(profile_file(name, paths.root()))
+        assert fitting(values["preprocessing"]["shape"], 16) == 16
+        assert fitting([values["slices"]["size"]] * 2, 64) == 64
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_it_is_evaluated_in_the_precision_it_is_trained_in(tmp_path, monkeypatch, precision):
+    """In parts of which the last may be smaller, in one order."""
+    volumes, _ = problem(5)
+    monkeypatch.setattr(loop, "VALUES", 2 * volumes[0].numel())
+    seen = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = small_model()
+
+        def forward(self, inputs):
+            outputs = self.inner(inputs)
+            seen.append((self.training, len(inputs), outputs.dtype))
+            return outputs
+
+    model, dtype = Watched(), {"float32": torch.float32, "bf16": torch.bfloat16}[precision]
+    train(tmp_path, model, epochs=1, n=4, precision=precision)
+    said = in_batches(model, volumes, precision)
+    assert seen == [(True, 4, dtype), (False, 2, dtype), (False, 2, dtype), (False, 1, dtype)]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        expected = model(volumes[3:4].unsqueeze(1) / 255)
+    np.testing.assert_allclose(
+        said[3:4], expected.float().numpy(), atol=1e-6 if precision == "float32" else 0.02
+    )
 
 
 def test_a_device_that_is_not_there():

@@ -119,6 +119,17 @@ def test_predictions_are_those_of_the_weights(tmp_path, volumes):
     assert recorded["training_ids"] == sorted(run.training_ids)
 
 
+def test_a_run_is_evaluated_in_its_precision(tmp_path, volumes):
+    folder = a_run(network=NETWORK | {"precision": "bf16"}).train(volumes, tmp_path)
+    model = Classifier(encoder(NETWORK["width"]), 32)
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    table = predictions(folder)
+    for split, found in table.groupby("split"):
+        logits = in_batches(model, volumes.of(found["exam_id"]), "bf16")
+        p = torch.from_numpy(logits).softmax(1)[:, 1].numpy()
+        np.testing.assert_array_equal(found["probability"], p, err_msg=split)
+
+
 def test_a_deeper_network_or_an_online_strategy_is_another_training(tmp_path, volumes):
     plain = a_run(negatives=("cap-0", "non-0", "non-1", "non-2"), positives=1)
     head = load_file(plain.train(volumes, tmp_path) / "weights.safetensors")["head.weight"]
