@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from covid_study.ct.lungs import lung_mask
 from covid_study.ct.to_volume import average_to, crop_to

@@ -19,7 +19,7 @@ from covid_study.samples.samples import Samples
 def computed(p, v: Samples, exams: list[str]) -> Path:
     """The folder with the features of these exams; killed, it goes on with those that are missing.
 
-    The exams are read again: the encoder is shown HU of all that lies in the box around the lungs, which volumes no longer hold.
+    The exams are read again: the encoder is shown HU of all that lies in the box around the lungs, which volumes have lost.
 
     Raises:
         StudyError: the encoder is not installed, or is not what it should be; what it says cannot be right.

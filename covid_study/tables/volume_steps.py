@@ -119,6 +119,7 @@ class Ranked:
     ranking: pd.DataFrame
     seconds: float  # what it took, pre-training included
     pretext: Path | None
+    source_seconds: float = 0.0  # of them, what a pre-training took, or the encoder of others
 
 
 def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
@@ -156,13 +157,10 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
-    if source:
-        seconds += pretext_seconds(source)
-    if foreign:
-        seconds += ct_features.read(foreign)[1]
+    spent = pretext_seconds(source) if source else ct_features.read(foreign)[1] if foreign else 0.0
     table = pd.read_parquet(folder / "ranking.parquet")
     labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
-    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
+    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds + spent, source, spent)
 
 
 def archive(v: Samples) -> tuple[list[str], list[str]]:
