@@ -179,12 +179,13 @@ def compared(listed: pd.DataFrame, other: pd.DataFrame, selected: int) -> pd.Dat
     rows = []
     for track, column in RANKED_BY.items():
         first, too = (set(r.index[r[f"{track}_rank"] <= selected]) for r in (listed, other))
-        rho = _spearman(listed[column], other[column].loc[listed.index])
+        rho = spearman(listed[column], other[column].loc[listed.index])
         rows.append({"track": track, "rho": rho, "kept": len(first & too) / len(first)})
     return pd.DataFrame(rows).assign(selected=selected, negatives=len(listed))
 
 
-def _spearman(a: pd.Series, b: pd.Series) -> float:
+def spearman(a: pd.Series, b: pd.Series) -> float:
+    """Spearman's correlation of two difficulties or ranks of the same exams; NaN where one is the same for all."""
     # The last digits hold the order in which a sum was taken; they must not part what is equal (see ranking).
     a, b = ((values / (values.abs().max() or 1.0)).round(12) for values in (a, b))
     return float(spearmanr(a, b).statistic) if a.nunique() > 1 and b.nunique() > 1 else np.nan

@@ -12,6 +12,7 @@ import pandas as pd
 
 from covid_study.analysis.pretext_learnt import tidy_over_seeds
 from covid_study.figures.pictures import some
+from covid_study.networks import ct_encoder
 from covid_study.pretext.probes import asked, probe_scores
 from covid_study.report.results import from_scored
 from covid_study.report.words import percent, period
@@ -28,6 +29,7 @@ SOURCES = {
     "pretext": "pretext features",
     "untrained": "untrained encoder",
     "hu_histogram": "lung HU histogram",
+    "ct_encoder": "chest-CT encoder",
 }
 PANELS = {"auc": "CAP before non-pneumonia", "lead": "Lead of the pretext features"}
 QUESTIONS = ("cap", "mistaken")  # of slices: CAP before non-pneumonia; like COVID-19 to a probe before unlike
@@ -35,11 +37,18 @@ RankingsBySeed = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what r
 RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> the same of slices
 
 
-def rankings(p, v: Samples) -> RankingsBySeed:
-    """The archive ranked from every source of features; the HU histogram knows no seed."""
+def sources(p) -> list[tuple[str, int]]:
+    """Every source of features and seed; the HU histogram and the chest-CT encoder, where it is installed, know no seed."""
     wanted = [(source, seed) for source in ("pretext", "untrained") for seed in p.study.seeds]
     wanted.append(("hu_histogram", p.study.seeds[0]))
-    return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in wanted}
+    if p.ranking.features == "ct_encoder" or ct_encoder.find():
+        wanted.append(("ct_encoder", p.study.seeds[0]))
+    return wanted
+
+
+def rankings(p, v: Samples) -> RankingsBySeed:
+    """The archive ranked from every source of features."""
+    return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in sources(p)}
 
 
 def _asked(ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series | None = None) -> tuple:

@@ -25,6 +25,7 @@ from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.executors import cores
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
+from covid_study.tables import ct_features
 from covid_study.training.processes import spread
 from covid_study.training.run import Run, Spent, beside, mark_beside
 from covid_study.training.volume_classifier import VolumeClassifier
@@ -119,22 +120,25 @@ class Ranked:
     ranking: pd.DataFrame
     seconds: float  # what it took, pre-training included
     pretext: Path | None
+    source_seconds: float = 0.0  # of them, what a pre-training took, or the encoder of others
 
 
 def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
 
     Args:
-        features: "pretext" (the paper's), "hu_histogram", the histogram of HU in the lungs, which needs no network, or
-            "untrained", of an encoder that has learnt nothing; None: what the parameters say.
+        features: "pretext" (the paper's), "hu_histogram", the histogram of HU in the lungs, which needs no network,
+            "untrained", of an encoder that has learnt nothing, or "ct_encoder", of one that others have trained (see
+            `networks.ct_encoder`); None: what the parameters say.
     """
     features = features or p.ranking.features
     untrained = {"network": network(p, v), "seed": seed} if features == "untrained" else {}
     positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
+    foreign = ct_features.computed(p, v, positives + negatives) if features == "ct_encoder" else None
     config = {
         "volumes": v.key,
-        "features": source.name if source else features,
+        "features": (source or foreign or Path(features)).name,
         "positives": positives,
         "negatives": negatives,
         **untrained,
@@ -144,6 +148,8 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     def values(exams: list[str]) -> np.ndarray:
         if features == "hu_histogram":
             return store(p).histograms.loc[exams].to_numpy()
+        if foreign:
+            return ct_features.read(foreign)[0].loc[exams].to_numpy()
         return encoded(p, v, exams, source, seed)
 
     def compute(folder: Path) -> None:
@@ -152,11 +158,10 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
     modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
-    if source:
-        seconds += pretext_seconds(source)
+    spent = pretext_seconds(source) if source else ct_features.read(foreign)[1] if foreign else 0.0
     table = pd.read_parquet(folder / "ranking.parquet")
     labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
-    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds, source)
+    return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds + spent, source, spent)
 
 
 def archive(v: Samples) -> tuple[list[str], list[str]]:
