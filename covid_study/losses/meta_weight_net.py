@@ -8,7 +8,7 @@ the authors' ResNet-32 (paper B, 5.1).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ class MetaWeighted(nn.Module):
     Args:
         network: the classifier, (n, 1, y, x) float to (n, classes) logits.
     """
+
+    traces: ClassVar[bool] = False  # by torch.compile: its loss is differentiated twice
 
     def __init__(self, network: nn.Module, learning_rate: float = 1e-3, weight_decay: float = 1e-4):
         super().__init__()

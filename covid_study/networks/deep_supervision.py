@@ -1,6 +1,7 @@
 """Deep supervision: five auxiliary classifiers beside a backbone, one a stage (paper B, 3.2)."""
 
 from functools import reduce
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -61,6 +62,8 @@ class DeepSupervision(nn.Module):
     >>> [logits.shape[1] for logits in network(torch.zeros(1, 1, 64, 64))]
     [2, 2, 2, 2, 2, 2]
     """
+
+    traces: ClassVar[bool] = False  # by torch.compile: hooks stop it
 
     def __init__(self, model: nn.Module):
         super().__init__()

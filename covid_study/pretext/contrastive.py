@@ -9,6 +9,7 @@ Deviation: He et al. also pre-train on slices of another collection (LUNA) first
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -34,6 +35,8 @@ class ContrastiveNet(nn.Module):
         backbone: of `backbones.build`; its last linear layer is not used.
         n_features: how many `backbones.features` gives.
     """
+
+    traces: ClassVar[bool] = False  # by torch.compile: the hook of `backbones.features` stops it
 
     def __init__(self, backbone: nn.Module, n_features: int):
         super().__init__()

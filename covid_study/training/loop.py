@@ -21,6 +21,7 @@ from covid_study.runtime.manifest import damaged
 from covid_study.runtime.progress import progress
 from covid_study.samples.batch import to_input
 from covid_study.samples.samples import Chosen
+from covid_study.training.compiled import compiled
 from covid_study.training.optimisers import optimiser_of
 from covid_study.training.whole_batch import set_up
 
@@ -99,6 +100,18 @@ def fit(
     if fabric is not None:
         network, stepper = set_up(fabric, model, stepper)
         backward, first = fabric.backward, fabric.is_global_zero
+
+    def step(network: nn.Module, index: torch.Tensor, generator: torch.Generator):
+        with cast(precision, device):
+            return loss_of(network, index, generator)
+
+    def rehearse(network: nn.Module) -> None:
+        batch, generator = torch.zeros(sizes[0], dtype=torch.long, device=device), torch.Generator(device)
+        step(network, batch, generator.manual_seed(seed))[0].backward()
+
+    # several processes pass parts of a batch through it, whose sizes differ
+    alone = fabric is None and done < epochs
+    fast = compiled(model, rehearse, device, epochs * len(sizes)) if alone else network
     written = time.perf_counter()
     for epoch in progress(range(done + 1, epochs + 1), title, epochs - done):
         started = time.perf_counter()
@@ -108,11 +121,12 @@ def fit(
         network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
-            with cast(precision, device):
-                loss, measures = loss_of(network, index, generator)
-            stepper.zero_grad(set_to_none=True)
+            loss, measures = step(fast if len(index) == sizes[0] else network, index, generator)
             backward(loss)
             stepper.step()
+            stepper.zero_grad(
+                set_to_none=True
+            )  # here: a CUDA graph writes the next ones into the same memory
             scheduler.step()
             for name, value in {"loss": loss.detach(), **measures}.items():
                 logged[name] = logged.get(name, 0.0) + value * len(index) / n
