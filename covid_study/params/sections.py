@@ -46,6 +46,8 @@ Backbone = Literal[
     "efficientnet_lite0",
     "thin_resnet",
 ]
+# rules of `ranking.rivals`
+Rival = Literal["stratified", "near_miss", "k_center", "cluster_balanced", "moderate", "ccs", "d2"]
 Loss = Literal["ce", "focal", "class_balanced", "sce", "saal"]
 
 
@@ -217,6 +219,7 @@ class Sampling(Section):
         Positive, "deviation of the bell around the middle rank, as a share of the archive"
     ]
     more_seeds: Annotated[list[Count], "further trainings of every row of Tables III and V"] = []
+    rivals: Annotated[list[Rival], "other people's selections, as rows of Table III"] = []
 
 
 class Training(Section):
@@ -340,6 +343,15 @@ class Explanations(Section):
     slices: Annotated[AtLeastOne, "in each figure"]
 
 
+class Referee(Section):
+    """A linear classifier on frozen features, trained on the same selections as the networks."""
+
+    seeds: Annotated[int, Field(ge=2), "draws of each selection of exams"]
+    samples: Annotated[
+        int, Field(ge=2), "training sets drawn of each public data set, a selection of each kind a set"
+    ]
+
+
 class Public(Section):
     """Tables 7 to 9, on pictures of a public data set (paper B, 5.5). Without `slices.images` nothing of it is used."""
 
@@ -389,6 +401,7 @@ class Profile(Section):
     explanations: Explanations
     public: Public
     slice_selection: SliceSelection
+    referee: Referee
 
     _notebook: str | None = PrivateAttr(None)
 
@@ -413,7 +426,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "02_pretext_training": _VOLUMES,
     "03_ranking": _RANKED,
     "04_ranking_ablation": _TRAINED,
-    "05_sampling_strategies": _TRAINED,
+    "05_sampling_strategies": (*_TRAINED, "referee"),
     "06_backbone_transfer": (*_TRAINED, "transfer"),
     "07_online_selection": (*_TRAINED, "online"),
     "08_pretext_weights": (*_TRAINED, "pretext_ablation"),

@@ -35,6 +35,18 @@ def weights(ranks: np.ndarray, strategy: Strategy, exponent: float = 1.0, width:
     raise ValueError(f"unknown sampling strategy {strategy!r}; the strategies are {', '.join(STRATEGIES)}")
 
 
+def check_size(size: int, archive: int) -> None:
+    """Refuse a selection that the archive cannot fill, or of nothing.
+
+    >>> check_size(3, archive=3)
+    """
+    if not 1 <= size <= archive:
+        raise CohortError(
+            f"a selection of {size} negatives was asked for, the archive holds {archive}: "
+            f"choose a size between 1 and {archive}"
+        )
+
+
 def select(
     ranking: pd.DataFrame,
     strategy: Strategy,
@@ -71,11 +83,7 @@ def select(
         )
     if f"{by}_rank" not in ranking:
         raise ValueError(f"the ranking has no track {by!r}; its columns are {', '.join(ranking.columns)}")
-    if not 1 <= size <= len(ranking):
-        raise CohortError(
-            f"a selection of {size} negatives was asked for, the archive holds {len(ranking)}: "
-            f"choose a size between 1 and {len(ranking)}"
-        )
+    check_size(size, len(ranking))
     ranked = ranking[f"{by}_rank"].sort_values()
     if strategy == "top":
         return list(ranked.index[:size])

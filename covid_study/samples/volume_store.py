@@ -23,7 +23,7 @@ def volumes(p) -> Samples:
         StudyError: the disk is full, or a process died.
     """
     kept = store(p)
-    split = cohort(p).set_index("exam_id")[["patient_id", "finding", "split"]]
+    split = cohort(p).set_index("exam_id")[["patient_id", "finding", "centre", "split"]]
     table = split.loc[kept.table["exam_id"]]
     check_splits(table, kept.left_out, p.cohort.classes)
     data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))

@@ -150,3 +150,23 @@ def weighted_scores(y, p, threshold: float, weights: np.ndarray) -> dict[str, np
         precision_here = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
         average_precision = (new_tp * precision_here).sum(axis=1) / positives
     return {**at, "auc": auc, "average_precision": average_precision}
+
+
+def weighted_means(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """F1 and AUC under each row of exam weights, means over several classifiers: those of `weighted_scores`, all at once.
+
+    Args:
+        p: (classifiers, exams). weights: (resamples, exams).
+
+    >>> weighted_means(np.array([1, 0]), np.array([[0.9, 0.6], [0.2, 0.4]]), 0.5, np.ones((1, 2)))["auc"].tolist()
+    [0.5]
+    """
+    at, positive = p >= threshold, y == 1
+    tp, called = weights @ (at & positive).T, weights @ at.T
+    of_ones, of_zeros = weights[:, positive], weights[:, ~positive]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1 = (2 * tp / (called + of_ones.sum(axis=1, keepdims=True))).mean(axis=1)
+        # of a positive and a negative exam, how often the positive has the higher probability; a tie is half of that
+        higher = np.mean([(1 + np.sign(one[positive][:, None] - one[~positive])) / 2 for one in p], axis=0)
+        pairs = of_ones.sum(axis=1) * of_zeros.sum(axis=1)
+        return {"f1": f1, "auc": ((of_ones @ higher) * of_zeros).sum(axis=1) / pairs}

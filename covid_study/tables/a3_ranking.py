@@ -12,15 +12,24 @@ from covid_study.tables.table import Cell, Table, column
 from covid_study.training.run import Run
 
 NAME = "A.III"
-WORDS = {"hu_histogram": "Both, on HU histograms"}  # a row of ours
+WORDS = {  # rows of ours
+    "hu_histogram": "Both, on HU histograms",
+    "stratified": "Random, stratified by centre",
+    "near_miss": "NearMiss-1",
+    "k_center": "K-center greedy",
+    "cluster_balanced": "As many of each cluster",
+    "moderate": "Moderate coreset",
+    "ccs": "Coverage-centric (CCS)",
+    "d2": "D2 pruning",
+}
 
 
 def table(p, v: Samples) -> Table:
     """Table III.
 
     Rows: random, difficulty, diversity, both, both_pretrained, and one that the paper lacks, hu_histogram: both tracks on
-    distances between lung HU histograms, for which nothing is trained. Columns: `sampling.shares`, and ALL, which has one run
-    a seed, under "random".
+    distances between lung HU histograms, for which nothing is trained; then the rules of `sampling.rivals`. Columns:
+    `sampling.shares`, and ALL, which has one run a seed, under "random".
     """
     rows = {
         "random": selected(p, v, "random"),
@@ -29,6 +38,7 @@ def table(p, v: Samples) -> Table:
         "both": selected(p, v, "long_tail"),
         "both_pretrained": selected(p, v, "long_tail", encoder="rubiks_cube_pro"),
         "hu_histogram": selected(p, v, "long_tail", features="hu_histogram"),
+        **{name: by_rival(p, v, name) for name in p.sampling.rivals},
     }
     archive = volume_steps.ids(v, "train", False)
     everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in seeds(p)}
@@ -51,6 +61,21 @@ def selected(
         chosen = volume_steps.selection(p, found.ranking, strategy, share, seed, by)
         start = volume_steps.pretext(p, v, encoder, seed) if encoder else None
         return volume_steps.run(p, v, chosen, seed, start, ranked=None if strategy == "random" else found)
+
+    return run
+
+
+def by_rival(p, v: Samples, name: str) -> Callable[[float, int], Run]:
+    """A row, as `selected`: the runs on what a rule of `ranking.rivals` picks from the features of the ranking.
+
+    Choice: before its runs the whole ranking is counted, though most rules need its features alone: what takes time is the
+    pre-training. A random part by centre needs nothing.
+    """
+
+    def run(share: float, seed: int) -> Run:
+        found = volume_steps.ranked(p, v, seed=seed)
+        chosen = volume_steps.rival_selection(v, found, name, share, seed)
+        return volume_steps.run(p, v, chosen, seed, ranked=None if name == "stratified" else found)
 
     return run
 

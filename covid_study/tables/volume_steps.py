@@ -20,6 +20,7 @@ from covid_study.pretext.train import Probe, features as encoder_features, load_
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.rank import rank_negatives, soft_labels
+from covid_study.ranking.rivals import RIVALS
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
 from covid_study.runtime.executors import cores
@@ -111,6 +112,16 @@ def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0)
     return encoder_features(model.to(v.data.device), v.chosen(exams), network(p, v)["precision"])
 
 
+def exam_features(p, v: Samples, exams: list[str], source: str, seed: int = 0) -> np.ndarray:
+    """Features (len(exams), D), not negative, of any exams. source: as `features` of `ranked`."""
+    if source == "hu_histogram":
+        return store(p).histograms.loc[exams].to_numpy()
+    if source == "ct_encoder":
+        return ct_features.read(ct_features.computed(p, v, exams))[0].loc[exams].to_numpy()
+    trained = pretext(p, v, "rubiks_cube_pro", seed) if source == "pretext" else None
+    return encoded(p, v, exams, trained, seed)
+
+
 @dataclass(frozen=True)
 class Ranked:
     """The archive ranked: features of all exams of the training split, soft labels and the ranking of its negatives."""
@@ -145,15 +156,8 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
         **ranking_rule(p),
     }
 
-    def values(exams: list[str]) -> np.ndarray:
-        if features == "hu_histogram":
-            return store(p).histograms.loc[exams].to_numpy()
-        if foreign:
-            return ct_features.read(foreign)[0].loc[exams].to_numpy()
-        return encoded(p, v, exams, source, seed)
-
     def compute(folder: Path) -> None:
-        rank_archive(p, v, folder, values)
+        rank_archive(p, v, folder, lambda exams: exam_features(p, v, exams, features, seed))
 
     modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
@@ -257,6 +261,14 @@ def selection(
     size = selection_size(share, len(ranking))
     rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
     return select(ranking, strategy, size, seed, by, **rule)
+
+
+def rival_selection(v: Samples, found: Ranked, name: str, share: float, seed: int) -> list[str]:
+    """As many negatives as `selection`, picked by a rule of `ranking.rivals` from the same features."""
+    size, features = selection_size(share, len(found.ranking)), found.features
+    negatives, positives = features.loc[found.ranking.index], features.loc[found.soft_labels.columns]
+    about = found.ranking["difficulty"], v.table["centre"]
+    return RIVALS[name](negatives, positives, size, seed, *about)
 
 
 def selection_size(share: float, archive: int) -> int:

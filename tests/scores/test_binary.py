@@ -90,3 +90,13 @@ def test_weighted_scores_equal_scikit_learn():
         auc, average = (s(y, p, sample_weight=w) for s in (sk.roc_auc_score, sk.average_precision_score))
         found = [ours[name][i] for name in binary.SCORES]
         assert found == pytest.approx([precision, recall, f1, auc, average])
+
+
+def test_means_over_classifiers_are_the_means_of_each():
+    rng = np.random.default_rng(0)
+    y, p = np.repeat([1, 0], [8, 15]), rng.random((6, 23)).round(1)  # with ties
+    weights = rng.integers(0, 3, (20, 23)).astype(float)
+    found = binary.weighted_means(y, p, 0.5, weights)
+    each = [binary.weighted_scores(y, one, 0.5, weights) for one in p]
+    for score in ("f1", "auc"):
+        assert found[score] == pytest.approx(np.mean([one[score] for one in each], axis=0))

@@ -13,6 +13,7 @@ from tiny_study import parameters
 from covid_study.analysis import cost
 from covid_study.errors import StudyError
 from covid_study.pretext import train
+from covid_study.ranking.rivals import RIVALS
 from covid_study.scores import published
 from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
 from covid_study.training import run as training
@@ -27,7 +28,7 @@ def negatives(run, v) -> list[str]:
 
 
 MODULES = {made.NAME: made for made in (a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights)}
-OURS = {"A.III": {"hu_histogram"}, "A.IV": {"resnet18"}}  # rows of ours
+OURS = {"A.III": {"hu_histogram", "k_center"}, "A.IV": {"resnet18"}}  # rows of ours
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,23 @@ def test_rows_of_table_3(q, v, tables):
     assert exams["exams an epoch here"].tolist() == [5, 7, 10]
     assert exams["negatives in the paper"]["ALL"] == 1785
     assert list(a3_ranking.exams(tables["A.V"]).index) == ["30 %", "60 %"]  # the paper has no ALL there
+
+
+def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
+    asked = parameters(root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"]})
+    table, known = a3_ranking.table(asked, v), tables["A.III"]
+    rivals = {cell: run for cell, run in table.runs.items() if cell[0] in asked.sampling.rivals}
+    assert len(rivals) == 4
+    for (row, column, _), run in rivals.items():
+        assert len(negatives(run, v)) == table.sizes[column]
+        assert (run.before.seconds > 0) == (row == "d2")  # a random part by centre needs no ranking
+    ranked = volume_steps.ranked(asked, v)
+    near = ranked.features.loc[ranked.soft_labels.columns]
+    picked = RIVALS["d2"](ranked.features.loc[ranked.ranking.index], near, 4, 0, ranked.ranking["difficulty"])
+    assert set(negatives(table.runs["d2", "60%", 0], v)) == set(picked)
+    others = {cell: run for cell, run in known.runs.items() if cell[0] != "k_center"}  # smoke's
+    assert {cell: run for cell, run in table.runs.items() if cell not in rivals} == others
+    assert set(table.labels) >= set(RIVALS)
 
 
 def test_tables_share_their_common_runs(q, v, tables):

@@ -1,0 +1,314 @@
+"""A referee with power: the same selections of negatives, judged by a linear classifier on frozen features.
+
+Trainings of networks are few. A logistic regression is fitted in milliseconds, so that every strategy and every rival is judged
+at every size over many draws. It says what a selection is worth to a linear classifier on these features, not to a network:
+`agreement` says how far the two go together where both spoke.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from covid_study import paths
+from covid_study.analysis.ranking_meaning import SOURCES
+from covid_study.ranking.rivals import RIVALS, WITHOUT_CHANCE
+from covid_study.ranking.sampling import select
+from covid_study.report import decided, show
+from covid_study.runtime.artefacts import artefact
+from covid_study.runtime.progress import progress
+from covid_study.samples.samples import Samples
+from covid_study.scores import binary, claims, published
+from covid_study.scores.resamples import Interval, Resamples
+from covid_study.tables import a3_ranking, volume_steps
+from covid_study.tables.table import column
+
+ROWS = {  # rows of Tables III and V -> strategy and track; "both" is the long tail of Table V
+    "random": ("random", "joint"),
+    "difficulty": ("long_tail", "difficulty"),
+    "diversity": ("long_tail", "diversity"),
+    "both": ("long_tail", "joint"),
+    "normal": ("normal", "joint"),
+    "top": ("top", "joint"),
+}
+FIXED = ("top", *WITHOUT_CHANCE)  # the same in every draw
+SCORES = ("f1", "auc")
+IN_WORDS = {claims.HOLDS: "better", claims.FAILS: "worse", claims.NO_EFFECT: "no effect", claims.OPEN: "open"}
+Said = dict[tuple[str, str], np.ndarray]  # row and column -> probabilities (draws, test cases)
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """Features that nothing trains any more, and the ranking of the negatives by them."""
+
+    features: pd.DataFrame  # of every training and test case, by id
+    positives: Sequence[str]  # of the training split
+    ranking: pd.DataFrame  # of its negatives
+    test: Sequence[str]
+    centre: pd.Series | None = None
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        """Each feature with mean 0 and deviation 1: (cases, D).
+
+        Choice: over all training cases, so that the penalty means the same for every selection.
+        """
+        values = self.features.to_numpy(float)
+        return StandardScaler().fit(values[self.at([*self.positives, *self.ranking.index])]).transform(values)
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {case: place for place, case in enumerate(self.features.index)}
+
+    def at(self, ids: Iterable[str]) -> list[int]:
+        """Where cases stand among the features; a data frame's own search takes as long as the classifier."""
+        return [self._place[case] for case in ids]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What selects here: the paper's strategies and the rivals; without centres none is stratified by them."""
+        return (*ROWS, *(name for name in RIVALS if name != "stratified" or self.centre is not None))
+
+    def selection(self, row: str, size: int, seed: int, rule: Mapping[str, float]) -> list[str]:
+        """Negatives by a strategy of the paper or by a rival; for a seed those that the networks get."""
+        if row in ROWS:
+            strategy, by = ROWS[row]
+            return select(self.ranking, strategy, size, seed, by, **rule)
+        negatives, positives = (self.features.loc[list(ids)] for ids in (self.ranking.index, self.positives))
+        return RIVALS[row](negatives, positives, size, seed, self.ranking["difficulty"], self.centre)
+
+    def probabilities(self, negatives: Sequence[str]) -> np.ndarray:
+        """What a logistic regression on all positives and these negatives says of the test cases: float64 (cases,).
+
+        Choice: scikit-learn's, penalty C = 1; classes are not weighted, as the networks' cross-entropy weighs none.
+        """
+        trained = self.standardised[self.at([*self.positives, *negatives])]
+        fitted = LogisticRegression(max_iter=1000).fit(trained, np.arange(len(trained)) < len(self.positives))
+        return fitted.predict_proba(self.standardised[self.at(self.test)])[:, 1]
+
+
+def judged(
+    given: Callable[[int], Frozen],
+    sizes: Mapping[str, int],
+    seeds: int,
+    rule: Mapping[str, float],
+    title: str = "",
+) -> Said:
+    """Every strategy and rival at every size, and "all", over so many draws.
+
+    Args:
+        given: the features of a draw. sizes: column -> number of negatives. rule: exponent and width of `sampling.select`.
+    """
+    said: dict[tuple[str, str], list[np.ndarray]] = {}
+    before = None
+    for seed in progress(range(seeds), title or "draws"):
+        of = given(seed)
+        for where, size in sizes.items():
+            for row in of.rows:
+                found = said.setdefault((row, where), [])
+                again = of is before and row in FIXED
+                found.append(found[-1] if again else of.probabilities(of.selection(row, size, seed, rule)))
+        found = said.setdefault(("random", "all"), [])
+        found.append(found[-1] if of is before else of.probabilities(list(of.ranking.index)))
+        before = of
+    return {cell: np.stack(found) for cell, found in said.items()}
+
+
+def scored(said: Said, labels: Sequence[int], patients: Sequence, n: int = 1000) -> claims.Scored:
+    """F1 at 0.5 and AUC of every cell and draw, with resamples of the test patients.
+
+    Choice: a difference is averaged over draws before its percentiles are taken (`seeds.joined`), so that their mean stands
+    for each of them: the intervals are the same, in a hundredth of the memory.
+    """
+    y, drawn = np.asarray(labels), Resamples(labels, patients, n)
+    means = drawn.draws(
+        lambda weights: {
+            (cell, score): values
+            for cell, p in said.items()
+            for score, values in binary.weighted_means(y, p, 0.5, weights).items()
+        }
+    )
+    values, draws = {}, {}
+    for cell, p in said.items():
+        for seed, one in enumerate(p):
+            alone = binary.weighted_scores(y, one, 0.5, np.ones((1, len(y))))
+            values[(*cell, seed)] = {score: float(alone[score][0]) for score in SCORES}
+            draws[(*cell, seed)] = {score: means[cell, score] for score in SCORES} if means else {}
+    return claims.Scored(values, draws, drawn.fewest)
+
+
+def against_random(of: claims.Scored) -> pd.DataFrame:
+    """What each row scores, and how much above as many random negatives, at each size and on average; "all": all negatives.
+
+    Choice: the interval over patients and draws decides by the rule of the claims; nothing is corrected for the number of rows.
+
+    Returns:
+        row, column ("mean": over the sizes), score, value, difference, low, high, seeds, verdict ("better", "worse", "no
+        effect", "open").
+    """
+    lines, columns = [], list(dict.fromkeys(where for _, where in of.ran if where != "all"))
+    for row in dict.fromkeys(["random", "all", *(row for row, _ in of.ran)]):
+        pairs = {
+            where: [(("random", "all") if row == "all" else (row, where), ("random", where))]
+            for where in columns
+        }
+        pairs["mean"] = [pair for (pair,) in pairs.values()]
+        for where, asked in pairs.items():
+            cells = {cell for cell, _ in asked}
+            for score in SCORES:
+                alone = [values[score] for cell, values in of.values.items() if cell[:2] in cells]
+                found = claims.paired_difference(of, asked, score)
+                said = claims.verdict(found["low"], found["high"], found["seeds"], of.fewest)
+                lines.append(
+                    {
+                        "row": row,
+                        "column": where,
+                        "score": score,
+                        "value": np.mean(alone) if alone else np.nan,
+                    }
+                    | {name: found[name] for name in ("difference", "low", "high", "seeds")}
+                    | {"verdict": "" if row == "random" else IN_WORDS[said]}
+                )
+    return pd.DataFrame(lines)
+
+
+def of_exams(p, v: Samples, sources: Iterable[str] = tuple(SOURCES)) -> dict[str, claims.Scored]:
+    """The referee on the exams, by every source of features (of `volume_steps.ranked`).
+
+    Choice: features are those of the first seed. Intervals are over draws and test patients, given these features; what another
+    pre-training would change is not in them.
+    """
+    test = sorted(volume_steps.ids(v, "test"))
+    about = v.table.loc[test]
+    labels = (about["finding"] == "covid").astype(int)
+    return {
+        source: scored(_of_source(p, v, source, test), labels, about["patient_id"], p.study.bootstrap)
+        for source in sources
+    }
+
+
+def _of_source(p, v: Samples, source: str, test: list[str]) -> Said:
+    seed = p.study.seeds[0]
+    ranked = volume_steps.ranked(p, v, source, seed)
+    named = v.table["centre"].fillna("").astype(str)
+    centre = named if named[ranked.ranking.index].any() else None
+
+    def prepare() -> Callable[[int], Frozen]:
+        asked = pd.DataFrame(volume_steps.exam_features(p, v, test, source, seed), test)
+        features = pd.concat([ranked.features.set_axis(asked.columns, axis=1), asked])
+        same = Frozen(features, list(ranked.soft_labels.columns), ranked.ranking, test, centre)
+        return lambda _: same
+
+    trained = list(ranked.features.index)
+    config = {"source": source, "trained": trained, "test": test, "volumes": v.key}
+    config["centre"] = named[trained].tolist()
+    config["known"] = [joblib.hash(frame.to_numpy()) for frame in (ranked.features, ranked.ranking)]
+    return kept(p, source, config, prepare, sizes(p, len(ranked.ranking)), p.referee.seeds)
+
+
+def sizes(p, archive: int) -> dict[str, int]:
+    """Number of negatives in each column of Table III but ALL."""
+    return {column(share): volume_steps.selection_size(share, archive) for share in p.sampling.shares}
+
+
+def kept(
+    p,
+    name: str,
+    config: dict,
+    prepare: Callable[[], Callable[[int], Frozen]],
+    sizes: dict[str, int],
+    draws: int,
+) -> Said:
+    """`judged`, found where it was computed before. prepare: makes the `given` of `judged`."""
+    rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
+
+    def compute(folder: Path) -> None:
+        said = judged(prepare(), sizes, draws, rule, f"referee, {name}")
+        np.savez_compressed(folder / "said.npz", **{" ".join(cell): values for cell, values in said.items()})
+
+    config = config | {"sizes": sizes, "draws": draws, **rule}
+    label = name.replace(" ", "_")
+    folder = artefact(
+        paths.build(p.study.name) / "referee", label, config, ["analysis.linear_referee"], compute
+    )
+    with np.load(folder / "said.npz") as found:
+        return {tuple(cell.split(" ")): values for cell, values in found.items()}
+
+
+def compared(of: Mapping[str, claims.Scored]) -> pd.DataFrame:
+    """`against_random` for several sources or tasks: `given` names them, `label` the row; rows without a label are left out."""
+    parts = [against_random(one).assign(given=name) for name, one in of.items()]
+    found = pd.concat(parts, ignore_index=True)
+    found = found[found["row"].isin(labels()) & found["value"].notna()]
+    return found.assign(label=found["row"].map(labels()))
+
+
+def labels() -> dict[str, str]:
+    """The rows in words, in their order."""
+    known = pd.concat([published.table(name) for name in ("A.III", "A.V")])
+    known = known.drop_duplicates("row").set_index("row")["label"].to_dict() | a3_ranking.WORDS
+    return {"random": known["random"], "all": "All negatives"} | {
+        row: known[row] for row in (*ROWS, *RIVALS) if row != "random"
+    }
+
+
+def shown(found: pd.DataFrame, score: str = "auc", where: str = "mean", title: str = "") -> Styler:
+    """A line a row, a column a source or task: the score, points above random with their 95 % interval, and the verdict.
+
+    found: of `compared`.
+    """
+    lines = found[(found["score"] == score) & (found["column"] == where)]
+    text = [
+        f"{100 * line.value:.1f}"
+        + (f", {decided.points(line.difference)} ({decided.between(line.low, line.high)}), {line.verdict}")
+        * bool(line.verdict)
+        for line in lines.itertuples()
+    ]
+    table = lines.assign(text=text).pivot(index="label", columns="given", values="text")
+    order = [label for label in labels().values() if label in table.index]
+    return show.table(table.loc[order, lines["given"].unique()].rename_axis(None), title)
+
+
+def together(*tables: claims.Scored) -> claims.Scored:
+    """The networks of several tables of the same test exams, e.g. of Tables III and V: `Table.scored`."""
+    values = {cell: scores for table in tables for cell, scores in table.values.items()}
+    draws = {cell: drawn for table in tables for cell, drawn in table.draws.items()}
+    return claims.Scored(values, draws, tables[0].fewest)
+
+
+def agreement(of: claims.Scored, networks: claims.Scored, score: str = "auc") -> Interval:
+    """Do the referee and the networks agree on what is better than random? Spearman's correlation of their differences to it.
+
+    Over all rows and columns that both have, each averaged over its draws or seeds, on the same resamples of the test patients.
+
+    networks: of `together`.
+    """
+    cells = [c for c in of.ran if c in networks.ran and c[0] != "random" and ("random", c[1]) in networks.ran]
+    if len(cells) < 3:
+        return Interval(np.nan, np.nan, np.nan, "fewer than three selections in common")
+    both = [np.stack([_gain(one, cell, score) for cell in cells]) for one in (of, networks)]
+    ranks = [rankdata(side, axis=0) for side in both]  # (cells, 1 + resamples)
+    ranks = [side - side.mean(axis=0) for side in ranks]
+    with np.errstate(invalid="ignore"):
+        found = (ranks[0] * ranks[1]).sum(axis=0) / np.sqrt(
+            (ranks[0] ** 2).sum(axis=0) * (ranks[1] ** 2).sum(axis=0)
+        )
+    return Interval(float(found[0]), *Resamples.interval(found[1:]))
+
+
+def _gain(of: claims.Scored, cell: tuple[str, str], score: str) -> np.ndarray:
+    """The difference to random, as it is and in every resample, means over draws or seeds: (1 + resamples,)."""
+
+    def mean(at: tuple[str, str]) -> np.ndarray:
+        of_cell = [c for c in of.values if c[:2] == at]
+        return np.mean([np.r_[of.values[c][score], of.draws[c].get(score, [])] for c in of_cell], axis=0)
+
+    return mean(cell) - mean(("random", cell[1]))
