@@ -63,7 +63,9 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
     histograms = volume_store.store(p).histograms
     with monkeypatch.context() as patch:
-        patch.setattr(volume_steps, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            volume_steps, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             volume_steps.rank_archive(on_dask, v, tmp_path, lambda exams: histograms.loc[exams].to_numpy())
     blocks = list((tmp_path / "blocks").rglob("*.npz"))
