@@ -81,7 +81,8 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
     claim |= {"drawing": scoreboard.drawing(claim), "references": {PLANTED: PLANTED}}
     pages.write_index(
         tmp_path / "index.html", claims=[claim], run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED,
-        facts=[(PLANTED, PLANTED)], notebooks=[card | {"page": "01.html", "figure": None}], cohort=told["cohort"], left_out=told["left_out"],
+        facts=[(PLANTED, PLANTED)], notebooks=[card | {"page": "01.html", "figure": None}],
+        cohort=told["cohort"], left_out=told["left_out"],
     )  # fmt: skip
     texts = [pages.render(notebook, page), *(file.read_text() for file in tmp_path.iterdir())]
     assert len(texts) == 3 and all(escape("<script>") in text for text in texts)
