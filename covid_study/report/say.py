@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import os
 import platform
 import re
@@ -28,6 +29,7 @@ COHORT = "application/vnd.covid-study.cohort+json"
 LEFT_OUT = "application/vnd.covid-study.left-out+json"
 NOTE = "application/vnd.covid-study.note+json"
 CAUTION = "application/vnd.covid-study.caution+json"
+CLAIMS = "application/vnd.covid-study.claims+json"
 FEW_TRAINING, FEW_POSITIVES = 30, 10  # fewer exams for training, or fewer positives to test on, prove nothing
 THUMBNAIL_WIDTH = 640  # pixels, twice what the index shows
 
@@ -140,23 +142,38 @@ def gates(found: pd.DataFrame) -> None:
         notes([f"Gates passed: {'; '.join(said[True])}."])
 
 
+def claims(decided: pd.DataFrame, title: str = "") -> None:
+    """Show what became of the claims about a table; the scoreboard of the index repeats them, each with a link to here.
+
+    decided: of `scores.claims.decide`.
+    """
+    from covid_study.report import show  # takes pandas, which the commands of the study do without
+
+    lines = json.loads(decided.to_json(orient="records"))
+    for line in lines:
+        line |= {"here": show.amount_text(line, "difference"), "theirs": show.amount_text(line, "published")}
+        line |= {"between": show.between_text(line), "by": metric_head(line["score"])}
+    links = "".join(f'<a id="claim-{html.escape(line["key"])}"></a>' for line in lines)
+    text = decided[["key", "verdict"]].to_string(index=False)
+    _show(CLAIMS, lines, links + show.claims_table(decided, title).to_html(), text)
+
+
 def _warn(text: str) -> None:
     """A caution, here and after the headline on the index."""
     _show(CAUTION, {"text": text}, f'<p class="state"><b>{html.escape(text)}</b></p>', text)
 
 
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None.
+    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None; all its claims.
 
     A caution is added to the text of the headline.
     """
     said: dict[str, Any] = {"headline": None, "cohort": None, "left_out": None}
     kinds = {HEADLINE: "headline", COHORT: "cohort", LEFT_OUT: "left_out", CAUTION: "caution"}
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            said.update(
-                {kinds[kind]: value for kind, value in output.get("data", {}).items() if kind in kinds}
-            )
+    found = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    for data in found:
+        said.update({kinds[kind]: value for kind, value in data.items() if kind in kinds})
+    said["claims"] = [line for data in found for line in data.get(CLAIMS, [])]
     warned = said.pop("caution", None)
     if warned and said["headline"]:
         said["headline"] = {**said["headline"], "text": f"{said['headline']['text']} {warned['text']}"}

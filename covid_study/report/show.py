@@ -93,10 +93,7 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "by": [metric_head(line["score"]) for line in lines],
             "paper": [amount_text(line, "published") for line in lines],
             "here": [amount_text(line, "difference") for line in lines],
-            "95 %": [
-                " to ".join(filter(None, [amount_text(line, "low"), amount_text(line, "high")]))
-                for line in lines
-            ],
+            "95 %": list(map(between_text, lines)),
             "seeds": [line["seeds"] for line in lines],
             "patients": [line["fewest"] for line in lines],
             "verdict": [line["verdict"] for line in lines],
@@ -112,6 +109,11 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
     return table(shown, title, [RULE], index=False).set_td_classes(classes)
+
+
+def between_text(line: Mapping) -> str:
+    """The ends of a claim's interval."""
+    return " to ".join(filter(None, [amount_text(line, "low"), amount_text(line, "high")]))
 
 
 def amount_text(line: Mapping, of: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from covid_study.runtime import artefacts
 from covid_study.runtime.progress import duration
-from covid_study.study import dependencies, pages
+from covid_study.study import dependencies, pages, scoreboard
 from covid_study.study.notebook import Notebook, read_notebook
 from covid_study.study.plan import Plan
 
@@ -95,6 +95,7 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
         summary=f"{sum(card['status'] == 'done' for card in cards)} of {len(cards)} notebooks are up to date; "
         f"their times add up to {duration(sum(done))}.",
         notebooks=cards,
+        claims=scoreboard.rows(run),
         cohort=cohort,
         left_out=left_out,
         facts=[

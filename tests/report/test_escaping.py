@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from covid_study.figures import cohort, intervals, pictures, tallies
 from covid_study.report import beside_paper, say, show
-from covid_study.study import pages
+from covid_study.study import pages, scoreboard
 from covid_study.training.time_left import plan_table
 
 PLANTED = "<script>alert('1')</script> & \"q\" $x_1$ $\\frac{$"
@@ -74,9 +74,15 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
     pages.write_placeholder(tmp_path / "placeholder.html", PLANTED)
     of_card = "stem title status label took device finished why error headline"
     card = dict.fromkeys(of_card.split(), PLANTED)
+    claim = {
+        **CLAIM,
+        **dict.fromkeys(("by", "here", "theirs", "between", "paper", "notebook", "page"), PLANTED),
+    }
+    claim |= {"drawing": scoreboard.drawing(claim), "references": {PLANTED: PLANTED}}
     pages.write_index(
-        tmp_path / "index.html", run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED, facts=[(PLANTED, PLANTED)],
-        notebooks=[card | {"page": "01.html", "figure": None}], cohort=told["cohort"], left_out=told["left_out"],
+        tmp_path / "index.html", claims=[claim], run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED,
+        facts=[(PLANTED, PLANTED)], notebooks=[card | {"page": "01.html", "figure": None}],
+        cohort=told["cohort"], left_out=told["left_out"],
     )  # fmt: skip
     texts = [pages.render(notebook, page), *(file.read_text() for file in tmp_path.iterdir())]
     assert len(texts) == 3 and all(escape("<script>") in text for text in texts)

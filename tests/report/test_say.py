@@ -23,7 +23,7 @@ def test_read_finds_the_last_of_each_kind_and_a_caution_follows_the_headline():
     )
     for outputs, text in (([old, new], "new"), ([caution, old, new], "new Too few."), ([caution], None)):
         said = say.read(new_notebook(cells=[new_markdown_cell("#"), new_code_cell("x", outputs=outputs)]))
-        assert said == {"headline": text and {"text": text}, "cohort": None, "left_out": None}
+        assert said == {"headline": text and {"text": text}, "cohort": None, "left_out": None, "claims": []}
 
 
 @pytest.mark.parametrize("training, positives, told", [
