@@ -41,14 +41,19 @@ class StagewiseLoss(nn.Module):
 def slice_loss(name: str, settings: Mapping[str, Any], class_counts: Sequence[int], stages: int) -> nn.Module:
     """The loss of a row of Table 5 (paper B): ce, focal, class_balanced, sce or saal; called with a list of logits and labels.
 
+    And of what the paper says of its parts: inverse_frequency weighs the cross-entropy by 1 / k_n in place of 1 / E_n (3.3.2);
+    saal_no_reverse is SAAL with beta = 0 (3.3.3), saal_one_beta with one beta for all stages (3.4).
+
     Args:
         settings: section `slice_losses` of the parameters. class_counts: training slices of each class.
         stages: 1 without deep supervision.
     """
-    if name == "saal":
-        return SelfAdaptiveAuxiliaryLoss(class_counts, stages, settings["log_zero"])
-    if name == "class_balanced":
-        weights = class_balanced_weights(torch.tensor(class_counts), settings["class_balanced_beta"])
+    if name.startswith("saal"):
+        how = {"reverse": name != "saal_no_reverse", "one_beta": name == "saal_one_beta"}
+        return SelfAdaptiveAuxiliaryLoss(class_counts, stages, settings["log_zero"], **how)
+    if name in ("class_balanced", "inverse_frequency"):
+        beta = settings["class_balanced_beta"] if name == "class_balanced" else 1.0  # eq. 6: then E_n is k_n
+        weights = class_balanced_weights(torch.tensor(class_counts), beta)
         return StagewiseLoss(class_balanced_loss, weights)
     if name == "focal":
         gamma, alpha = settings["focal_gamma"], settings["focal_alpha"]

@@ -23,6 +23,7 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
         class_counts: training slices of each class, in the order of the labels.
         stages: lengths of the list of logits, the final ones last.
         log_zero: A < 0, what log 0 is taken for.
+        reverse: without it every beta is 0 and the reverse term is gone. one_beta: for all stages, in place of one each.
 
     Raises:
         ValueError: a count below 1, `log_zero` not below 0, or another number of stages than announced.
@@ -35,7 +36,15 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
     tensor(1., grad_fn=<DivBackward0>)
     """
 
-    def __init__(self, class_counts: Sequence[int], stages: int = 6, log_zero: float = -4.0):
+    def __init__(
+        self,
+        class_counts: Sequence[int],
+        stages: int = 6,
+        log_zero: float = -4.0,
+        *,
+        reverse: bool = True,
+        one_beta: bool = False,
+    ):
         super().__init__()
         counts = torch.as_tensor(class_counts).long()  # whole numbers: `.to(bfloat16)` leaves them alone
         if counts.ndim != 1 or not bool((counts >= 1).all()):
@@ -44,9 +53,9 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
             raise ValueError(f"log_zero stands for log 0 and must be below 0, got {log_zero}")
         self.class_counts: torch.Tensor
         self.register_buffer("class_counts", counts)
-        self.log_zero = log_zero
+        self.log_zero, self.stages, self.reverse = log_zero, stages, reverse
         self.raw_alpha = nn.Parameter(torch.randn(()))
-        self.raw_betas = nn.Parameter(torch.randn(stages))
+        self.raw_betas = nn.Parameter(torch.randn(1 if one_beta else stages))
 
     @property
     def alpha(self) -> torch.Tensor:
@@ -56,7 +65,7 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
     @property
     def betas(self) -> torch.Tensor:
         """The weight of the reverse cross-entropy at each stage, in (0, 1)."""
-        return self.raw_betas.sigmoid()
+        return self.raw_betas.sigmoid().expand(self.stages) * self.reverse
 
     def class_weights(self) -> torch.Tensor:
         """(1 - alpha) / (1 - alpha^k) of each class (eq. 7), in float32 at least."""
@@ -69,8 +78,8 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
         Args:
             logits: of each stage (B, classes), the final ones last. labels: int64 (B,).
         """
-        if len(logits) != len(self.raw_betas):
-            raise ValueError(f"{len(logits)} lists of logits, but {len(self.raw_betas)} stages")
+        if len(logits) != self.stages:
+            raise ValueError(f"{len(logits)} lists of logits, but {self.stages} stages")
         with torch.autocast(labels.device.type, enabled=False):  # expm1 in half precision is what must not be
             weights = self.class_weights()
             every = torch.cat(tuple(logits)).to(weights.dtype)  # of all stages at once

@@ -220,6 +220,7 @@ class Sampling(Section):
     ]
     more_seeds: Annotated[list[Count], "further trainings of every row of Tables III and V"] = []
     rivals: Annotated[list[Rival], "other people's selections, as rows of Table III"] = []
+    alphas: Annotated[list[Fraction], "other weights of difficulty in the joint rank; none: not tried"] = []
 
 
 class Training(Section):
@@ -306,6 +307,13 @@ class SliceLosses(Section):
     sce_alpha: Annotated[Positive, "symmetric cross-entropy: weight of the cross-entropy (Wang et al.: 0.1)"]
     sce_beta: Annotated[Positive, "and of its reverse (Wang et al. 2019: 1)"]
     more_seeds: Annotated[list[Count], "further trainings of every row of Tables 5 and 6"] = []
+    noise_shares: Annotated[list[Share], "of the training labels made wrong, 0 first; none: not tried"] = []
+
+    @model_validator(mode="after")
+    def _right_labels_come_first(self) -> Self:
+        if self.noise_shares and self.noise_shares[0] != 0.0:
+            raise ValueError("noise_shares: the first must be 0.0, what wrong labels are compared with")
+        return self
 
 
 class Comparison(Section):
@@ -431,7 +439,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "07_online_selection": (*_TRAINED, "online"),
     "08_pretext_weights": (*_TRAINED, "pretext_ablation"),
     "09_deep_supervision": (*_SLICES, "comparison"),
-    "10_losses": _SLICES,
+    "10_losses": (*_SLICES, "imbalance"),
     "11_imbalance_sweep": (*_SLICES, "imbalance"),
     "12_explanations": (*_SLICES, "explanations"),
     "13_public_datasets": (*_SLICES, "comparison", "public"),

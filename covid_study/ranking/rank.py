@@ -150,9 +150,18 @@ def rank_negatives(
         result["diversity"] = mean_emd_to_others(distances, mass, ground=ground, device=device, blocks=blocks)
     result["difficulty_rank"] = _ranks(result["difficulty"])
     result["diversity_rank"] = _ranks(-result["diversity"])
-    result["joint"] = alpha * result["difficulty_rank"] + beta * result["diversity_rank"]
-    result["joint_rank"] = _ranks(result["joint"])
-    return result
+    return jointly(result, alpha, beta)
+
+
+def jointly(ranking: pd.DataFrame, alpha: float, beta: float) -> pd.DataFrame:
+    """A ranking with `joint` and `joint_rank` by these weights of its two tracks (paper A, eq. 7).
+
+    >>> tracks = pd.DataFrame({"difficulty_rank": [1, 2, 3], "diversity_rank": [3, 1, 2]})
+    >>> [jointly(tracks, a, 1 - a)["joint_rank"].tolist() for a in (1.0, 0.25, 0.0)]
+    [[1, 2, 3], [3, 1, 2], [3, 1, 2]]
+    """
+    joint = alpha * ranking["difficulty_rank"] + beta * ranking["diversity_rank"]
+    return ranking.assign(joint=joint, joint_rank=_ranks(joint))
 
 
 def _ranks(values: pd.Series) -> pd.Series:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from covid_study.ranking.rank import jointly
 from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
@@ -44,6 +45,27 @@ def table(p, v: Samples) -> Table:
     everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in seeds(p)}
     runs = everything | cells(p, rows)
     return Table(NAME, runs, v, p.study, main="A2", sizes=sizes(p, v), words=WORDS)
+
+
+def alphas(p, v: Samples) -> Table:
+    """A table that the paper lacks: selections by the joint rank with other weights of difficulty (VI-1, eq. 7).
+
+    Rows: each of `sampling.alphas` as "25%", the weight of difficulty; diversity weighs the rest. Columns: `sampling.shares`.
+    Without alphas it has no runs.
+    """
+
+    def of_weight(alpha: float) -> Callable[[float, int], Run]:
+        def run(share: float, seed: int) -> Run:
+            found = volume_steps.ranked(p, v, seed=seed)
+            ranking = jointly(found.ranking, alpha, 1 - alpha)
+            chosen = volume_steps.selection(p, ranking, "long_tail", share, seed)
+            return volume_steps.run(p, v, chosen, seed, ranked=found)
+
+        return run
+
+    runs = cells(p, {column(alpha): of_weight(alpha) for alpha in p.sampling.alphas})
+    words = {column(alpha): f"{100 * alpha:g} % difficulty" for alpha in p.sampling.alphas}
+    return Table("A.III-alpha", runs, v, p.study, main="A10a", sizes=sizes(p, v), words=words)
 
 
 def selected(

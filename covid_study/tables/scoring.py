@@ -63,7 +63,7 @@ def scores_of(
     said: Mapping[Cell, pd.DataFrame], scoring: Scoring, n: int, hours: Mapping[Cell, float] | None = None
 ) -> pd.DataFrame:
     """Means over seeds with intervals of what the runs of some cells said, and their hours where known: `Table.scores`."""
-    parts = []
+    parts = [pd.DataFrame(columns=["row", "column", "metric", "seed", "value", "low", "high"])] * (not said)
     for cell, predictions in said.items():
         found = scoring.scores(predictions, n)
         if hours:

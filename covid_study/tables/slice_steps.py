@@ -65,6 +65,7 @@ def run(
     supervised: bool = False,
     loss: str = "ce",
     training_ids: list[str] | None = None,
+    wrong_labels: float = 0.0,
 ) -> Run:
     """A classifier of slices (paper B, 3.4 and 4.3).
 
@@ -73,6 +74,7 @@ def run(
 
     Args:
         backbone: None: that of `slice_network`. loss: of Table 5. training_ids: None: all of the training split.
+        wrong_labels: see `SliceClassifier`.
     """
     own = backbone in (None, p.slice_network.backbone)
     backbone = backbone or p.slice_network.backbone
@@ -85,10 +87,11 @@ def run(
         backbone,
         supervised,
         loss,
-        losses=p.slice_losses.model_dump(exclude={"more_seeds"}),
+        losses=p.slice_losses.model_dump(exclude={"more_seeds", "noise_shares"}),
         training=settings,
         precision=settled(p.slice_network.precision, backbone, max(s.data.shape[1:]), s.data.device),
         weights=weights(p, backbone),
+        wrong_labels=wrong_labels,
     )
     return _run(s, training_ids, method, seed)
 

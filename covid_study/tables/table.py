@@ -28,11 +28,11 @@ from covid_study.training.time_left import plan_table, planned
 def column(share: float) -> str:
     """The column of a share of the archive, as the published tables name it: 0.1378 is what 14 % of paper A comes to.
 
-    >>> column(0.14), column(0.1378), column(0.125)
-    ('14%', '14%', '12.5%')
+    >>> column(0.14), column(0.1378), column(0.125), column(1.0)
+    ('14%', '14%', '12.5%', '100%')
     """
     counts = published.sizes("A.III")
-    exact = (counts / counts["all"]).round(4)
+    exact = (counts / counts["all"]).round(4).drop("all")
     return next((name for name, there in exact.items() if there == share), f"{100 * share:g}%")
 
 
@@ -221,12 +221,14 @@ class Table:
     @once
     def variants(self) -> pd.DataFrame:
         """The same claims by other scores: for exams at the threshold from the validation split and by the AUC."""
-        asked = [
-            claim.model_copy(update={"score": score, "published": None})
-            for claim in claims.of_table(self.name)
-            if claim.kind == "difference" and claim.less is None
-            for score in self.scoring.variants(claim.score)
-        ]
+        own = claims.of_table(self.name)
+        known, asked = {(claim.higher, claim.lower, claim.score) for claim in own}, []
+        for claim in own:
+            for score in self.scoring.variants(claim.score):
+                cells = claim.higher, claim.lower, score
+                if claim.kind == "difference" and claim.less is None and cells not in known:
+                    known.add(cells)
+                    asked.append(claim.model_copy(update={"score": score, "published": None}))
         return claims.decide(self.scored(), asked, self.but_not)
 
     def headline(self) -> str:

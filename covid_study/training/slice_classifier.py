@@ -42,11 +42,12 @@ class SliceClassifier:
     belong to no process's part of a batch.
 
     Args:
-        loss: ce, focal, class_balanced, sce or saal. losses, training: sections slice_losses and slice_training.
+        loss: see `by_stage.slice_loss`. losses, training: sections slice_losses and slice_training.
         weights: that it starts from; None: random ones.
         encoder: folder with encoder.safetensors of a contrastive pre-training; None: none.
         meta_ids: balanced slices that Meta-Weight-Net weighs the others by. meta_every: steps of the classifier to one of
             the network that weighs.
+        wrong_labels: share of the training slices whose label is made wrong.
     """
 
     module: ClassVar[str] = "training.slice_classifier"
@@ -63,6 +64,7 @@ class SliceClassifier:
     encoder: str | None = None
     meta_ids: tuple[str, ...] = ()
     meta_every: int = 1
+    wrong_labels: float = 0.0
 
     def config(self) -> dict:
         """Its part of a run's key; of files their content or key, not their place."""
@@ -84,6 +86,7 @@ class SliceClassifier:
         network = network_of(run)
         started = time.perf_counter()
         data, labels = labelled(samples, sorted(run.training_ids), run.classes)
+        labels = mislabelled(labels, self.wrong_labels, len(run.classes), run.seed)
         load_seconds = time.perf_counter() - started
         if self.meta_ids:
             meta = labelled(samples, sorted(self.meta_ids), run.classes)
@@ -179,6 +182,24 @@ def load(run: Run, folder: Path) -> nn.Module:
     network = DeepSupervision(network) if run.method.supervised else network
     network.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
     return network.eval()
+
+
+def mislabelled(labels: torch.Tensor, share: float, classes: int, seed: int) -> torch.Tensor:
+    """Labels int64 (n,) of which this share is wrong, each of the other classes as likely as the next (paper B, 3.3.3).
+
+    Choice: at random over all classes, where a reader confuses some more than others. With the same seed the wrong ones of a
+    smaller share are wrong in a larger one too, and every loss gets the same.
+
+    >>> mislabelled(torch.zeros(4, dtype=torch.int64), 0.5, 3, seed=0).count_nonzero()
+    tensor(2)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    steps = torch.randint(1, classes, (len(labels),), generator=generator)
+    wrong = order[: round(share * len(labels))]
+    changed = labels.cpu().clone()
+    changed[wrong] = (changed[wrong] + steps[wrong]) % classes
+    return changed.to(labels.device)
 
 
 def augmented(slices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

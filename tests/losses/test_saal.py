@@ -169,3 +169,26 @@ def test_a_deeply_supervised_loss_is_the_sum_over_stages(name):
     loss = slice_loss(name, SETTINGS, COUNTS, 6)
     parts = [loss([stage], labels).item() for stage in logits]
     assert loss(logits, labels).item() == pytest.approx(sum(parts), rel=1e-6)
+
+
+def test_the_parts_of_saal():
+    """beta = 0 leaves the weighted cross-entropy; one beta is SAAL with six equal ones, and both start from the same alpha."""
+    logits, labels = batch()
+    for name, betas in (("saal_no_reverse", [0.0] * 6), ("saal_one_beta", None)):
+        torch.manual_seed(0)
+        loss = slice_loss(name, SETTINGS, COUNTS, 6).double()
+        alpha = loss.alpha.item()
+        expected = betas or [loss.raw_betas.sigmoid().item()] * 6
+        assert loss(logits, labels).item() == pytest.approx(
+            by_hand(logits, labels, COUNTS, alpha, expected, -4.0)
+        )
+        torch.manual_seed(0)
+        assert slice_loss("saal", SETTINGS, COUNTS, 6).alpha.item() == pytest.approx(alpha)
+
+
+def test_weighed_by_frequency_two_classes_count_alike():
+    """Eq. 6: at alpha = 1 a class of k slices has the weight 1 / k, so that the classes' sums are equal."""
+    loss = slice_loss("inverse_frequency", SETTINGS, COUNTS, 1)
+    shares = loss.weights.double() * torch.tensor(COUNTS, dtype=torch.float64)
+    assert (shares / shares[0]).tolist() == pytest.approx([1, 1, 1], rel=1e-6)
+    assert loss.weights.sum().item() == pytest.approx(3)

@@ -26,6 +26,8 @@ PAPER = {
     ],  # refuted by the paper's own table, though not at every size
     "A8": [0.12, 0.08, 0.08],
     "A9": [0.135, 0.095, 0.118],
+    "A10a": [],
+    "A10b": [],
     "A11": [0.040, 0.039],
     "A12": [19.6 / 9.5],
     "A13": [0.006],
@@ -87,6 +89,10 @@ PAPER = {
     "B21a": [0.01],
     "B21b": [0.01],
     "B21c": [0.03],
+    "B23": [],
+    "B24a": [],
+    "B24b": [],
+    "B25": [],
 }
 # by how much Table 9 has DSN-SAAL ahead of the next best, index by index
 NEXT_BEST = {"B22a": 0.0054, "B22b": 0.013, "B22c": 0.0163, "B22d": 0.0032, "B22e": 0.0049}

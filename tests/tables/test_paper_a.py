@@ -14,7 +14,7 @@ from covid_study.analysis import cost
 from covid_study.errors import StudyError
 from covid_study.pretext import train
 from covid_study.ranking.rivals import RIVALS
-from covid_study.scores import published
+from covid_study.scores import claims, published
 from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
 from covid_study.training import run as training
 from covid_study.training.sweep import sweep
@@ -94,6 +94,21 @@ def test_tables_share_their_common_runs(q, v, tables):
     same |= {("A.VI", "all", "none"): ("random", "all"), ("A.VI", "60%", "none"): ("both", "60%")}
     for (name, *cell), known in same.items():
         assert tables[name].runs[(*cell, 0)] == third[(*known, 0)]  # what was spent before included
+
+
+def test_other_weights_of_difficulty_are_other_selections(root, v):
+    """Each run holds the joint rank's own draw; with all weight on one track it would be that track's row."""
+    q = parameters(root, sampling={"shares": [0.3, 0.6], "alphas": [0.1, 0.9]})
+    table, ranking = a3_ranking.alphas(q, v), volume_steps.ranked(q, v).ranking
+    assert {cell[:2] for cell in table.runs} == {(row, c) for row in ("10%", "90%") for c in ("30%", "60%")}
+    for row, alpha in (("10%", 0.1), ("90%", 0.9)):
+        joint = alpha * ranking["difficulty_rank"] + (1 - alpha) * ranking["diversity_rank"]
+        order = joint.round(9).sort_index().rank(method="first")
+        drawn = negatives(table.runs[row, "60%", 0], v)
+        assert drawn == sorted(drawn, key=order.get) and len(drawn) == 4
+    assert not a3_ranking.alphas(parameters(root, sampling={"alphas": []}), v).runs
+    lines = claims.read()["A10a"].lines([cell[:2] for cell in table.runs])
+    assert [line[0][1][0] for line in lines] == ["90%", "90%"]
 
 
 def test_table_5_draws_as_it_says(q, v, tables):

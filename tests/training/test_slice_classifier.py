@@ -153,3 +153,26 @@ def test_a_network_that_learnt_from_mirrored_slices_is_asked_about_both(runs, fo
     np.testing.assert_allclose(said, (p[0][:, at] + p[1][:, at]) / 2, atol=1e-6)
     plain = slice_classifier.probabilities(network, run, s)[:, at]
     np.testing.assert_allclose(plain, p[0][:, at], atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 1.0])
+def test_so_many_labels_are_wrong_and_no_other(share):
+    """By another class, each as likely; the wrong ones of a smaller share are wrong in a larger one too."""
+    labels = torch.arange(3000) % 3
+    changed = slice_classifier.mislabelled(labels, share, 3, seed=1)
+    wrong = changed != labels
+    assert wrong.sum() == round(share * 3000) and set(changed.tolist()) == {0, 1, 2}
+    assert (labels == torch.arange(3000) % 3).all()  # those given stay as they are
+    assert torch.equal(slice_classifier.mislabelled(labels, 1.0, 3, seed=1)[wrong], changed[wrong])
+    if share:
+        steps = ((changed - labels) % 3)[wrong]
+        assert (steps == 1).double().mean().item() == pytest.approx(0.5, abs=2.25 / wrong.sum().item() ** 0.5)
+        assert not torch.equal(slice_classifier.mislabelled(labels, share, 3, seed=2), changed)
+
+
+def test_wrong_labels_train_another_network_and_are_asked_by_the_right_ones(q, s, runs, folders, tmp_path):
+    wrong = slice_steps.run(q, s, 0, wrong_labels=0.5)
+    folder = sweep.sweep({"wrong": wrong}, s, tmp_path)["wrong"]
+    found, right = (pd.read_parquet(f / "predictions.parquet") for f in (folder, folders["ce"]))
+    assert found["label"].tolist() == right["label"].tolist()
+    assert not np.allclose(found["probability"], right["probability"])
