@@ -7,9 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-# Choice: by an estimate, until it is measured: at 128 x 96 x 28 and batches of 8, 2.8 million values, a step of ResNet-18 is
-# 2 ms of work and 10 ms of Python. Steps of so many values and more are work alone: what they gain comes from fused kernels.
-LARGE = 2**24
+LARGE = 2**24  # voxels or pixels a batch: see `mode`
 # Steps of a training that is compiled: 8 ms saved a step are a tenth of the minute that compiling takes, which the other
 # trainings of the same network in this process share.
 STEPS = 1000
@@ -38,6 +36,9 @@ class Compiled:
 
 def mode(values: int) -> str:
     """How batches of so many voxels or pixels are compiled: as a CUDA graph while launching them takes longer than they do.
+
+    Choice: by an estimate, until it is measured: at 128 x 96 x 28 and batches of 8, 2.8 million values, a step of ResNet-18 is
+    2 ms of work and 10 ms of Python. Steps of `LARGE` values are work alone: what they gain comes from fused kernels.
 
     >>> mode(8 * 128 * 96 * 28), mode(8 * 256 * 192 * 56)
     ('reduce-overhead', 'default')
