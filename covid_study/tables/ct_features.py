@@ -29,18 +29,21 @@ def computed(p, v: Samples, exams: list[str]) -> Path:
 
     def compute(folder: Path) -> None:
         rows = cohort(p).set_index("exam_id", drop=False).loc[config["exams"]]
-        missing = [row for row in rows.itertuples() if not (folder / f"{row.exam_id}.npz").is_file()]
+        files = [folder / f"{n}.npz" for n in range(len(rows))]  # an id may hold what a file's name may not
+        missing = [
+            (row, file) for row, file in zip(rows.itertuples(), files, strict=True) if not file.is_file()
+        ]
         with torch.device("meta"):
             model = ct_encoder.build()
         ct_encoder.load(model, weights).to(v.data.device)
         read_exam = loader(p)
-        for row in progress(missing, "features by the chest-CT encoder", len(missing)):
+        for row, file in progress(missing, "features by the chest-CT encoder", len(missing)):
             started = time.perf_counter()
             volume, _ = read_exam(row)
             shown = ct_encoder.to_input(volume.hu, volume.spacing_mm, row.exam_id)
             values = ct_encoder.features(model, shown)
-            told = {"values": values, "seconds": time.perf_counter() - started}
-            write_atomically(folder / f"{row.exam_id}.npz", partial(_save, told))
+            told = {"exam": row.exam_id, "values": values, "seconds": time.perf_counter() - started}
+            write_atomically(file, partial(_save, told))
         ct_encoder.sane(read(folder)[0].to_numpy())
 
     modules = ["networks.ct_encoder", "samples.cohorts"]
@@ -49,10 +52,9 @@ def computed(p, v: Samples, exams: list[str]) -> Path:
 
 def read(folder: Path) -> tuple[pd.DataFrame, float]:
     """Features float32 (n, D) by exam id, and the seconds that they took, reading the exams included."""
-    files = sorted(folder.glob("*.npz"))
-    found = {file.stem: np.load(file) for file in files}
-    table = pd.DataFrame({exam: each["values"] for exam, each in found.items()}).T.rename_axis("exam_id")
-    return table, float(sum(each["seconds"] for each in found.values()))
+    found = [dict(np.load(file)) for file in folder.glob("*.npz")]
+    table = pd.DataFrame({str(each["exam"]): each["values"] for each in found}).T.rename_axis("exam_id")
+    return table.sort_index(), float(sum(each["seconds"] for each in found))
 
 
 def _save(told: dict, path: Path) -> None:
