@@ -29,21 +29,21 @@ def computed(p, v: Samples, exams: list[str]) -> Path:
 
     def compute(folder: Path) -> None:
         rows = cohort(p).set_index("exam_id", drop=False).loc[config["exams"]]
-        files = {
-            row: folder / f"{n}.npz" for n, row in enumerate(rows.itertuples())
-        }  # an id may be no name of a file
-        missing = [row for row, file in files.items() if not file.is_file()]
+        files = [folder / f"{n}.npz" for n in range(len(rows))]  # an id may hold what a file's name may not
+        missing = [
+            (row, file) for row, file in zip(rows.itertuples(), files, strict=True) if not file.is_file()
+        ]
         with torch.device("meta"):
             model = ct_encoder.build()
         ct_encoder.load(model, weights).to(v.data.device)
         read_exam = loader(p)
-        for row in progress(missing, "features by the chest-CT encoder", len(missing)):
+        for row, file in progress(missing, "features by the chest-CT encoder", len(missing)):
             started = time.perf_counter()
             volume, _ = read_exam(row)
             shown = ct_encoder.to_input(volume.hu, volume.spacing_mm, row.exam_id)
             values = ct_encoder.features(model, shown)
-            told = {"exam_id": row.exam_id, "values": values, "seconds": time.perf_counter() - started}
-            write_atomically(files[row], partial(_save, told))
+            told = {"exam": row.exam_id, "values": values, "seconds": time.perf_counter() - started}
+            write_atomically(file, partial(_save, told))
         ct_encoder.sane(read(folder)[0].to_numpy())
 
     modules = ["networks.ct_encoder", "samples.cohorts"]
@@ -52,13 +52,9 @@ def computed(p, v: Samples, exams: list[str]) -> Path:
 
 def read(folder: Path) -> tuple[pd.DataFrame, float]:
     """Features float32 (n, D) by exam id, and the seconds that they took, reading the exams included."""
-    found = [np.load(file) for file in folder.glob("*.npz")]
-    table = (
-        pd.DataFrame({str(each["exam_id"]): each["values"] for each in found})
-        .T.rename_axis("exam_id")
-        .sort_index()
-    )
-    return table, float(sum(each["seconds"] for each in found))
+    found = [dict(np.load(file)) for file in folder.glob("*.npz")]
+    table = pd.DataFrame({str(each["exam"]): each["values"] for each in found}).T.rename_axis("exam_id")
+    return table.sort_index(), float(sum(each["seconds"] for each in found))
 
 
 def _save(told: dict, path: Path) -> None:
