@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from covid_study import paths
-from covid_study.analysis.ranking_meaning import SOURCES
+from covid_study.analysis import ranking_meaning
 from covid_study.ranking.rivals import RIVALS, WITHOUT_CHANCE
 from covid_study.ranking.sampling import select
 from covid_study.report import decided, show
@@ -180,7 +180,7 @@ def against_random(of: claims.Scored) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def of_exams(p, v: Samples, sources: Iterable[str] = tuple(SOURCES)) -> dict[str, claims.Scored]:
+def of_exams(p, v: Samples, sources: Iterable[str] | None = None) -> dict[str, claims.Scored]:
     """The referee on the exams, by every source of features (of `volume_steps.ranked`).
 
     Choice: features are those of the first seed. Intervals are over draws and test patients, given these features; what another
@@ -191,7 +191,7 @@ def of_exams(p, v: Samples, sources: Iterable[str] = tuple(SOURCES)) -> dict[str
     labels = (about["finding"] == "covid").astype(int)
     return {
         source: scored(_of_source(p, v, source, test), labels, about["patient_id"], p.study.bootstrap)
-        for source in sources
+        for source in sources or dict(ranking_meaning.sources(p))
     }
 
 
