@@ -77,7 +77,8 @@ def exams_key(exams: str | None) -> str:
         return artefacts.fingerprint(_listing(path))
     try:
         table = read_csv(path)
-        entries = [(name, Path(resolved(name, path))) for name in table.get("path", ())]
+        names = filter(None, dict.fromkeys(table.get("path", ())))  # each once, and an empty cell names nothing
+        entries = [(name, Path(resolved(name, path))) for name in names]
     except CohortError:  # said when it is read
         return artefacts.fingerprint(path.read_bytes().hex())
     named = [[name, _listing(entry)] for name, entry in entries]

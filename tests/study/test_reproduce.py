@@ -372,6 +372,14 @@ def test_a_kernel_that_is_not_there_is_named(tmp_path):
         execute.prepare_kernel(tmp_path, "nowhere")
 
 
+def test_a_row_without_a_path_names_nothing(tmp_path):
+    table = tmp_path / "exams.csv"
+    table.write_text("exam_id,path\na,\n")
+    first = dependencies.exams_key(str(table))
+    (tmp_path / "of nobody.txt").write_text("beside the table")
+    assert dependencies.exams_key(str(table)) == first
+
+
 def test_exams_key_sees_every_change(tmp_path):
     folder = tmp_path / "covid" / "P1"
     folder.mkdir(parents=True)
