@@ -36,7 +36,7 @@ def slices(p) -> Samples:
         StudyError: the disk is full, or a process died.
     """
     images = p.slices.images is not None
-    name, table, notes = _images(p) if images else ("", _exams(p), notes_on(p))
+    name, table, notes = _images(p) if images else ("", exams_of(p), notes_on(p))
     public = bool(name) if images else p.cohort.exams is None
     folder = _build(p, table, images, bad_exams(p, public))
     kept = pd.read_parquet(folder / "slices.parquet")
@@ -52,7 +52,7 @@ def slices(p) -> Samples:
     return Samples(checked, data, key_on(folder.name, data.device), folder, tuple(notes), name)
 
 
-def _exams(p) -> pd.DataFrame:
+def exams_of(p) -> pd.DataFrame:
     """The exams to cut slices from, split into train and test."""
     table = studied(all_exams(p), p.cohort.classes)
     if p.cohort.exams is None and p.cohort.phantom.background is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -28,6 +29,8 @@ from covid_study.study.display import Display, Screen
 from covid_study.study.notebook import Notebook, read_notebook, short
 from covid_study.study.plan import Plan, plan
 from covid_study.study.run_pages import write_index, write_page
+
+REFUSED = 3  # what a forecast ends with where the trainings do not fit; a traceback ends with 1
 
 
 def reproduce(run: Plan, wanted: str | None = None) -> bool:
@@ -72,6 +75,7 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
     if not todo:
         return True
     frozen = run.freeze()
+    _forecast(run, frozen["study"]["profile"])
     parameters = {n.stem: execute.injected(n.stem, n.content, frozen) for n in todo}
     at_once, shared = _at_once(run)
     kernel = execute.prepare_kernel(run.build / ".jupyter", run.kernel, several=len(todo) > 1)
@@ -100,6 +104,24 @@ def _run_all(run: Plan, todo: list[Notebook]) -> bool:
             while wait(running, timeout=0.3).not_done:  # one may be about to start
                 execute.stop()
             raise
+
+
+def _forecast(run: Plan, profile: str) -> None:
+    """Say what the trainings will take, where a GPU of this machine may do them; the runner itself needs no torch for it.
+
+    Raises:
+        StudyError: they do not fit into the GPU's memory.
+    """
+    study = run.profile["study"]
+    meant = study["device"].startswith("cuda") or (study["device"] == "auto" and shutil.which("nvidia-smi"))
+    if not meant or run.kernel or study["executor"] != "in_process":
+        return
+    command = [sys.executable, "-m", "covid_study.study.forecast", profile]
+    told = subprocess.run(command, cwd=run.root, capture_output=True, text=True)
+    if told.returncode == REFUSED:
+        raise StudyError(told.stderr.strip())
+    # whatever else went wrong with a forecast stops no run
+    print(told.stdout if told.returncode == 0 else "No forecast could be made.\n", end="", flush=True)
 
 
 def _at_once(run: Plan) -> tuple[int, dict[str, str]]:

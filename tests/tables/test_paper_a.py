@@ -10,11 +10,12 @@ import pytest
 import torch
 from tiny_study import parameters
 
-from covid_study.analysis import cost
+from covid_study.analysis import cost, pretext_learnt, pretext_variants
 from covid_study.errors import StudyError
 from covid_study.pretext import train
 from covid_study.ranking.rivals import RIVALS
 from covid_study.scores import claims, published
+from covid_study.study import forecast
 from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
 from covid_study.training import run as training
 from covid_study.training.sweep import sweep
@@ -109,6 +110,41 @@ def test_other_weights_of_difficulty_are_other_selections(root, v):
     assert not a3_ranking.alphas(parameters(root, sampling={"alphas": []}), v).runs
     lines = claims.read()["A10a"].lines([cell[:2] for cell in table.runs])
     assert [line[0][1][0] for line in lines] == ["90%", "90%"]
+
+
+def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables, monkeypatch):
+    """By what they are; two selections of seven negatives may be the same by chance, and are one run then."""
+    positives, negatives_ = len(volume_steps.ids(v, "train", True)), len(volume_steps.ids(v, "train", False))
+    expected = forecast.exams_an_epoch(q, positives, negatives_)
+    rows = {  # what a cell is, where another table has it too
+        ("A.V", "long_tail"): "both", ("A.IV", "resnet18"): "both", ("A.IV", "resnet50"): "both", ("A.VI", "60%"): "both",
+        ("A.VII", "scratch"): "random", ("A.VI", "all"): "random", ("A.VII", "rubiks_cube"): "rubiks_cube_all",
+        ("A.VII", "rubiks_cube_pro"): "rubiks_cube_pro_all", ("A.V", "long_tail_all_pretrained"): "all_pretrained",
+    }  # fmt: skip
+    found = {}
+    for name, table in tables.items():
+        for (row, _, seed), run in table.runs.items():
+            size, what = len(negatives(run, v)), rows.get((name, row), row)
+            what = "all" if size == negatives_ and what in ("random", "both") else what
+            strategy = (run.method.online or {"strategy": "none"})["strategy"]
+            found[run.method.network["depth"], what, strategy, size, seed] = run.seen // q.training.epochs
+    assert found == expected
+    made, original = {}, volume_steps.pretext
+
+    def noted(p, v, variant="rubiks_cube_pro", seed=0, *, epochs=None, permutation_set="optimal"):
+        on_all = not volume_steps.PRETEXTS[variant][1]
+        epochs = epochs or (p.pretext.all_samples_epochs if on_all else p.pretext.epochs)
+        made[variant, permutation_set, epochs, seed] = epochs * (positives + negatives_ * on_all)
+        return computed and original(p, v, variant, seed)
+
+    monkeypatch.setattr(volume_steps, "pretext", noted)
+    computed = True
+    for module in MODULES.values():
+        module.table(q, v)
+    computed = False
+    longer = q.model_copy(update={"pretext_ablation": q.pretext_ablation.model_copy(update={"epochs": 9})})
+    pretext_learnt.pretrained(longer, v), pretext_variants.variants(longer, v)
+    assert made == forecast.pretext_exams(longer, positives, negatives_)
 
 
 def test_table_5_draws_as_it_says(q, v, tables):
