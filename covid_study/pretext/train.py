@@ -140,7 +140,10 @@ def load_encoder(file: Path, network: dict) -> nn.Module:
 
 
 def features(model: nn.Module, volumes: torch.Tensor | Chosen) -> np.ndarray:
-    """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative."""
+    """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative.
+
+    Choice: of the whole volume at once, by an encoder that was trained on cubes; the paper says neither this nor how it pools.
+    """
     return in_batches(model, volumes)
 
 
