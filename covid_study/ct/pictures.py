@@ -22,6 +22,8 @@ def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") 
     first page of several. 16 bits and floats are brought to 8 bits from their own least to their own greatest value, for
     such files know no window; NaN, infinities and padding are darkest.
 
+    Deviation: one grey channel, where paper B, 4.3 resizes public pictures to 3 x 224 x 224: colour tells where one comes from.
+
     Raises:
         ExamError: not there, not a picture, damaged, smaller than 32 pixels a side, all of one value, a box that does not
             lie inside it.

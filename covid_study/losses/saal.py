@@ -16,6 +16,9 @@ class SelfAdaptiveAuxiliaryLoss(nn.Module):
     alpha = sigmoid(raw_alpha), one for the network; beta_i = sigmoid(raw_betas[i]), one a stage; both are trained with the
     network's weights. The sum over stages (eq. 2) of the mean over the batch.
 
+    Deviation: Algorithm 1 sets the loss to 0 once, before its epochs, and so would add up all batches; here it is of one batch.
+    Section 3.3 calls the factor E / k in words; eq. 7 has 1 / E, which is taken.
+
     Choice: both start from a standard normal variate, so that the factors start around one half ("random initialisation",
     Algorithm 1). Choice: log 0 = -4, as in the paper that the term comes from (Wang et al. 2019).
 

@@ -229,7 +229,9 @@ class Training(Section):
     epochs: AtLeastOne
     batch_size: Annotated[AtLeastOne, PAPER]
     learning_rate: Annotated[Positive, PAPER]
-    intensity: Annotated[list[Positive], Two, "augmentation: least and largest factor on the intensity"]
+    intensity: Annotated[
+        list[Positive], Two, "augmentation: least and largest factor on the intensity", PAPER
+    ]
     flips: Annotated[bool, "augmentation: random flips", PAPER]
 
 
@@ -319,8 +321,8 @@ class SliceLosses(Section):
 class Comparison(Section):
     """The rows of Tables 3 and 4 (paper B, 5.1 and 5.2)."""
 
-    backbones: Annotated[list[Backbone], "plain rows, beside the backbone of slice_network"]
-    supervised: Annotated[list[Backbone], "those that are also trained with deep supervision"]
+    backbones: Annotated[list[Backbone], "plain rows, beside the backbone of slice_network", PAPER]
+    supervised: Annotated[list[Backbone], "those that are also trained with deep supervision", PAPER]
     epochs: Annotated[AtLeastOne, "of every backbone but that of slice_network", PAPER]
     slices: Annotated[AtLeastOne | None, "most training slices of those; none: all", PAPER]
     contrastive_epochs: Annotated[Count, "of Self-Trans before its training; 0 leaves the row out"]

@@ -145,6 +145,8 @@ def load_encoder(file: Path, network: dict) -> nn.Module:
 def features(model: nn.Module, volumes: torch.Tensor | Chosen, precision: str = "float32") -> np.ndarray:
     """Features of the last convolutional layer, averaged over space (paper A, IV-C): float32 (n, 512 * width), not negative.
 
+    Choice: of the whole volume at once, by an encoder that was trained on cubes; the paper says neither this nor how it pools.
+
     precision: that the encoder was trained in.
     """
     return in_batches(model, volumes, precision)

@@ -18,6 +18,8 @@ def augment(
 ) -> torch.Tensor:
     """Scale the intensity of each exam and flip it (paper A, IV-F2), on the device and for the whole batch at once.
 
+    Choice: what the factor lifts above 1 is cut off there, the window's upper end.
+
     Choice: flips are left-right and front-back, each with a chance of one half; head-foot is left out, because the lung
     bases are where COVID-19 lies.
 

@@ -52,6 +52,8 @@ class VolumeStore:
     def load(self, exam_ids: list[str]) -> np.ndarray:
         """The volumes of these exams: uint8 (n, z, y, x).
 
+        Choice: 256 steps of the lung window, 5.9 HU each: a quarter of the memory of the floats in [0, 1] that the paper names.
+
         Raises:
             StudyError: a chunk is missing; zarr would fill it with zeros.
         """

@@ -99,6 +99,20 @@ def test_every_slip_has_its_note():
     assert published.table("A.III")["note"].str.contains("1,758").sum() == 1
 
 
+def test_slips_of_the_text_stand_beside_the_numbers_that_say_so():
+    assert cell("A.V", "long_tail_all_pretrained", "28%", "recall") < cell(
+        "A.V", "long_tail", "28%", "recall"
+    )
+    normal = {row: cell("B.7", row, "100%", "sen_non_pneumonia") for row in ("covidnet_ct", "dsn_saal")}
+    assert normal["dsn_saal"] == normal["covidnet_ct"]
+    for name, row, column, metric in (
+        ("A.V", "long_tail_all_pretrained", "28%", "recall"),
+        ("B.7", "dsn_saal", "100%", "sen_non_pneumonia"),
+    ):
+        assert published.table(name).set_index(["row", "column", "metric"]).loc[(row, column, metric), "note"]
+    assert round(published.sizes("A.III")["56%"] / 246, 1) == 4.1 and "1 : 4.1" in published.remarks("A.VI")
+
+
 def test_tables_share_their_common_rows():
     shared = [("A.III", "random", "A.V", "random"), ("A.III", "both", "A.V", "long_tail")]
     for *here, there_name, there_row in shared:
