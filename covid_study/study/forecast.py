@@ -2,6 +2,9 @@
 
 `python -m covid_study.study.forecast FILE` is a process of its own, which leaves nothing on the GPU. `reproduce` starts it
 where a GPU is meant; on a CPU nothing of it runs.
+
+Choice: a training step reaches a quarter of the rate of a large matrix product in float32, a tenth in bf16. On a CPU it was 10
+to 40 % and 3 to 13 % (benchmarks/results/training-*.md); on a GPU nobody has measured it.
 """
 
 import sys
@@ -36,6 +39,7 @@ from covid_study.tables import (
     a7_weights,
     b3_b4_networks,
     b5_losses,
+    b5_parts,
     b6_fewer_positives,
     selection_and_supervision as choosing,
 )
@@ -43,9 +47,7 @@ from covid_study.tables.volume_steps import selection_size
 from covid_study.training.loop import counted_flops
 from covid_study.training.sweep import places
 
-# Choice: of the rate of a large matrix product, what a training step reaches. On a CPU it was 10 to 40 % in float32 and 3 to
-# 13 % in bf16 (benchmarks/results/training-*.md); on a GPU nobody has measured it.
-SHARE = {"float32": 0.25, "bf16": 0.1}
+SHARE = {"float32": 0.25, "bf16": 0.1}  # of the rate of a large matrix product, see above
 SIDE = 8192  # of those matrices
 SLICES = 31  # an exam where `slices.per_exam` sets no limit: as paper B's have, 6,982 of 225 (its Table 2)
 COPIES = 4  # of the weights: they, their gradients, and two moments of Adam
@@ -72,7 +74,7 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Network:
+class Step:
     """A network on the device "meta", which computes nothing: operations and bytes of a sample's training step."""
 
     flops: float
@@ -84,7 +86,7 @@ class Network:
         return batch * self.kept // (2 if precision == "bf16" else 1) + COPIES * self.weights
 
 
-def counted(made: Callable[[], nn.Module], shape: tuple[int, ...]) -> Network:
+def counted(made: Callable[[], nn.Module], shape: tuple[int, ...]) -> Step:
     """A network as it is trained on inputs of this shape (1, ...)."""
     with torch.device("meta"):
         model, inputs, kept = made(), torch.zeros(shape), {}
@@ -103,7 +105,7 @@ def counted(made: Callable[[], nn.Module], shape: tuple[int, ...]) -> Network:
         with torch.autograd.graph.saved_tensors_hooks(note, lambda values: values):
             outputs()
     size = sum(storage.nbytes() for storage in kept.values())
-    return Network(flops, size, 4 * sum(p.numel() for p in model.parameters()))
+    return Step(flops, size, 4 * sum(p.numel() for p in model.parameters()))
 
 
 def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
@@ -113,7 +115,9 @@ def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
     """
     found = {}
 
-    def add(draw: str, size: int, seed: int, depth: int = p.network.depth, strategy: str = "none") -> None:
+    def add(
+        draw: str | float, size: int, seed: int, depth: int = p.network.depth, strategy: str = "none"
+    ) -> None:
         even = strategy == "oversampling"
         found[depth, draw, strategy, size, seed] = 2 * max(positives, size) if even else positives + size
 
@@ -122,7 +126,7 @@ def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
     for seed in a3_ranking.seeds(p):
         add("all", negatives, seed)
         for share in p.sampling.shares:
-            for draw in draws:
+            for draw in (*draws, *p.sampling.rivals, *p.sampling.alphas):
                 add(draw, selection_size(share, negatives), seed)
     for seed in p.study.seeds:
         for depth in (p.network.depth, p.transfer.depth):
@@ -209,7 +213,7 @@ def of_slices(p, device: torch.device) -> Needs:
     declared = [(made(one_seed, s), few) for made in (b3_b4_networks.table_3, b3_b4_networks.table_4)]
     declared += [
         (made(one_seed, s), many)
-        for made in (b5_losses.table, b6_fewer_positives.table, b6_fewer_positives.losses)
+        for made in (b5_losses.table, b5_parts.table, b6_fewer_positives.table, b6_fewer_positives.losses)
     ]
     runs = {run.folder(Path()): (run, times) for table, times in declared for run in table.runs.values()}
     seen: Counter = Counter()  # backbone, supervised -> slices

@@ -17,6 +17,7 @@ from covid_study.ranking.rivals import RIVALS
 from covid_study.scores import claims, published
 from covid_study.study import forecast
 from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
+from covid_study.tables.table import column as share_name
 from covid_study.training import run as training
 from covid_study.training.sweep import sweep
 
@@ -121,6 +122,8 @@ def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables
         ("A.VII", "scratch"): "random", ("A.VI", "all"): "random", ("A.VII", "rubiks_cube"): "rubiks_cube_all",
         ("A.VII", "rubiks_cube_pro"): "rubiks_cube_pro_all", ("A.V", "long_tail_all_pretrained"): "all_pretrained",
     }  # fmt: skip
+    tables = tables | {"A.III-alpha": a3_ranking.alphas(q, v)}
+    rows |= {("A.III-alpha", share_name(alpha)): alpha for alpha in q.sampling.alphas}
     found = {}
     for name, table in tables.items():
         for (row, _, seed), run in table.runs.items():
