@@ -2,8 +2,8 @@
 
 import os
 
-from covid_study.runtime import executors
+from covid_study.runtime import workers
 from covid_study.study import kernels
 
-if executors.can_fork():
+if workers.can_fork():
     os.environ["JUPYTER_DEFAULT_PROVISIONER_NAME"] = kernels.register()

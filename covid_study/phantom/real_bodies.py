@@ -24,8 +24,9 @@ from covid_study.ct.to_volume import average_to
 from covid_study.ct.volume import Volume
 from covid_study.errors import CohortError, ExamError
 from covid_study.runtime.artefacts import artefact, artefact_path, is_there
-from covid_study.runtime.executors import side_by_side, told
+from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
+from covid_study.runtime.workers import side_by_side
 
 KEY = "cohort.phantom.background"
 HOW = (

@@ -8,8 +8,9 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from covid_study.runtime.artefacts import write_atomically
-from covid_study.runtime.executors import side_by_side, told
+from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
+from covid_study.runtime.workers import side_by_side
 
 Part = Callable[
     [], dict

@@ -94,7 +94,7 @@ def prepare_kernel(folder: Path, kernel: str | None, several: bool = False) -> s
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
     argv = ["/bin/sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log), *command]
     spec = {"argv": argv, "display_name": "covid-study", "language": "python"}
-    from covid_study.runtime.executors import can_fork  # a runner with nothing to do needs neither
+    from covid_study.runtime.workers import can_fork  # a runner with nothing to do needs neither
     from covid_study.study import kernels
 
     if several and can_fork():

@@ -135,7 +135,7 @@ def _at_once(run: Plan) -> tuple[int, dict[str, str]]:
     """
     from joblib import cpu_count
 
-    from covid_study.runtime.executors import CORES, can_fork
+    from covid_study.runtime.workers import CORES, can_fork
 
     study = run.profile["study"]
     alone = run.kernel or study["executor"] != "in_process" or study["processes"] > 1

@@ -17,7 +17,7 @@ from covid_study.networks.precision import settled
 from covid_study.pretext.contrastive import train_contrastive
 from covid_study.rivals.feature_classifiers import FeatureClassifier
 from covid_study.runtime.artefacts import artefact
-from covid_study.runtime.executors import cores
+from covid_study.runtime.workers import cores
 from covid_study.samples.samples import Samples
 from covid_study.training.loop import training_flops
 from covid_study.training.run import Method, Run, Spent

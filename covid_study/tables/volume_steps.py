@@ -23,7 +23,7 @@ from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.ranking.rivals import RIVALS
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.runtime.executors import cores
+from covid_study.runtime.workers import cores
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
 from covid_study.tables import ct_features

@@ -15,7 +15,7 @@ from joblib import cpu_count
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
-from covid_study.runtime.executors import CORES, cores
+from covid_study.runtime.workers import CORES, cores
 from covid_study.samples.samples import Chosen, Samples
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def timing(folder: Path) -> dict:
 def mark_beside(folder: Path, others: int = 0) -> None:
     """Note how many trainings share the machine with this one, at most, in the session that was killed and in this one.
 
-    others: of the same sweep; beside another notebook every other core may have one, see `executors.cores`.
+    others: of the same sweep; beside another notebook every other core may have one, see `workers.cores`.
     """
     others, mark = cpu_count() - 1 if CORES in os.environ else others, folder / "beside.json"
     most = max(others, beside(folder) if mark.is_file() else 0)

@@ -14,8 +14,9 @@ from joblib import cpu_count
 
 from covid_study.errors import StudyError
 from covid_study.runtime.device import limited_threads
-from covid_study.runtime.executors import completed, first_free, side_by_side, start_up, told
+from covid_study.runtime.executors import completed, told
 from covid_study.runtime.progress import makespan, progress, silent
+from covid_study.runtime.workers import first_free, side_by_side, start_up
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run
 from covid_study.training.time_left import Left, paces, planned

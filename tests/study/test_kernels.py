@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from covid_study import paths
-from covid_study.runtime import executors
+from covid_study.runtime import workers
 from covid_study.study import kernels
 
 RUNNER = """
@@ -26,14 +26,14 @@ if __name__ == "__main__":
     manager, client = start_new_kernel(kernel_name=name)
     code = "import os, sys, matplotlib, torch, multiprocessing as m; print(os.getpid(), m.current_process().daemon, "
     code += "'pandas' in sys.modules, os.environ['TOLD'], torch.get_num_threads(), matplotlib.get_backend(), os.getcwd())"
-    code += "; from covid_study.runtime.executors import side_by_side; "
+    code += "; from covid_study.runtime.workers import side_by_side; "
     code += "import operator; print(*side_by_side(operator.methodcaller('__call__'), [lambda: 'pandas' in sys.modules] * 2, 2))"
     client.execute_interactive(code, output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
     time.sleep(60)
 """
 
 
-@pytest.mark.skipif(not executors.can_fork(), reason="kernels are not forked here")
+@pytest.mark.skipif(not workers.can_fork(), reason="kernels are not forked here")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_forked_kernel_ends_with_its_runner(tmp_path, end):
     (tmp_path / "runner.py").write_text(RUNNER)

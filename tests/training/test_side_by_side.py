@@ -11,7 +11,7 @@ import torch
 from tiny_runs import TRAINING, a_run, noise
 
 from covid_study.errors import StudyError
-from covid_study.runtime.executors import first_free
+from covid_study.runtime.workers import first_free
 from covid_study.training import loop, sweep as module, time_left, volume_classifier
 from covid_study.training.run import timing
 from covid_study.training.sweep import mapped, of_file, places, sweep
