@@ -17,6 +17,7 @@ from typing import Any
 import cloudpickle
 from filelock import FileLock, Timeout
 from joblib import cpu_count
+from threadpoolctl import threadpool_limits
 
 from covid_study.runtime.progress import silent
 
@@ -110,7 +111,8 @@ def _begin(caller: Connection, environment: dict[str, str], errors: Connection) 
     os.environ.clear()
     os.environ.update(environment)
     os.dup2(errors.fileno(), 2)
-    if "torch" in sys.modules:  # it has read the old ones
+    threadpool_limits(1)  # of libraries that have read the old ones
+    if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     if "numba" in sys.modules:
         sys.modules["numba"].config.reload_config()

@@ -54,10 +54,14 @@ class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
         os.setsid()  # as Jupyter does: Ctrl-C is for the runner
         os.environ.clear()
         os.environ.update(self.env)
-        if self.env.get("OMP_NUM_THREADS"):  # read by OpenMP when it is loaded, which it is
+        if threads := self.env.get(
+            "OMP_NUM_THREADS"
+        ):  # read by libraries when they are loaded, which they are
             import torch
+            from threadpoolctl import threadpool_limits
 
-            torch.set_num_threads(int(self.env["OMP_NUM_THREADS"]))
+            threadpool_limits(int(threads))
+            torch.set_num_threads(int(threads))
         os.chdir(self.folder)
         if "sh" in self.command:  # of a run: see `execute`
             log = self.command[self.command.index("sh") + 1]

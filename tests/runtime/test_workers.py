@@ -73,7 +73,7 @@ def test_four_of_two_notebooks_take_turns_on_two_cores(tmp_path, monkeypatch):
 
 def test_a_number_is_free_again_when_its_process_ends(tmp_path):
     code = (
-        "import sys, time; from covid_study.runtime.executors import first_free\n"
+        "import sys, time; from covid_study.runtime.workers import first_free\n"
         "with first_free(sys.argv[1], 'gpu') as n: print(n, flush=True); time.sleep(60)"
     )
     with first_free(tmp_path, "gpu") as mine:
