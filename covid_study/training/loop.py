@@ -121,12 +121,11 @@ def fit(
         network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
+            # before the pass: a CUDA graph writes the next gradients into the same memory
+            stepper.zero_grad(set_to_none=True)
             loss, measures = step(fast if len(index) == sizes[0] else network, index, generator)
             backward(loss)
             stepper.step()
-            stepper.zero_grad(
-                set_to_none=True
-            )  # here: a CUDA graph writes the next ones into the same memory
             scheduler.step()
             for name, value in {"loss": loss.detach(), **measures}.items():
                 logged[name] = logged.get(name, 0.0) + value * len(index) / n
