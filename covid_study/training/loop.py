@@ -121,9 +121,8 @@ def fit(
         network.train()
         logged: dict[str, float] = {}
         for index in order.split(sizes):
-            stepper.zero_grad(
-                set_to_none=True
-            )  # first: a CUDA graph writes the next ones into the same memory
+            # before the pass: a CUDA graph writes the next gradients into the same memory
+            stepper.zero_grad(set_to_none=True)
             loss, measures = step(fast if len(index) == sizes[0] else network, index, generator)
             backward(loss)
             stepper.step()

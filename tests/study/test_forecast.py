@@ -1,5 +1,6 @@
 """The forecast: operations and bytes by closed form, the runs of paper B's tables, what does not fit, and when it is made."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,9 @@ from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.params import profiles
 from covid_study.params.sections import Profile
-from covid_study.study import forecast, reproduce
-from covid_study.study.forecast import Needs, counted, of_slices, refuse, said, slices_to_be
+from covid_study.study import forecast, needs, reproduce
+from covid_study.study.forecast import refuse, said
+from covid_study.study.needs import Needs, counted, of_slices, slices_to_be
 from covid_study.tables import b3_b4_networks, b5_losses, b5_parts, b6_fewer_positives
 
 CPU = torch.device("cpu")
@@ -63,7 +65,7 @@ def test_slices_to_be_are_bounded_by_exams_and_slices(p):
     assert s.table.drop_duplicates("exam_id")["finding"].value_counts().le(6).all()
     free = p.model_copy(update={"slices": p.slices.model_copy(update={"exams": None, "per_exam": None})})
     every = slices_to_be(free).table
-    assert every.groupby("exam_id").size().eq(forecast.SLICES).all()
+    assert every.groupby("exam_id").size().eq(needs.SLICES).all()
     assert every.drop_duplicates("exam_id")["finding"].value_counts().ge(16).all()
 
 
@@ -78,11 +80,11 @@ def test_paper_b_is_counted_by_the_runs_of_its_tables(p):
     covid = (train["finding"] == "covid").sum()
     selected = 2 * 2 * 2 * sum(round(share * covid + 0.5 * (len(train) - covid)) for share in (1.0, 0.5)) * 3
     assert found.trainings == len(runs) + 2 * 2 * 2 * 2  # both selections, losses, shares and seeds
-    expected = selected * counted(lambda: forecast._slice_network("thin_resnet", False), (1, 1, 64, 64)).flops
+    expected = selected * counted(lambda: needs._slice_network("thin_resnet", False), (1, 1, 64, 64)).flops
     each = {}
     for run in runs.values():
         of = run.method.backbone, run.method.supervised
-        each[of] = each.get(of) or counted(lambda of=of: forecast._slice_network(*of), (1, 1, 64, 64)).flops
+        each[of] = each.get(of) or counted(lambda of=of: needs._slice_network(*of), (1, 1, 64, 64)).flops
         expected += run.seen * each[of]
     assert found.flops.total() == pytest.approx(expected, rel=1e-12) and set(found.flops) == {"bf16"}
     assert found.data == len(s.table) * 64 * 64
@@ -95,7 +97,7 @@ def test_self_trans_and_meta_weights_add_what_they_take(p):
     assert (
         found.trainings == plain.trainings + 2 * 2 + 2
     )  # two seeds: pre-training and classifier; meta weights
-    dense = counted(lambda: forecast._slice_network("densenet169", False), (1, 1, 64, 64)).flops
+    dense = counted(lambda: needs._slice_network("densenet169", False), (1, 1, 64, 64)).flops
     assert found.flops.total() - plain.flops.total() > 2 * 5 * (2 * 3 + 2) * dense
 
 
@@ -125,11 +127,11 @@ def test_what_fits_is_not_refused():
 
 
 def test_hours_are_operations_by_the_rate_that_a_step_reaches():
-    flops = forecast.Counter({"bf16": 3600e15, "float32": 900e15})
-    needs = {"A": Needs(7, flops, 0, {"training.batch_size": GIB})}
+    flops = Counter({"bf16": 3600e15, "float32": 900e15})
+    found = {"A": Needs(7, flops, 0, {"training.batch_size": GIB})}
     rates = {name: 1e15 / share for name, share in forecast.SHARE.items()}
-    assert "7 trainings, 4,500.0 PFLOP, about 1:15:00; 2.0 GiB" in said(needs, rates, 1, "a GPU")
-    assert "2 x a GPU" in said(needs, rates, 2, "a GPU") and "about 37:30" in said(needs, rates, 2, "a GPU")
+    assert "7 trainings, 4,500.0 PFLOP, about 1:15:00; 2.0 GiB" in said(found, rates, 1, "a GPU")
+    assert "2 x a GPU" in said(found, rates, 2, "a GPU") and "about 37:30" in said(found, rates, 2, "a GPU")
 
 
 @pytest.fixture
@@ -174,6 +176,6 @@ def test_its_process_says_nothing_on_a_cpu_and_refuses_with_the_runners_code(tmp
     monkeypatch.setattr(forecast, "rate", lambda *_: 1e15)
     monkeypatch.setattr(forecast, "forecast", lambda *_: NEEDS)
     assert forecast.main(str(file)) == reproduce.REFUSED and "paper A" in capsys.readouterr().err
-    fits = {"A": Needs(3, forecast.Counter(bf16=1e15), GIB, {"training.batch_size": GIB})}
+    fits = {"A": Needs(3, Counter(bf16=1e15), GIB, {"training.batch_size": GIB})}
     monkeypatch.setattr(forecast, "forecast", lambda *_: fits)
     assert forecast.main(str(file)) == 0 and "3 trainings, 1.0 PFLOP" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from covid_study.errors import StudyError
 from covid_study.pretext import train
 from covid_study.ranking.rivals import RIVALS
 from covid_study.scores import claims, published
-from covid_study.study import forecast
+from covid_study.study import needs
 from covid_study.tables import a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights, volume_steps
 from covid_study.tables.table import column as share_name
 from covid_study.training import run as training
@@ -116,7 +116,7 @@ def test_other_weights_of_difficulty_are_other_selections(root, v):
 def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables, monkeypatch):
     """By what they are; two selections of seven negatives may be the same by chance, and are one run then."""
     positives, negatives_ = len(volume_steps.ids(v, "train", True)), len(volume_steps.ids(v, "train", False))
-    expected = forecast.exams_an_epoch(q, positives, negatives_)
+    expected = needs.exams_an_epoch(q, positives, negatives_)
     rows = {  # what a cell is, where another table has it too
         ("A.V", "long_tail"): "both", ("A.IV", "resnet18"): "both", ("A.IV", "resnet50"): "both", ("A.VI", "60%"): "both",
         ("A.VII", "scratch"): "random", ("A.VI", "all"): "random", ("A.VII", "rubiks_cube"): "rubiks_cube_all",
@@ -147,7 +147,7 @@ def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables
     computed = False
     longer = q.model_copy(update={"pretext_ablation": q.pretext_ablation.model_copy(update={"epochs": 9})})
     pretext_learnt.pretrained(longer, v), pretext_variants.variants(longer, v)
-    assert made == forecast.pretext_exams(longer, positives, negatives_)
+    assert made == needs.pretext_exams(longer, positives, negatives_)
 
 
 def test_table_5_draws_as_it_says(q, v, tables):
