@@ -53,7 +53,7 @@ def side_by_side(function: Callable[[Any], Any], tasks: Iterable, workers: int) 
     if workers == 1:
         yield from (_silently(function, task) for task in tasks)
         return
-    if not _kept or _kept[0][0] < workers:
+    if not _are_there(workers):
         _end()
         _kept.append(_begun(workers))
     _, pool, _ = _kept[0]
@@ -75,8 +75,7 @@ def side_by_side(function: Callable[[Any], Any], tasks: Iterable, workers: int) 
 
 def start_up(workers: int) -> float:
     """Seconds until so many processes have begun and imported torch and MONAI, on two cores."""
-    there = bool(_kept) and _kept[0][0] >= workers
-    return 0.0 if there else 0.5 if multiprocessing.parent_process() else 7.0
+    return 0.0 if _are_there(workers) else 0.5 if multiprocessing.parent_process() else 7.0
 
 
 def _silently(function: Callable[[Any], Any], task: Any) -> Any:
@@ -87,6 +86,19 @@ def _silently(function: Callable[[Any], Any], task: Any) -> Any:
 
 def _called(work: bytes) -> Any:
     return _silently(*cloudpickle.loads(work))
+
+
+def limit_threads(count: int) -> None:
+    """So many threads for every library of this forked process: those that are loaded have read other variables."""
+    threadpool_limits(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.reload_config()
+
+
+def _are_there(workers: int) -> bool:
+    return bool(_kept) and _kept[0][0] >= workers
 
 
 def _end() -> None:
@@ -111,11 +123,7 @@ def _begin(caller: Connection, environment: dict[str, str], errors: Connection) 
     os.environ.clear()
     os.environ.update(environment)
     os.dup2(errors.fileno(), 2)
-    threadpool_limits(1)  # of libraries that have read the old ones
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.reload_config()
+    limit_threads(1)
 
 
 def _end_with(caller: Connection) -> None:

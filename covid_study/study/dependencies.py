@@ -77,9 +77,8 @@ def exams_key(exams: str | None) -> str:
         return artefacts.fingerprint(_listing(path))
     try:
         table = read_csv(path)
-        names = filter(
-            None, dict.fromkeys(table.get("path", ()))
-        )  # each once, and an empty cell names nothing
+        # each once, and an empty cell names nothing
+        names = filter(None, dict.fromkeys(table.get("path", ())))
         entries = [(name, Path(resolved(name, path))) for name in names]
     except CohortError:  # said when it is read
         return artefacts.fingerprint(path.read_bytes().hex())

@@ -46,22 +46,17 @@ class Kernel(CONTEXT.Process):  # type: ignore[name-defined,misc]
     def run(self) -> None:
         from ipykernel.kernelapp import IPKernelApp
 
-        self.daemon = False  # it may have processes of its own,
-        forkserver._forkserver.ensure_running = lambda: (
-            None
-        )  # forked as it was: Python 3.11 would begin again
+        self.daemon = False  # it may have processes of its own
+        # which are forked as it was: Python 3.11 would begin another server
+        forkserver._forkserver.ensure_running = lambda: None
         threading.Thread(target=_end_with_the_runner, daemon=True).start()
         os.setsid()  # as Jupyter does: Ctrl-C is for the runner
         os.environ.clear()
         os.environ.update(self.env)
-        if threads := self.env.get(
-            "OMP_NUM_THREADS"
-        ):  # read by libraries when they are loaded, which they are
-            import torch
-            from threadpoolctl import threadpool_limits
+        if threads := self.env.get("OMP_NUM_THREADS"):
+            from covid_study.runtime.workers import limit_threads
 
-            threadpool_limits(int(threads))
-            torch.set_num_threads(int(threads))
+            limit_threads(int(threads))
         os.chdir(self.folder)
         if "sh" in self.command:  # of a run: see `execute`
             log = self.command[self.command.index("sh") + 1]
