@@ -15,7 +15,7 @@ import pandas as pd
 
 from covid_study import paths
 from covid_study.analysis.order import drawn_orders, spearman
-from covid_study.analysis.ranking_meaning import SOURCES, follows_load, scored, sources
+from covid_study.analysis.ranking_meaning import SOURCES, RankingsBySeed, follows_load, scored, sources
 from covid_study.ranking.emd_ground import channel_distance
 from covid_study.ranking.order_free import pairs, thinned
 from covid_study.ranking.rank import soft_labels
@@ -24,12 +24,14 @@ from covid_study.report.words import with_interval
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.progress import progress
 from covid_study.samples.samples import Samples
+from covid_study.scores import claims
 from covid_study.tables import volume_steps
 
 DISTANCES = {
     "partial": "EMD, partial",
     "normalised": "EMD, normalised",
     "order_free": "EMD without an order",
+    "euclidean": "Euclidean",
     "cosine": "cosine",
     "hellinger": "Hellinger",
 }
@@ -61,6 +63,35 @@ def measured(p, v: Samples, load: pd.Series | None, n: int = 1000) -> pd.DataFra
         difficulties of two seeds: median, smallest and largest), "orders" (with the channels as listed: the same over random
         orders) and "seconds" (features and distances, the mean over seeds).
     """
+    found, told = _difficulties(p, v)
+    auc = from_scored(scored(found, v.table, n)).rename(columns={"row": "source", "mean": "value"})
+    parts = [auc.assign(measure="auc"), _between_seeds(found)]
+    if load is not None:
+        loads = follows_load(found, load, v.table)
+        parts.append(loads[loads["among"] == "all negatives"].assign(measure="load"))
+    asked = pd.concat(parts, ignore_index=True)
+    asked[["source", "distance"]] = asked["source"].str.split(" ", expand=True)
+    by = told.groupby(["source", "distance"], sort=False)
+    orders = by[["value", "low", "high"]].mean().assign(measure="orders").reset_index()
+    seconds = by["seconds"].mean().rename("value").reset_index().assign(measure="seconds")
+    every = pd.concat([asked, orders, seconds], ignore_index=True)
+    return every.merge(by["exams"].first().reset_index()).reindex(columns=COLUMNS)
+
+
+def of_the_papers_features(p, v: Samples, n: int = 1000) -> claims.Scored:
+    """How well difficulty by each distance puts CAP before non-pneumonia, from the features of the pretext task (A, II-C).
+
+    Returns:
+        Cells (distance, "cap", seed) with `auc`, see `ranking_meaning.scored`.
+    """
+    found, _ = _difficulties(p, v)
+    named = {(*pair.split(), seed): ranking for (pair, seed), ranking in found.items()}
+    asked = {(distance, seed): r for (source, distance, seed), r in named.items() if source == "pretext"}
+    return scored(asked, v.table, n)
+
+
+def _difficulties(p, v: Samples) -> tuple[RankingsBySeed, pd.DataFrame]:
+    """The difficulty by every pair of features and distance ("pretext cosine", seed), and the facts of `compared`."""
     found, told = {}, []
     for source, seed in sources(p):
         difficulty, facts = _of_source(p, v, source, seed)
@@ -69,19 +100,7 @@ def measured(p, v: Samples, load: pd.Series | None, n: int = 1000) -> pd.DataFra
                 difficulty[[distance]].dropna().set_axis(["difficulty"], axis=1)
             )
         told.append(facts.assign(source=source, seed=seed))
-    auc = from_scored(scored(found, v.table, n)).rename(columns={"row": "source", "mean": "value"})
-    parts = [auc.assign(measure="auc"), _between_seeds(found)]
-    if load is not None:
-        loads = follows_load(found, load, v.table)
-        parts.append(loads[loads["among"] == "all negatives"].assign(measure="load"))
-    asked = pd.concat(parts, ignore_index=True)
-    asked[["source", "distance"]] = asked["source"].str.split(" ", expand=True)
-    told = pd.concat(told, ignore_index=True)
-    by = told.groupby(["source", "distance"], sort=False)
-    orders = by[["value", "low", "high"]].mean().assign(measure="orders").reset_index()
-    seconds = by["seconds"].mean().rename("value").reset_index().assign(measure="seconds")
-    every = pd.concat([asked, orders, seconds], ignore_index=True)
-    return every.merge(by["exams"].first().reset_index()).reindex(columns=COLUMNS)
+    return found, pd.concat(told, ignore_index=True)
 
 
 def _of_source(p, v: Samples, source: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

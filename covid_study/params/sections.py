@@ -48,6 +48,8 @@ Backbone = Literal[
 ]
 # rules of `ranking.rivals`
 Rival = Literal["stratified", "near_miss", "k_center", "cluster_balanced", "moderate", "ccs", "d2"]
+Features = Literal["pretext", "untrained", "hu_histogram", "ct_encoder"]
+Distance = Literal["emd", "order_free", "euclidean", "cosine", "hellinger"]
 Loss = Literal["ce", "focal", "class_balanced", "sce", "saal"]
 
 
@@ -196,9 +198,9 @@ class Pretext(Section):
 class Ranking(Section):
     """Soft labels, difficulty, diversity and joint rank (paper A, IV-C and D)."""
 
-    features: Annotated[Literal["pretext", "untrained", "hu_histogram", "ct_encoder"], "of an exam", PAPER]
+    features: Annotated[Features, "of an exam", PAPER]
     distance: Annotated[
-        Literal["emd", "order_free", "cosine", "hellinger"],
+        Distance,
         "of exams (eq. 3) and of soft labels (eq. 6); order_free is emd without a listed order, and slow",
         PAPER,
     ]
@@ -219,6 +221,10 @@ class Sampling(Section):
         Positive, "deviation of the bell around the middle rank, as a share of the archive"
     ]
     more_seeds: Annotated[list[Count], "further trainings of every row of Tables III and V"] = []
+    best_features: Annotated[
+        Features, "of the ranking that means most, a row of Table III beside the paper's"
+    ]
+    best_distance: Annotated[Distance, "of that ranking"]
     rivals: Annotated[list[Rival], "other people's selections, as rows of Table III"] = []
     alphas: Annotated[list[Fraction], "other weights of difficulty in the joint rank; none: not tried"] = []
 

@@ -1,8 +1,9 @@
-"""Cosine and Hellinger distances: two that know no order of the channels (beside paper A, IV-C and D).
+"""Euclidean, cosine and Hellinger distances: three that know no order of the channels (beside paper A, IV-C and D).
 
-Both are chords between rows scaled to length one: cosine 1 - <u, v> = |u - v|^2 / 2 with u = f / |f|; Hellinger
-sqrt(1 - sum sqrt(p q)) = |u - v| / sqrt 2 with u = sqrt(p), where p are shares, f / sum(f). Like the normalised earth mover's
-distance, neither sees how much there is in all. A chord keeps the digits that 1 - <u, v> loses where rows are alike.
+All are chords between points. Euclidean: between the rows as they are. Cosine and Hellinger: between rows scaled to length one,
+1 - <u, v> = |u - v|^2 / 2 with u = f / |f|, and sqrt(1 - sum sqrt(p q)) = |u - v| / sqrt 2 with u = sqrt(p), where p are shares,
+f / sum(f); like the normalised earth mover's distance, these two do not see how much there is in all. A chord keeps the digits
+that 1 - <u, v> loses where rows are alike.
 """
 
 from functools import partial
@@ -18,8 +19,8 @@ from covid_study.ranking.emd import SIDE, checked
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["cosine", "hellinger"]
-KINDS: tuple[Kind, ...] = ("cosine", "hellinger")
+Kind = Literal["euclidean", "cosine", "hellinger"]
+KINDS: tuple[Kind, ...] = ("euclidean", "cosine", "hellinger")
 ROUNDING = 1e-14  # a shorter chord is what scaling two rows to length one leaves of nothing
 
 
@@ -39,7 +40,7 @@ def pairwise(
         device, threads, blocks: as in `emd.pairwise_emd`.
 
     Returns:
-        float64 (n, m), 0 to 1.
+        float64 (n, m); cosine and Hellinger 0 to 1.
 
     Raises:
         ValueError: names the row that is empty, negative or not finite.
@@ -49,7 +50,7 @@ def pairwise(
     >>> pairwise([[1, 0], [3, 3]], [[5, 0]], "hellinger").round(3).ravel().tolist()
     [0.0, 0.541]
     """
-    one, other = on_sphere(checked(F, "F"), kind), on_sphere(checked(G, "G"), kind)
+    one, other = points(checked(F, "F"), kind), points(checked(G, "G"), kind)
     return matrix(of_a_block(kind, device), one, other, SIDE, blocks, threads)
 
 
@@ -77,7 +78,7 @@ def mean_to_others(
     >>> mean_to_others(np.eye(3), "cosine").tolist()
     [1.0, 1.0, 1.0]
     """
-    rows = on_sphere(checked(F, "F", fewest=2), kind)
+    rows = points(checked(F, "F", fewest=2), kind)
     if kind == "cosine":
         from_mean = ((rows - rows.mean(0)) ** 2).sum(1)
         from_mean[from_mean < ROUNDING**2] = 0
@@ -85,19 +86,21 @@ def mean_to_others(
     return sums(of_a_block(kind, device), rows, SIDE, blocks, threads) / (len(rows) - 1)
 
 
-def on_sphere(F: np.ndarray, kind: Kind) -> np.ndarray:
-    """The rows of F (n, D) that chords are between, each of length one.
+def points(F: np.ndarray, kind: Kind) -> np.ndarray:
+    """What chords are between: the rows of F (n, D), of length one unless the distance is Euclidean.
 
-    >>> on_sphere(np.array([[3.0, 4.0], [1e-200, 0.0]]), "cosine").tolist()
+    >>> points(np.array([[3.0, 4.0], [1e-200, 0.0]]), "cosine").tolist()
     [[0.6, 0.8], [1.0, 0.0]]
     """
+    if kind == "euclidean":
+        return F
     F = F / F.max(1, keepdims=True)  # the square of what is very small would be zero
     rows = F if kind == "cosine" else np.sqrt(F)
     return rows / np.sqrt((rows**2).sum(1, keepdims=True))
 
 
 def of_a_block(kind: Kind, device: "str | torch.device" = "cpu") -> Distances:
-    """The function that computes the distances of a block of pairs of rows on the sphere."""
+    """The function that computes the distances of a block of pairs of points."""
     device = str(device)  # one without float64 (mps) is not used
     return partial(_distances, kind=kind, device=device if device.startswith("cuda") else "cpu")
 
@@ -111,5 +114,5 @@ def _distances(F: np.ndarray, G: np.ndarray, below: bool, kind: Kind, device: st
         one, other = (torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in (F, G))
         chord = torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist").cpu().numpy()
     chord[chord < ROUNDING] = 0
-    found = chord**2 / 2 if kind == "cosine" else chord / np.sqrt(2)
+    found = {"euclidean": chord, "cosine": chord**2 / 2, "hellinger": chord / np.sqrt(2)}[kind]
     return np.tril(found, -1) if below else found

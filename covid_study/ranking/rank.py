@@ -20,7 +20,7 @@ from covid_study.ranking.some_others import mean_emd_to_some
 if TYPE_CHECKING:
     import torch
 
-Distance = Literal["emd", "cosine", "hellinger"]
+Distance = Literal["emd", "euclidean", "cosine", "hellinger"]
 DIVERSITY_PAIRS = 768_000_000  # a million negatives and 768 others
 
 
@@ -36,7 +36,7 @@ def soft_labels(
 ) -> pd.DataFrame:
     """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
 
-    Deviation: "cosine" and "hellinger" stand in the place of the paper's earth mover's distance. They know no order of the
+    Deviation: "euclidean", "cosine" and "hellinger" stand in the place of the paper's earth mover's distance. They know no order of the
     channels, which have none, where |i - j| of `emd` lives from it (notebook 03 compares them).
 
     Args:

@@ -54,7 +54,7 @@ def mean_emd_to_some(
     """
     F = checked(F, "F", fewest=3)
     sizes, known, drawn = draw(F.sum(1), F @ np.arange(F.shape[1]) / F.sum(1), others, seed)
-    rows = chords.on_sphere(F, chord) if chord else moved(F, mass)
+    rows = chords.points(F, chord) if chord else moved(F, mass)
     distances = chords.of_a_block(chord) if chord else of_a_block(ground, F.shape[1], symmetric=True)[0]
     reduce = partial(_estimate, sizes=sizes)
     mean, variance = by_rows(distances, reduce, rows, rows[drawn], known, SIDE, blocks, threads)

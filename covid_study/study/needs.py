@@ -103,7 +103,7 @@ def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
         even = strategy == "oversampling"
         found[depth, draw, strategy, size, seed] = 2 * max(positives, size) if even else positives + size
 
-    draws = ("random", "difficulty", "diversity", "both", "both_pretrained", "hu_histogram")  # Table III
+    draws = ("random", "difficulty", "diversity", "both", "both_pretrained", "best_pair")  # Table III
     draws += ("normal", "top", "all_pretrained")  # Table V
     for seed in a3_ranking.seeds(p):
         add("all", negatives, seed)

@@ -14,7 +14,7 @@ from covid_study.training.run import Run
 
 NAME = "A.III"
 WORDS = {  # rows of ours
-    "hu_histogram": "Both, on HU histograms",
+    "best_pair": "Both, by the ranking that means most",
     "stratified": "Random, stratified by centre",
     "near_miss": "NearMiss-1",
     "k_center": "K-center greedy",
@@ -28,17 +28,18 @@ WORDS = {  # rows of ours
 def table(p, v: Samples) -> Table:
     """Table III.
 
-    Rows: random, difficulty, diversity, both, both_pretrained, and one that the paper lacks, hu_histogram: both tracks on
-    distances between lung HU histograms, for which nothing is trained; then the rules of `sampling.rivals`. Columns:
-    `sampling.shares`, and ALL, which has one run a seed, under "random".
+    Rows: random, difficulty, diversity, both, both_pretrained, and one that the paper lacks, best_pair: both tracks by
+    `sampling.best_features` and `best_distance`; then the rules of `sampling.rivals`. Columns: `sampling.shares`, and ALL,
+    which has one run a seed, under "random".
     """
+    best = {"features": p.sampling.best_features, "distance": p.sampling.best_distance}
     rows = {
         "random": selected(p, v, "random"),
         "difficulty": selected(p, v, "long_tail", by="difficulty"),
         "diversity": selected(p, v, "long_tail", by="diversity"),
         "both": selected(p, v, "long_tail"),
         "both_pretrained": selected(p, v, "long_tail", encoder="rubiks_cube_pro"),
-        "hu_histogram": selected(p, v, "long_tail", features="hu_histogram"),
+        "best_pair": selected(p, v, "long_tail", **best),
         **{name: by_rival(p, v, name) for name in p.sampling.rivals},
     }
     archive = volume_steps.ids(v, "train", False)
@@ -69,17 +70,23 @@ def alphas(p, v: Samples) -> Table:
 
 
 def selected(
-    p, v: Samples, strategy: str, by: str = "joint", features: str | None = None, encoder: str | None = None
+    p,
+    v: Samples,
+    strategy: str,
+    by: str = "joint",
+    features: str | None = None,
+    distance: str | None = None,
+    encoder: str | None = None,
 ) -> Callable[[float, int], Run]:
     """A row: the run of a share and a seed on what a strategy draws from a ranking.
 
     Args:
-        by: the rank that is drawn by. features: of the ranking; None: the parameters'. encoder: the pre-training whose
-            weights the classifier starts from; None: random weights.
+        by: the rank that is drawn by. features, distance: of the ranking; None: the parameters'. encoder: the
+            pre-training whose weights the classifier starts from; None: random weights.
     """
 
     def run(share: float, seed: int) -> Run:
-        found = volume_steps.ranked(p, v, features, seed)
+        found = volume_steps.ranked(p, v, features, seed, distance)
         chosen = volume_steps.selection(p, found.ranking, strategy, share, seed, by)
         start = volume_steps.pretext(p, v, encoder, seed) if encoder else None
         return volume_steps.run(p, v, chosen, seed, start, ranked=None if strategy == "random" else found)

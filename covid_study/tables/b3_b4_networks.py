@@ -1,8 +1,9 @@
 """Tables 3 and 4 of paper B: other networks beside DSN-SAAL, and networks without and with deep supervision (5.1 and 5.2)."""
 
 import pandas as pd
+import torch
 
-from covid_study.networks import chexnet, deep_supervision
+from covid_study.networks import backbones, chexnet, deep_supervision
 from covid_study.report.words import column_head
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
@@ -63,6 +64,26 @@ def parameters(rows) -> pd.DataFrame:
     rows = dict.fromkeys([*published.table("B.4")["row"], *rows])
     counted = pd.DataFrame([{"row": row} | deep_supervision.sizes(row) for row in rows])
     return counted.melt("row", var_name="column", value_name="mean").assign(metric="params")
+
+
+def stages(name: str, pixels: int, classes: int = 3) -> pd.DataFrame:
+    """The stages of a supervised backbone at slices of so many pixels (paper B, Fig. 2); nothing is allocated for it.
+
+    Returns:
+        A row a stage, from shallow to deep: layers (watched), channels and pixels (a side) of the last of them, and parameters
+        (of the stage's classifier).
+
+    >>> stages("vgg16_bn", 224)["pixels"].tolist()
+    [224, 112, 56, 28, 14]
+    """
+    rows = []
+    with torch.device("meta"):
+        model = deep_supervision.DeepSupervision(backbones.build(name, classes)).eval()
+        for head in model.auxiliaries:
+            head.register_forward_pre_hook(lambda head, given: rows.append((head, given[0])))
+        model(torch.zeros(1, 1, pixels, pixels))
+    found = [(len(m), m[-1].shape[1], m[-1].shape[-1], deep_supervision.n_parameters(h)) for h, m in rows]
+    return pd.DataFrame(found, columns=["layers", "channels", "pixels", "parameters"])
 
 
 def not_run(p) -> pd.DataFrame:

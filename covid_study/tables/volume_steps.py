@@ -134,15 +134,17 @@ class Ranked:
     source_seconds: float = 0.0  # of them, what a pre-training took, or the encoder of others
 
 
-def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
+def ranked(p, v: Samples, features: str | None = None, seed: int = 0, distance: str | None = None) -> Ranked:
     """Features, soft labels, difficulty, diversity and joint rank of the training negatives (paper A, IV-C and D).
 
     Args:
         features: "pretext" (the paper's), "hu_histogram", the histogram of HU in the lungs, which needs no network,
             "untrained", of an encoder that has learnt nothing, or "ct_encoder", of one that others have trained (see
-            `networks.ct_encoder`); None: what the parameters say.
+            `networks.ct_encoder`). distance: see `ranking.distance`. None: what the parameters say.
     """
     features = features or p.ranking.features
+    rule = p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
+    rule["distance"] = distance or p.ranking.distance
     untrained = {"network": network(p, v), "seed": seed} if features == "untrained" else {}
     positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None
@@ -153,11 +155,11 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0) -> Ranked:
         "positives": positives,
         "negatives": negatives,
         **untrained,
-        **ranking_rule(p),
+        **rule,
     }
 
     def compute(folder: Path) -> None:
-        rank_archive(p, v, folder, lambda exams: exam_features(p, v, exams, features, seed))
+        rank_archive(p, v, folder, rule, lambda exams: exam_features(p, v, exams, features, seed))
 
     modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
@@ -177,20 +179,15 @@ def archive(v: Samples) -> tuple[list[str], list[str]]:
     return sorted(ids(v, "train", True)), sorted(ids(v, "train", False))
 
 
-def ranking_rule(p) -> dict:
-    """The parameters that a ranking depends on, whatever its features."""
-    return p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
-
-
-def rank_archive(p, v: Samples, folder: Path, values: Callable[[list[str]], np.ndarray]) -> None:
+def rank_archive(p, v: Samples, folder: Path, rule: dict, values: Callable[[list[str]], np.ndarray]) -> None:
     """Rank the training negatives by features and write features.parquet, soft_labels.npy, ranking.parquet, timing.json.
 
     Killed in the distances, it goes on with the same features and the blocks of distances that were finished.
 
     Args:
-        values: the features of exams, float (n, D), not negative.
+        rule: distance, mass, alpha, beta, diversity_pairs. values: the features of exams, float (n, D), not negative.
     """
-    started, rule = time.perf_counter(), ranking_rule(p)
+    started, rule = time.perf_counter(), dict(rule)
     positives, negatives = archive(v)
     kept = folder / "features.parquet"
     if not kept.is_file():

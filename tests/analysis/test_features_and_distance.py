@@ -55,7 +55,7 @@ def test_the_whole_matrix(p, v, monkeypatch):
     found = matrix.measured(p, v, load, n=100)
     of = found.set_index(["source", "distance", "measure"])["value"]
     assert set(found["source"]) == {"pretext", "untrained", "hu_histogram"}
-    assert len(found) == 3 * 5 * 5 and not found.duplicated(["source", "distance", "measure"]).any()
+    assert len(found) == 3 * 6 * 5 and not found.duplicated(["source", "distance", "measure"]).any()
     direct = ranking_meaning.rankings(p, v)  # the paper's pair is the ranking's own difficulty
     cap = ranking_meaning.cap_first(ranking_meaning.scored(direct, v.table, 100)).set_index(
         ["source", "metric"]
@@ -71,8 +71,13 @@ def test_the_whole_matrix(p, v, monkeypatch):
     assert np.isfinite(of["pretext", "cosine", "seeds"]) and np.isnan(of["hu_histogram", "cosine", "seeds"])
     table = matrix.table(found)
     assert (
-        len(table) == 15
+        len(table) == 18
         and table["negatives"].eq(7).all()
         and len(matrix.drawn(found)["panel"].unique()) == 4
     )
+    cells = matrix.of_the_papers_features(p, v, 100).values
+    assert {(distance, seed) for distance, _, seed in cells} == {(d, s) for d in DISTANCES for s in (0, 1)}
+    for distance in DISTANCES:
+        aucs = [cells[distance, "cap", seed]["auc"] for seed in (0, 1)]
+        assert of["pretext", distance, "auc"] == pytest.approx(np.mean(aucs))
     pd.testing.assert_frame_equal(found, matrix.measured(p, v, load, n=100))

@@ -30,7 +30,7 @@ def negatives(run, v) -> list[str]:
 
 
 MODULES = {made.NAME: made for made in (a3_ranking, a4_backbone, a5_sampling, a6_online, a7_weights)}
-OURS = {"A.III": {"hu_histogram", "k_center"}, "A.IV": {"resnet18"}}  # rows of ours
+OURS = {"A.III": {"best_pair", "k_center"}, "A.IV": {"resnet18"}}  # rows of ours
 
 
 @pytest.fixture(scope="module")
