@@ -1,9 +1,9 @@
 """Euclidean, cosine and Hellinger distances: three that know no order of the channels (beside paper A, IV-C and D).
 
-All are chords between points. Euclidean: between the rows as they are. Cosine and Hellinger: between rows scaled to length one,
-1 - <u, v> = |u - v|^2 / 2 with u = f / |f|, and sqrt(1 - sum sqrt(p q)) = |u - v| / sqrt 2 with u = sqrt(p), where p are shares,
-f / sum(f); like the normalised earth mover's distance, these two do not see how much there is in all. A chord keeps the digits
-that 1 - <u, v> loses where rows are alike.
+All are chords between points. Euclidean: between the rows as they are. Cosine and Hellinger: between rows scaled to length
+one, 1 - <u, v> = |u - v|^2 / 2 with u = f / |f|, and sqrt(1 - sum sqrt(p q)) = |u - v| / sqrt 2 with u = sqrt(p), where p are
+shares, f / sum(f); like the normalised earth mover's distance, these two do not see how much there is in all. A chord keeps
+the digits that 1 - <u, v> loses where rows are alike.
 """
 
 from functools import partial

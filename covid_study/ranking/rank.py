@@ -36,8 +36,8 @@ def soft_labels(
 ) -> pd.DataFrame:
     """The soft label of every negative: its distances to all N positives (paper A, IV-C, eq. 3).
 
-    Deviation: "euclidean", "cosine" and "hellinger" stand in the place of the paper's earth mover's distance. They know no order of the
-    channels, which have none, where |i - j| of `emd` lives from it (notebook 03 compares them).
+    Deviation: "euclidean", "cosine" and "hellinger" stand in the place of the paper's earth mover's distance. They know no
+    order of the channels, which have none, where |i - j| of `emd` lives from it (notebook 03 compares them).
 
     Args:
         positives: (N, D) features, not negative, indexed by exam id.

@@ -51,6 +51,8 @@ METRIC_HEADS = {
     "recall": "Recall",
     "f1": "F1",
     "auc": "AUC",
+    "auc_within": "AUC within centres",
+    "auc_lost": "AUC lost between centres",
     "average_precision": "Av. prec.",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",

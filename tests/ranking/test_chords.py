@@ -1,4 +1,4 @@
-"""Euclidean, cosine and Hellinger distances against SciPy and closed forms, and the rankings by them: no order counts, nothing is lost."""
+"""Euclidean, cosine and Hellinger distances and rankings against SciPy and closed forms: no order counts, nothing is lost."""
 
 import numpy as np
 import pandas as pd
