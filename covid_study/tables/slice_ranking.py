@@ -98,7 +98,7 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
             index = pd.Index(positives + negatives, name="slice_id")
             slices = s.of(index)
             values = (
-                grey_histograms(slices) if source == "grey_histogram" else _pooled(backbone, start, slices)
+                grey_histograms(slices) if source == "grey_histogram" else pooled(backbone, start, slices)
             )
             frame = pd.DataFrame(values, index=index).rename(columns=str)
             write_atomically(kept, frame.to_parquet)
@@ -150,7 +150,7 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
     return pd.read_parquet(folder / "ranking.parquet"), given.seconds + _seconds(folder)
 
 
-def _pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tensor) -> np.ndarray:
+def pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tensor) -> np.ndarray:
     """Pooled features float32 (n, D) of slices uint8 (n, y, x), none negative: every backbone ends in a ReLU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dataset_trees import covid_ct
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -11,8 +12,9 @@ from tiny_study import parameters
 from covid_study.analysis import linear_referee, look_alikes
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.ranking.rivals import RIVALS
+from covid_study.samples.slice_store import slices as slices_of
 from covid_study.scores import claims
-from covid_study.tables import volume_steps
+from covid_study.tables import b7_b9_public, volume_steps
 
 RULE = {"exponent": 1.0, "width": 0.3}
 
@@ -117,13 +119,14 @@ def test_on_exams_it_judges_what_the_networks_got(root, v):
     assert again.values == found.values
 
 
-@pytest.mark.parametrize("task", ["digit 3", "breast cancer"])
-def test_a_training_set_of_the_public_data(task):
-    features, positive = look_alikes.cases(task)
-    assert (features.to_numpy() >= 0).all() and features.index.is_unique
-    cases = list(features.index)
+@pytest.mark.parametrize("name", ["digit 3", "breast cancer"])
+def test_a_training_set_of_the_public_data(name):
+    task = look_alikes.of_scikit_learn(name)
+    assert (task.features.to_numpy() >= 0).all() and task.features.index.is_unique
+    assert len(task.test) == -(-len(task.features) // 3) and not {*task.pool} & {*task.test}
+    positive = task.positive
     sample = look_alikes.sampler(
-        features, positive, cases[:400], cases[400:], (10, 30), {"mass": "partial", "alpha": 0.5, "beta": 0.5}
+        task._replace(counts=(10, 30)), {"mass": "partial", "alpha": 0.5, "beta": 0.5}
     )
     first = sample(0)
     assert len(first.positives) == 10 and positive[list(first.positives)].all()
@@ -131,3 +134,16 @@ def test_a_training_set_of_the_public_data(task):
     assert not {*first.positives, *first.ranking.index} & set(first.test)
     pd.testing.assert_frame_equal(first.ranking, sample(0).ranking)
     assert list(sample(1).positives) != list(first.positives)
+
+
+def test_pictures_keep_their_split_and_their_patients(root, tmp_path):
+    """Whole features of the whole data set, by its own lists; positives are as rare as in the other tasks."""
+    folder = covid_ct(tmp_path / "pictures")
+    p = parameters(root, slices={"images": str(folder)}, public={"size": 32})
+    task = look_alikes.of_pictures(p)
+    s = slices_of(b7_b9_public.settings(p))
+    assert set(task.test) == set(s.table.index[s.table["split"] == "test"]) and not {*task.pool} & {
+        *task.test
+    }
+    assert len(task.pool) + len(task.test) == len(task.features) == len(s.table)
+    assert task.patients.equals(s.table["patient_id"].sort_index()) and (task.features.to_numpy() >= 0).all()
