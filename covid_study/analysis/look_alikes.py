@@ -1,11 +1,10 @@
 """Does choosing negatives help, and when? The referee on data that every machine has: digits and breast cancer of scikit-learn.
 
-A class of each is made rare and told from all others, among them those that look like it, as COVID-19 is from CAP. Where the
-parameters name pictures, COVID-19 is made rare among them too.
+A class of each is made rare and told from all others, among them those that look like it, as COVID-19 is from CAP. Slices and
+pictures can be asked too.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import joblib
@@ -17,9 +16,9 @@ from sklearn.preprocessing import minmax_scale
 
 from covid_study.analysis import linear_referee
 from covid_study.ranking.rank import rank_negatives, soft_labels
-from covid_study.samples.slice_store import slices as slices_of
+from covid_study.samples.samples import Samples
 from covid_study.scores import claims
-from covid_study.tables import b7_b9_public, slice_ranking, slice_steps
+from covid_study.tables import slice_ranking, slice_steps
 
 TASKS = {  # name -> positives and negatives of a training set
     "digit 8": (40, 800),
@@ -60,33 +59,27 @@ def of_scikit_learn(name: str) -> Task:
     return Task(pd.DataFrame(values, index), of, pd.Series(index, index), pool, test, TASKS[name])
 
 
-def of_pictures(p) -> Task:
-    """The pictures that `slices.images` names, by their own split: COVID-19 against the rest.
+def of_slices(p, s: Samples) -> Task:
+    """Slices or pictures by their own split: COVID-19 against the rest.
 
-    Choice: features are those of the backbone of `public` before any training, from ImageNet where its weights are known; 40
-    positives are a training set's, with all negatives.
+    Choice: features are those of the backbone before any training, from ImageNet where its weights are known; 40 positives are
+    a training set's, or as many as there are, with all negatives.
     """
-    q = b7_b9_public.settings(p)
-    s = slices_of(q)
-    table, backbone = s.table.sort_index(), q.slice_network.backbone
-    values = slice_ranking.pooled(backbone, slice_steps.weights(q, backbone), s.of(list(table.index)))
+    table, backbone = s.table.sort_index(), p.slice_network.backbone
+    values = slice_ranking.pooled(backbone, slice_steps.weights(p, backbone), s.of(list(table.index)))
     positive, test = table["finding"] == "covid", table["split"] == "test"
     counts = min(40, int((positive & ~test).sum())), int((~positive & ~test).sum())
     sides = (list(table.index[side]) for side in (~test, test))
     return Task(pd.DataFrame(values, table.index), positive, table["patient_id"], *sides, counts)
 
 
-def scored(p) -> dict[str, claims.Scored]:
+def scored(p, tasks: Mapping[str, Task]) -> dict[str, claims.Scored]:
     """The referee on every task; a draw is a new training set, ranked anew, and a selection of each kind from it.
 
     Choice: the distance is the paper's over features as listed.
     """
-    tasks: dict[str, Callable[[], Task]] = {name: partial(of_scikit_learn, name) for name in TASKS}
-    if p.slices.images is not None:
-        tasks["pictures"] = partial(of_pictures, p)
     found, rule = {}, p.ranking.model_dump(include={"mass", "alpha", "beta"})
-    for name, made in tasks.items():
-        task = made()
+    for name, task in tasks.items():
         sizes = linear_referee.sizes(p, task.counts[1])
         config = {"task": name, "cases": list(task.counts), "features": joblib.hash(task.features), **rule}
         said = linear_referee.kept(

@@ -450,7 +450,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "10_losses": (*_SLICES, "imbalance"),
     "11_imbalance_sweep": (*_SLICES, "imbalance"),
     "12_explanations": (*_SLICES, "explanations"),
-    "13_public_datasets": (*_SLICES, "comparison", "public"),
+    "13_public_datasets": (*_SLICES, "comparison", "public", "ranking", "sampling", "referee"),
     "14_selection_and_supervision": (
         *_SLICES,
         "ranking",

@@ -140,8 +140,9 @@ def test_pictures_keep_their_split_and_their_patients(root, tmp_path):
     """Whole features of the whole data set, by its own lists; positives are as rare as in the other tasks."""
     folder = covid_ct(tmp_path / "pictures")
     p = parameters(root, slices={"images": str(folder)}, public={"size": 32})
-    task = look_alikes.of_pictures(p)
-    s = slices_of(b7_b9_public.settings(p))
+    q = b7_b9_public.settings(p)
+    s = slices_of(q)
+    task = look_alikes.of_slices(q, s)
     assert set(task.test) == set(s.table.index[s.table["split"] == "test"]) and not {*task.pool} & {
         *task.test
     }
