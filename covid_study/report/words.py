@@ -59,6 +59,7 @@ METRIC_HEADS = {
     "macro_f1": "Macro F1",
     "gap": "Prec. and recall apart by",
     "hours": "Training",
+    "hours_to_auc": "Time to the same AUC",
     "count": "Exams",
     "range": "Range",
     "precision_validation": "Prec.*",

@@ -79,9 +79,10 @@ class Table:
     words: Mapping[str, str] = field(default_factory=dict)  # rows that the published table lacks, in words
     scoring: Scoring = EXAMS
     beside: pd.DataFrame | None = None  # row, column, metric, value: published numbers of other tables
-    known: Mapping[str, Mapping[Cell, float]] = field(
+    # more values of cells, for claims, or what makes them of the table once it is trained
+    known: Mapping[str, "Mapping[Cell, float] | Callable[[Table], Mapping[Cell, float]]"] = field(
         default_factory=dict
-    )  # more values of cells, for claims
+    )
     but_not: tuple[str, ...] = ()  # rows that claims about all others leave out
     planted: Mapping[Cell, pd.DataFrame] | None = None  # predictions, in place of those of runs
     order: tuple[str, ...] | None = None  # of rows, each compared with the one above; None: the paper's
@@ -209,7 +210,7 @@ class Table:
         found = claims.scored(self.predictions(), n=self.resamples, per_patient=per_patient)
         timed = {"hours": self.hours(), "shared_hours": self.shared()} if self.runs else {}
         for name, values in (timed | dict(self.known)).items():
-            found = found.beside(name, values)
+            found = found.beside(name, values(self) if callable(values) else values)
         return found
 
     @once

@@ -1,5 +1,7 @@
 """A table of planted predictions against scikit-learn; a table that was trained, read back and scored again."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from covid_study.scores import published
 from covid_study.tables import a3_ranking, volume_steps
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.table import Table
-from covid_study.training.run import predictions, timing
+from covid_study.training.run import Spent, predictions, timing
 
 KEY = ["row", "column", "metric"]
 CELLS = [
@@ -104,6 +106,35 @@ def test_a_trained_table_is_scored_written_and_costed(p, v, table3):
     assert set(curves["row"]) == {row for row, _, _ in table.runs} and np.isfinite(curves["loss"]).all()
 
 
+def test_the_last_validation_auc_is_that_of_the_predictions(table3):
+    for folder in table3[1].values():
+        said = predictions(folder).query("split == 'validation'")
+        expected = sk.roc_auc_score(said["label"], said["probability"])
+        assert pd.read_csv(folder / "history.csv")["validation_auc"].iloc[-1] == pytest.approx(expected)
+
+
+def test_the_time_to_the_auc_that_both_reach():
+    def curve(row, column, aucs, seconds, seed=0):
+        epochs = {"epoch": range(1, 4), "seconds": seconds, "validation_auc": aucs}
+        return pd.DataFrame(epochs).assign(row=row, column=column, seed=seed)
+
+    curves = [
+        curve("random", "all", [0.5, 0.7, 0.9], 10.0),
+        curve("both", "56%", [0.6, 0.8, 0.7], 5.0),
+        curve("both", "14%", [0.5, 0.5, 0.5], 2.0),
+        curve("both", "56%", [0.6, 0.8, 0.7], 5.0, seed=1),  # whose ALL did not run
+    ]
+    cells = [("random", "all", 0), ("both", "56%", 0), ("both", "14%", 0), ("both", "56%", 1)]
+    table = SimpleNamespace(
+        sizes={"14%": 14, "56%": 56, "all": 100},
+        curves=lambda: pd.concat(curves),
+        runs={cell: SimpleNamespace(before=Spent(7.0 * (cell[0] == "both"))) for cell in cells},
+    )
+    found = {cell: 3600 * hours for cell, hours in a3_ranking.hours_to_auc(table).items()}
+    assert np.isnan(found.pop(("both", "14%", 0)))  # it never gets there
+    assert found == pytest.approx({("random", "all", 0): 30.0, ("both", "56%", 0): 17.0})
+
+
 def test_patients_are_those_of_todays_table(p, v, table3):
     """An interval is drawn over patients: joined in today's table, they are joined in its interval, with no new training."""
     joined = samples.Samples(v.table.assign(patient_id="one and the same"), v.data, v.key)
@@ -117,7 +148,7 @@ def test_the_claims_have_a_line_each_and_one_is_the_headline(p, v):
     found = table.claims()
     assert found["key"].is_unique and table.main in set(found["key"])
     assert set(found["verdict"]) == {"open"}  # one seed decides nothing
-    hours = found.set_index("key").loc["A12"]
+    hours = found.set_index("key").loc["A12a"]
     assert hours["kind"] == "ratio" and hours["difference"] > 0
     line = found.set_index("key").loc[table.main]
     f1 = table.scores().query("metric == 'f1'").set_index(["row", "column"])["mean"]
