@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from covid_study.ct.to_volume import FIELD_OF_VIEW_MM
 from covid_study.phantom import cohort, lesions
 from covid_study.report.words import FINDINGS
 
@@ -72,6 +74,27 @@ def facts_by_finding(facts: pd.DataFrame) -> pd.DataFrame:
         for name, (fact, factor, digits) in shown.items():
             low, middle, high = (f"{factor * group[fact].quantile(q):.{digits}f}" for q in (0, 0.5, 1))
             rows[FINDINGS[finding]][name] = f"{middle} ({low} to {high})"
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def crops(facts: pd.DataFrame) -> pd.DataFrame:
+    """How large the exams are once cropped to the lungs, in mm, beside the input that all get (paper A, IV-F2).
+
+    "The input size is the mean cropped size" (256 x 192 x 56 voxels of 1 x 1 x 5 mm): true where an interval holds the input.
+
+    >>> facts = pd.DataFrame({f"crop_{axis}_mm": [250.0, 254.0] for axis in "xyz"})
+    >>> crops(facts).loc["x"].tolist()
+    ['252 (227 to 277)', '250 to 254', '256']
+    """
+    rows = {}
+    for axis, input_mm in zip("xyz", FIELD_OF_VIEW_MM, strict=True):
+        sides = facts[f"crop_{axis}_mm"]
+        low, high = stats.t.interval(0.95, len(sides) - 1, sides.mean(), sides.sem())
+        rows[axis] = {
+            "mean crop, mm (95 %)": f"{sides.mean():.0f} ({low:.0f} to {high:.0f})",
+            "from to": f"{sides.min():.0f} to {sides.max():.0f}",
+            "input, mm": f"{input_mm:.0f}",
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

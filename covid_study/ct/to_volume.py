@@ -22,7 +22,8 @@ class Preprocessed:
 
     `image` is uint8 (z, y, x), 255 for the top of the window; a step is 5.9 HU, below the noise of any scanner. `histogram`
     holds the shares of the lungs' voxels in 64 bins from -1024 to 200 HU; `facts` lung_ml, mean_hu, cut_off (share of the
-    lungs outside the final crop) and, where the truth is known, lesion_share and dice. `steps` is filled when asked for.
+    lungs outside the final crop), crop_x_mm, crop_y_mm, crop_z_mm (the lungs with their margins) and, where the truth is
+    known, lesion_share and dice. `steps` is filled when asked for.
     """
 
     image: np.ndarray
@@ -138,6 +139,8 @@ def preprocess(
         "mean_hu": float(inside.mean()),
         "cut_off": float(1 - kept),
     }
+    for axis, step, part in zip("zyx", target, box, strict=True):
+        facts[f"crop_{axis}_mm"] = step * (part.stop - part.start)
     if truth is not None:
         facts["lesion_share"] = float(truth["lesions"].sum() / truth["lungs"].sum())
         facts["dice"] = float(2 * (mask & truth["lungs"]).sum() / (mask.sum() + truth["lungs"].sum()))

@@ -102,6 +102,12 @@ def test_facts(exam, done):
     assert done.facts["lesion_share"] == pytest.approx(exam.lesions.sum() / exam.lungs.sum())
     assert done.facts["dice"] > 0.95
     assert 0 <= done.facts["cut_off"] < 0.5
+    for axis, name in enumerate(
+        "zyx"
+    ):  # the true lungs with 9, 9 and 5 mm on both sides, up to voxels of exam and grid
+        along = np.flatnonzero(exam.lungs.any(tuple(a for a in range(3) if a != axis)))
+        true = (along[-1] + 1 - along[0]) * exam.volume.spacing_mm[axis] + 2 * (5 if axis == 0 else 9)
+        assert done.facts[f"crop_{name}_mm"] == pytest.approx(true, abs=2 * exam.volume.spacing_mm[axis] + 12)
     assert done.histogram.sum() == pytest.approx(1) and done.histogram.shape == (64,)
     edges = np.linspace(-1024, 200, 65)
     centres = (edges[1:] + edges[:-1]) / 2
