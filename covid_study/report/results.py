@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.report.words import column_head
 from covid_study.runtime.artefacts import write_listed
@@ -111,12 +110,6 @@ def _training_periods(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         hours.groupby("column", sort=False).agg(mean=("mean", "mean"), seeds=("seeds", "max")).reset_index()
     )
     return mean.assign(row="training_period", metric="hours").reindex(columns=ours.columns)
-
-
-def references() -> dict[str, pd.DataFrame]:
-    """The claims of each run that is kept in `reports/reference/`, by its name, indexed by the claim's key."""
-    found = sorted(paths.reports("reference").glob("*/claims.csv"))
-    return {file.parent.name: pd.read_csv(file, keep_default_na=True).set_index("key") for file in found}
 
 
 def from_scored(of: Scored) -> pd.DataFrame:

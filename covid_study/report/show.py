@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from covid_study.report import results
+from covid_study.report.references import references
 from covid_study.report.words import metric_head, value_text
 from covid_study.scores import claims
 
@@ -100,10 +100,9 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
-    for name, kept in results.references().items():
-        there = [kept.loc[line["key"]] if line["key"] in kept.index else None for line in lines]
-        if any(line is not None for line in there):
-            texts = ["" if k is None else f"{k['verdict']} {amount_text(k, 'difference')}" for k in there]
+    for name, kept in references().items():
+        texts = [kept.get(line["key"], "") for line in lines]
+        if any(texts):
             shown.insert(shown.columns.get_loc("verdict") + 1, f"in {name}", texts)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"

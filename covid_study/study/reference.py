@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,8 +16,9 @@ from covid_study.report.show import amount_text
 from covid_study.report.words import metric_head
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.progress import duration
+from covid_study.scores.claims import COLUMNS as CLAIMS
 from covid_study.study.notebook import short
-from covid_study.study.plan import Plan
+from covid_study.study.plan import PLACES, Plan
 from covid_study.study.verify import made_with
 
 VERDICTS = ("holds", "fails", "no effect", "open")
@@ -35,18 +38,18 @@ def keep(run: Plan) -> Path:
         )
     folder = paths.reference(run.name)
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {f.stem: pd.read_parquet(f) for f in sorted((run.build / "results").glob("*.parquet"))}
-    claims = pd.concat([t for name, t in tables.items() if name.endswith("-claims")], ignore_index=True)
-    tidy = [t for t in tables.values() if list(t.columns) == results.COLUMNS]
+    claims, cells = claims_and_cells(tables(run.build, [n.record for n in run.notebooks]))
+    claims["here"] = [amount_text(line, "difference") for line in claims.to_dict("records")]
     said = {
         "profile": run.profile["study"]["profile"],
         "exams": Path(run.images or run.cohort).name,  # not where they lie
         "seconds": {n.stem: n.record["seconds"] for n in run.notebooks},
+        "parameters": flat(run.profile),
         **made_with(run),
     }
     texts = {
         "claims.csv": claims.round(6).to_csv(index=False),
-        "results.csv": pd.concat(tidy, ignore_index=True).round(6).to_csv(index=False),
+        "results.csv": cells.round(6).to_csv(index=False),
         "run.json": json.dumps(said, indent=1) + "\n",
         "README.md": _page(run.name, claims, said),
     }
@@ -54,6 +57,38 @@ def keep(run: Plan) -> Path:
         write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
     print(f"{short(folder)}: {_counts(claims)}. Commit it to show it beside other runs.")
     return folder
+
+
+def tables(build: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The results that notebooks wrote below a build folder, by name. records: what is kept of each notebook."""
+    names = {name for record in records for name in record["artefacts"] if name.endswith(".parquet")}
+    return {Path(name).stem: pd.read_parquet(build / name) for name in sorted(names)}
+
+
+def claims_and_cells(found: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All claims of some tables, as `claims.decide` has them, and all cells, as `results.join_published`."""
+    claims = [table for name, table in found.items() if name.endswith("-claims")]
+    cells = [table for table in found.values() if list(table.columns) == results.COLUMNS]
+    return (
+        pd.concat(claims or [pd.DataFrame(columns=CLAIMS)], ignore_index=True),
+        pd.concat(cells or [pd.DataFrame(columns=results.COLUMNS)], ignore_index=True),
+    )
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """A profile with a name a value; of exams and images their names, not where they lie.
+
+    >>> flat({"cohort": {"exams": "/ct/exams.csv", "split": [0.8, 0.2]}})
+    {'cohort.exams': 'exams.csv', 'cohort.split': [0.8, 0.2]}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{before}{name}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{key}.")
+        else:
+            found[key] = Path(value).name if key in PLACES and value else value
+    return found
 
 
 def _counts(claims: pd.DataFrame) -> str:

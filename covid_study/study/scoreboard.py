@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import math
-from pathlib import Path
 from typing import Any
 
+from covid_study.report.references import references
 from covid_study.study.plan import Plan
 
 WIDTH, HEIGHT = 150, 18  # pixels of a drawing
@@ -16,7 +15,7 @@ FURTHEST = {"difference": 0.2, "auc": 0.5, "ratio": math.log(4)}  # from its mid
 
 def rows(run: Plan) -> list[dict[str, Any]]:
     """The claims in the order of the papers: what each notebook that is up to date said of its own, and the references."""
-    kept = _references(run.root / "reports" / "reference")
+    kept = references(run.root / "reports" / "reference")
     found = [
         {**line, "notebook": notebook.stem, "page": f"{notebook.page.name}#claim-{line['key']}"}
         for notebook in run.notebooks
@@ -26,17 +25,8 @@ def rows(run: Plan) -> list[dict[str, Any]]:
     for line in found:
         line["paper"] = line["key"][0]
         line["drawing"] = drawing(line)
-        line["references"] = {name: verdicts.get(line["key"], "") for name, verdicts in kept.items()}
+        line["references"] = {name: said.get(line["key"], "") for name, said in kept.items()}
     return sorted(found, key=lambda line: line["paper"] not in "AB")  # the study's own questions last
-
-
-def _references(folder: Path) -> dict[str, dict[str, str]]:
-    """The verdicts of the runs that are kept, by name and key."""
-    found = {}
-    for file in sorted(folder.glob("*/claims.csv")):
-        with file.open(newline="", encoding="utf-8") as lines:
-            found[file.parent.name] = {line["key"]: line["verdict"] for line in csv.DictReader(lines)}
-    return found
 
 
 def place(line: dict[str, Any], of: str) -> float | None:

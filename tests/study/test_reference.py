@@ -11,7 +11,8 @@ import pytest
 from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.params.profiles import load_profile, put
-from covid_study.report import results, show
+from covid_study.report import show
+from covid_study.report.references import references
 from covid_study.study.plan import Plan, plan
 from covid_study.study.reference import keep
 from covid_study.tables import a3_ranking
@@ -20,8 +21,19 @@ FACTS = {"commit": "abc", "processor": "a CPU"}
 
 
 def notebook(status):
-    record = {"seconds": 61.0, "finished": "2026-01-01 10:00", "parts": {"exams": "5 exams"}, "facts": FACTS}
+    results = ["results/A.III.parquet", "results/A.III-claims.parquet"]
+    record = {
+        "artefacts": results,
+        "seconds": 61.0,
+        "finished": "2026-01-01 10:00",
+        "parts": {"exams": "5 exams"},
+        "facts": FACTS,
+    }
     return SimpleNamespace(stem="04_ranking_ablation", record=record, status=lambda: status)
+
+
+def said(line):
+    return f"{line['verdict']} {show.amount_text(line, 'difference')}".strip()
 
 
 @pytest.fixture
@@ -43,13 +55,14 @@ def run(p, v, table3, tmp_path, monkeypatch):
 def test_what_is_kept_is_what_the_run_said(run):
     plan, told = run
     folder = keep(plan)
-    kept = results.references()["tiny"]
-    assert kept["verdict"].to_dict() == told.set_index("key")["verdict"].to_dict()
+    assert references() == {"tiny": {k["key"]: said(k) for k in told.to_dict("records")}}
+    kept = pd.read_csv(folder / "claims.csv").set_index("key")
     pd.testing.assert_series_equal(kept["difference"], told.set_index("key")["difference"], atol=1e-6)
     table = pd.read_parquet(plan.build / "results" / "A.III.parquet")
     pd.testing.assert_series_equal(pd.read_csv(folder / "results.csv")["mean"], table["mean"], atol=1e-6)
     page, facts = (folder / "README.md").read_text(), json.loads((folder / "run.json").read_text())
     assert all(text in page for text in told["text"]) and facts["seconds"] == {"04_ranking_ablation": 61.0}
+    assert facts["parameters"]["sampling.shares"] == plan.profile["sampling"]["shares"]
     assert sum(f.stat().st_size for f in folder.iterdir()) < 1e6
 
 
@@ -59,7 +72,7 @@ def test_it_stands_beside_the_claims_of_another_run(run):
     keep(plan)
     file = paths.reference("tiny") / "claims.csv"
     kept = pd.read_csv(file)
-    kept.loc[0, ["verdict", "difference", "kind", "score"]] = "holds", 0.042, "difference", "f1"
+    kept.loc[0, ["verdict", "here"]] = "holds", "+4.2"
     kept.iloc[:1].to_csv(file, index=False)  # as if it had decided one claim alone
     shown = show.claims_table(told).data
     assert list(shown["in tiny"]) == ["holds +4.2", *[""] * (len(told) - 1)]
