@@ -7,6 +7,8 @@ FUZZ ?=
 KILLS ?=
 BENCH ?= emd training study
 NOTEBOOKS ?=
+A ?=
+B ?=
 SET ?=
 EXAMS ?=
 DATA ?=
@@ -45,7 +47,7 @@ STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROF
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env reproduce verify reference test coverage faults kills fuzz audit dist lab bench clean check-env
+.PHONY: help env reproduce verify reference compare test coverage faults kills fuzz audit dist lab bench clean check-env
 
 help: # the text below, between the two marks
 	@sed -n '/^## help$$/,/^## end$$/{/^## /d;s/^# \{0,1\}//;p;}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +64,9 @@ help: # the text below, between the two marks
 #   make reference   keep what a whole run said, without its pictures, in reports/reference/<name>/, to be committed and
 #                    shown beside other runs
 #                      make reference PROFILE=laptop
+#   make compare     two runs side by side: what changed in parameters, code, data and environment, and what it did to every
+#                    claim and every cell of a table; into reports/compare-A-B.html
+#                      make compare A=smoke B=reference/laptop
 #   make lab         open JupyterLab to read, edit and re-run the notebooks
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
@@ -120,6 +125,8 @@ help: # the text below, between the two marks
 #                      make reproduce NOTEBOOKS=03,04
 #   SET        other values than the profile's, section.key=value, apart by spaces
 #                      make reproduce SET="training.epochs=2 ranking.mass=normalised" NAME=trial
+#   A, B       what make compare compares: the NAME of a run, or reference/<name>
+#                      make compare A=demo B=trial
 #   KERNEL     a Jupyter kernel to run them with; the default is this environment's own
 #                      make reproduce KERNEL=python3
 #   PYTHON     use this interpreter and its packages instead of .venv; an active conda environment is also
@@ -159,6 +166,9 @@ bench-study: $(ENV) check-env
 
 verify: $(ENV) check-env
 	@$(STUDY) --verify
+
+compare: $(ENV) check-env
+	@$(call quoted,$(PY)) -m covid_study.study.compare $(call quoted,$(A)) $(call quoted,$(B))
 
 lab: $(ENV) check-env
 	@$(call quoted,$(PY)) -m jupyterlab --ServerApp.root_dir=. $(if $(KERNEL),--MultiKernelManager.default_kernel_name=$(KERNEL)) \

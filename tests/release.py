@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("covid_study", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("covid_study", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE", "CITATION.cff")
 COMMANDS = (
     ["-c", "import covid_study; print(covid_study.__version__, covid_study.__file__)"],
     ["-m", "covid_study.datasets", "list"],

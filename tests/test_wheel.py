@@ -21,7 +21,7 @@ def test_it_holds_what_git_holds_and_nothing_of_the_tests(made):
     wanted = {str(f.relative_to(ROOT)) for f in package if f.suffix != ".sh"}
     wanted |= {f"{share}/{f.relative_to(ROOT)}" for f in ROOT.glob("notebooks/*.ipynb")}
     wanted |= {f"{share}/{f.relative_to(ROOT)}" for f in ROOT.glob("params/*.yaml")}
-    wanted |= {f"{share}/pyproject.toml", f"{share}/README.md"}
+    wanted |= {f"{share}/{name}" for name in ("pyproject.toml", "README.md", "CITATION.cff")}
     assert {name for name in held if ".dist-info/" not in name} == wanted
 
 

@@ -149,7 +149,12 @@ def write_placeholder(path: Path, title: str) -> None:
 
 def write_index(path: Path, **values: Any) -> None:
     """Render the index page; `values` are what `templates/index.html.j2` names."""
-    _write(path, _template("index.html.j2", **values))
+    write(path, "index.html.j2", **values)
+
+
+def write(path: Path, template: str, **values: Any) -> None:
+    """Render a page of `templates/`; `values` are what it names."""
+    _write(path, _template(template, **values))
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,14 +12,15 @@ import pandas as pd
 from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.report import results
-from covid_study.report.show import amount_text
+from covid_study.report.show import amount_text, between_text
 from covid_study.report.words import metric_head
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
+from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import PLACES, Plan
-from covid_study.study.verify import made_with
+from covid_study.study.scoreboard import markdown
 
 VERDICTS = ("holds", "fails", "no effect", "open")
 
@@ -104,12 +105,11 @@ def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
         f"Profile `{said['profile']}`, {said['exams']}, seeds {said['seeds']}, {said['processor']}, commit {said['commit']}; "
         f"its notebooks took {duration(sum(took.values()))} together. Of {len(claims)} claims: {_counts(claims)}. Differences "
         "in points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
-        "| claim | in | by | paper | here | 95 % | verdict |\n| --- | --- | --- | --- | --- | --- | --- |",
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
-    for line in order.to_dict("records"):
-        between = " to ".join(filter(None, (amount_text(line, end) for end in ("low", "high"))))
-        numbers = [amount_text(line, of) for of in ("published", "difference")]
-        cells = [line["text"], line["table"], metric_head(line["score"]), *numbers, between, line["verdict"]]
-        lines[-1] += "\n| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
-    return "\n\n".join(lines) + "\n"
+    shown = [
+        {**line, "by": metric_head(line["score"]), "theirs": amount_text(line, "published"), "between": between_text(line)}
+        for line in order.to_dict("records")
+    ]  # fmt: skip
+    heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
+    return "\n\n".join([*lines, markdown({**heads, "verdict": "verdict"}, shown)]) + "\n"

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from covid_study.runtime import artefacts
 from covid_study.runtime.progress import duration
-from covid_study.study import dependencies, pages, scoreboard
+from covid_study.study import pages, scoreboard
+from covid_study.study.beside import FILES
+from covid_study.study.facts import cited, device_of, facts
 from covid_study.study.notebook import Notebook, read_notebook
 from covid_study.study.plan import Plan
+from covid_study.study.story import story
 
 LABELS = {
     "done": "done",
@@ -19,10 +22,6 @@ LABELS = {
     "not-run": "not run yet",
     "unfinished": "in progress",
 }
-
-
-def _device(notebook: Notebook) -> str:
-    return (notebook.said.get("headline") or {}).get("device") or notebook.record["facts"]["processor"]
 
 
 def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
@@ -36,7 +35,7 @@ def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
     page = {
         "title": notebook.title,
         "headline": (notebook.said.get("headline") or {}).get("text"),
-        "subtitle": f"{run.name} · {exams} · {duration(record['seconds'])} on {_device(notebook)} · {record['finished']} · "
+        "subtitle": f"{run.name} · {exams} · {duration(record['seconds'])} on {device_of(notebook)} · {record['finished']} · "
         f"commit {record['facts']['commit']}",
         "previous": before and (before.stem, before.title),
         "next": after and (after.stem, after.title),
@@ -49,16 +48,9 @@ def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
         pages.mark(notebook.page, notice, "failed")
 
 
-def _more_seeds(run: Plan) -> list[tuple[str, str]]:
-    """The seeds that some tables have beside those of all."""
-    tables = {"Tables III and V": "sampling", "Tables 5 and 6": "slice_losses"}
-    more = {f"more seeds of {name}": run.profile[section]["more_seeds"] for name, section in tables.items()}
-    return [(name, ", ".join(map(str, seeds))) for name, seeds in more.items() if seeds]
-
-
 def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
     """Write the index page from the records: what is done, stale, failed, not run, in progress."""
-    cards, cohort, left_out = [], None, None
+    lines, cohort, left_out = [], None, None
     for notebook in run.notebooks:
         status = "unfinished" if notebook in running else notebook.status()
         record, current = notebook.record or {}, status == "done"
@@ -70,7 +62,7 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
         cohort = said.get("cohort") or cohort
         left_out = said["left_out"] if said.get("left_out") is not None else left_out
         headline = said.get("headline") or {}
-        cards.append(
+        lines.append(
             {
                 "stem": notebook.stem,
                 "title": notebook.title,
@@ -80,32 +72,26 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
                 "why": why,
                 "error": record.get("error") if status == "failed" else None,
                 "took": duration(record["seconds"]) if status in {"done", "failed"} else None,
-                "device": _device(notebook) if current else None,
+                "device": device_of(notebook) if current else None,
                 "finished": record.get("finished") if status != "unfinished" else None,
                 "headline": headline.get("text"),
                 "figure": headline.get("figure"),
             }
         )
-    records = [n.record for n in run.notebooks if n.record]
-    done = [n.record["seconds"] for n in run.notebooks if n.status() == "done"]
-    facts = max(records, key=lambda r: r["finished"])["facts"] if records else dependencies.facts(run.root)
+    done = [n for n in run.notebooks if n.status() == "done"]
+    claims = scoreboard.rows(run)
     pages.write_index(
         run.reports / "index.html",
         run={"name": run.name, "exams": run.exams},
-        summary=f"{sum(card['status'] == 'done' for card in cards)} of {len(cards)} notebooks are up to date; "
-        f"their times add up to {duration(sum(done))}.",
-        notebooks=cards,
-        claims=scoreboard.rows(run),
+        summary=f"{len(done)} of {len(lines)} notebooks are up to date; "
+        f"their times add up to {duration(sum(n.record['seconds'] for n in done))}.",
+        story=story(claims),
+        beside={} if running else {f: what for f, what in FILES.items() if (run.reports / f).is_file()},
+        notebooks=lines,
+        again=[line for line in lines if line["status"] != "done"],
+        claims=claims,
         cohort=cohort,
         left_out=left_out,
-        facts=[
-            ("profile", run.profile["study"]["profile"]),
-            ("exams", run.cohort),
-            ("slices of paper B", run.images or "of the exams"),
-            ("device asked for", run.profile["study"]["device"]),
-            ("seeds", ", ".join(map(str, run.profile["study"]["seeds"]))),
-            *_more_seeds(run),
-            ("data", ", ".join(filter(None, {n.parts["exams"]: 0 for n in run.notebooks}))),
-            *facts.items(),
-        ],
+        facts=facts(run),
+        cite=cited(run),
     )

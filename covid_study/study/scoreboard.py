@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from covid_study.report.references import references
@@ -27,6 +28,26 @@ def rows(run: Plan) -> list[dict[str, Any]]:
         line["drawing"] = drawing(line)
         line["references"] = {name: said.get(line["key"], "") for name, said in kept.items()}
     return sorted(found, key=lambda line: line["paper"] not in "AB")  # the study's own questions last
+
+
+def page(name: str, claims: list[dict[str, Any]]) -> str:
+    """The scoreboard as Markdown."""
+    heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
+    heads |= {"seeds": "seeds", "verdict": "verdict", "to close it": "needs"}
+    return f"# {name}: the scoreboard\n\n{markdown(heads, claims)}\n"
+
+
+def markdown(heads: Mapping[str, str], lines: Iterable[Mapping[str, Any]]) -> str:
+    """A table. heads: of its columns, each with the key of what stands below it.
+
+    >>> print(markdown({"claim": "text"}, [{"text": "a|b"}]))
+    | claim |
+    | --- |
+    | a\\|b |
+    """
+    rows = [list(heads), ["---"] * len(heads)]
+    rows += [[str(line[key] or "").replace("|", r"\|") for key in heads.values()] for line in lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def place(line: dict[str, Any], of: str) -> float | None:

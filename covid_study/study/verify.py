@@ -10,6 +10,7 @@ import pandas as pd
 
 from covid_study.errors import StudyError
 from covid_study.runtime import manifest
+from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import Plan
 from covid_study.tables.scoring import EXAMS, SLICES, scores_of
@@ -46,19 +47,6 @@ def verify(run: Plan) -> bool:
     print(*problems, sep="\n")
     print("" if problems else "All of it holds.")
     return not problems
-
-
-def made_with(run: Plan) -> dict[str, str]:
-    """Seeds, data, device, commit and versions, as recorded when the notebooks ran."""
-    records = [notebook.record for notebook in run.notebooks if notebook.record]
-    latest = max(records, key=lambda record: record["finished"], default={"parts": {}, "facts": {}})
-    study = run.profile["study"]
-    return {
-        "seeds": ", ".join(map(str, study["seeds"])),
-        "data": ", ".join(filter(None, (latest["parts"].get(name, "") for name in ("exams", "the images")))),
-        "device": study["device"],
-        **latest["facts"],
-    }
 
 
 def _artefacts(build: Path) -> tuple[int, list[str]]:

@@ -1,0 +1,72 @@
+"""What lies beside the index for other programs: the scoreboard, the cohort, every table, the executed notebooks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from covid_study.params.profiles import check
+from covid_study.params.sections import Profile
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.samples.cohorts import cohort
+from covid_study.study import checklist, crate, scoreboard
+from covid_study.study.plan import Plan
+from covid_study.study.reference import tables
+
+FILES = {
+    "checklist.html": "CLAIM 2024 and TRIPOD+AI item by item: answered from this run, not applicable, or yours to write",
+    "scoreboard.csv": "every claim: the paper's difference, this run's with its interval, seeds, verdict, what would close it",
+    "scoreboard.md": "the same to read",
+    "results.zip": "every table as CSV, and the executed notebooks",
+    "cohort.csv": "the exams: finding, patient, split",
+    crate.COHORT: "the same described for machines (Croissant 1.0)",
+    crate.RUN: "this run described for machines (RO-Crate 1.1, Process Run Crate)",
+}
+COHORT = ["exam_id", "patient_id", "finding", "split"]  # no path, and no centre: a reader need not know where
+
+
+def write(run: Plan) -> None:
+    """Write FILES from what is up to date; a cohort only where a notebook has shown one."""
+    claims = scoreboard.rows(run)
+    done = [n for n in run.notebooks if n.status() == "done"]
+    texts = {"scoreboard.md": scoreboard.page(run.name, claims), "scoreboard.csv": as_csv(claims)}
+    if any(n.said.get("cohort") for n in done):
+        exams = cohort(check(Profile, run.profile, "the profile"))
+        texts["cohort.csv"] = exams[COHORT].to_csv(index=False)
+        texts[crate.COHORT] = crate.of_cohort(run, texts["cohort.csv"], COHORT)
+    packed = {name: text.encode() for name, text in texts.items() if name.endswith(".csv")}
+    for name, table in tables(run.build, [n.record for n in done]).items():
+        packed[f"tables/{name}.csv"] = table.to_csv(index=False).encode()
+    packed |= {f"notebooks/{n.executed.name}": n.executed.read_bytes() for n in done}
+    for name, text in texts.items():
+        write_atomically(run.reports / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+    write_atomically(run.reports / "results.zip", lambda path: pack(path, packed))
+    checklist.write(run)
+    text = crate.of_run(run, [name for name in FILES if (run.reports / name).is_file()])
+    write_atomically(run.reports / crate.RUN, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def as_csv(claims: list[dict[str, Any]]) -> str:
+    """The scoreboard, a line a claim; the verdict of each reference run in a column of its own."""
+    columns = ["key", "table", "place", "text", "score", "kind", "published", "difference", "low", "high"]
+    columns += ["seeds", "fewest", "verdict", "needs", "notebook"]
+    references = list(claims[0]["references"]) if claims else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, *(f"in {name}" for name in references)])
+    for line in claims:
+        writer.writerow([line.get(name) for name in columns] + [line["references"][r] for r in references])
+    return text.getvalue()
+
+
+def pack(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a zip whose bytes depend on what is in it alone."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in sorted(files.items()):
+            about = zipfile.ZipInfo(name)  # of 1980
+            about.compress_type, about.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(about, data)

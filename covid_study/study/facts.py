@@ -1,0 +1,80 @@
+"""With what a run was made, how long it took, and how it is cited."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from covid_study.runtime.manifest import sha256_of
+from covid_study.runtime.progress import duration
+from covid_study.study.citation import citation
+from covid_study.study.notebook import Notebook
+from covid_study.study.plan import Plan
+
+WATTS = {"CPU": 65, "GPU": 400}  # assumed, of a processor at work
+
+
+def made_with(run: Plan) -> dict[str, str]:
+    """Seeds, data, device, commit and versions, as recorded when the notebooks ran."""
+    records = [notebook.record for notebook in run.notebooks if notebook.record]
+    latest = max(records, key=lambda record: record["finished"], default={"parts": {}, "facts": {}})
+    study = run.profile["study"]
+    return {
+        "seeds": ", ".join(map(str, study["seeds"])),
+        "data": ", ".join(filter(None, (latest["parts"].get(name, "") for name in ("exams", "the images")))),
+        "device": study["device"],
+        **latest["facts"],
+    }
+
+
+def device_of(notebook: Notebook) -> str:
+    """Where a notebook that has run did its work."""
+    return (notebook.said.get("headline") or {}).get("device") or notebook.record["facts"]["processor"]
+
+
+def energy(done: Collection[Notebook]) -> str:
+    """What their times come to at assumed watts; of two that shared a CPU both are counted whole."""
+    watts = {n.stem: WATTS["CPU" if device_of(n) == n.record["facts"]["processor"] else "GPU"] for n in done}
+    hours = sum(n.record["seconds"] * watts[n.stem] for n in done) / 3.6e6
+    return f"at most {hours:.2g} kWh, were it {WATTS['CPU']} W on a CPU and {WATTS['GPU']} W on a GPU (assumed, not measured)"
+
+
+def facts(run: Plan) -> dict[str, str]:
+    """What the index states of a run."""
+    done = [n for n in run.notebooks if n.status() == "done"]
+    study, made, lock = run.profile["study"], made_with(run), run.root / "requirements.lock"
+    commit = made.get("commit", "")
+    if commit and commit != "unknown" and " " not in commit:  # else it says what was changed since
+        made["commit"] = f"{commit}, clean"
+    shown = {
+        "profile": study["profile"],
+        "exams": run.cohort,
+        "slices of paper B": run.images or "of the exams",
+        "device asked for": study["device"],
+        "seeds": made["seeds"],
+        **_more_seeds(run),
+        "hash of the data": made["data"],
+        "hash of requirements.lock": sha256_of(lock)[:12] if lock.is_file() else "",
+        "duration": f"{duration(sum(n.record['seconds'] for n in done))}, all notebooks added up",
+        "energy": energy(done),
+        **{name: value for name, value in made.items() if name not in ("seeds", "data", "device")},
+    }
+    return {name: value for name, value in shown.items() if value}
+
+
+def cited(run: Plan) -> dict[str, str] | None:
+    """How the run is cited; None before a notebook is done, and where there is no CITATION.cff."""
+    years = [n.record["finished"][:4] for n in run.notebooks if n.status() == "done"]
+    if not years:
+        return None
+    exams = Path(run.images or run.cohort).name  # not where they lie
+    commit = made_with(run)["commit"]
+    about = {**facts(run), "commit": commit, "name": run.name, "year": max(years), "exams": exams}
+    return citation(run.root, about)
+
+
+def _more_seeds(run: Plan) -> dict[str, str]:
+    """The seeds that some tables have beside those of all."""
+    tables = {"Tables III and V": "sampling", "Tables 5 and 6": "slice_losses"}
+    more = {f"more seeds of {name}": run.profile[section]["more_seeds"] for name, section in tables.items()}
+    return {name: ", ".join(map(str, seeds)) for name, seeds in more.items()}

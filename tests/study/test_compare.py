@@ -1,0 +1,108 @@
+"""Two runs side by side: what changed is named, what flipped comes first, and a run that is kept compares like any other."""
+
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+from tiny_study import parameters
+
+from covid_study import paths
+from covid_study.errors import StudyError
+from covid_study.report import results
+from covid_study.study import compare
+from covid_study.study.reference import keep
+from covid_study.tables import a3_ranking
+
+
+def freeze(run, **study):
+    profile = run.profile | {"study": run.profile["study"] | study}
+    (run.build / "profile-1.yaml").write_text(yaml.safe_dump(profile))
+
+
+@pytest.fixture
+def two(whole, fake):
+    """my_run, and `other`: another number of resamples, a claim and a cell that came out otherwise."""
+    freeze(whole)
+    shutil.copytree(whole.build, whole.root / "build" / "other")
+    whole.profile["study"]["name"] = "other"
+    freeze(whole, bootstrap=999)
+    flipped = [(*row[:4], -0.05, -0.09, -0.01, "fails") if row[0] == "A1" else row for row in fake.claims]
+    results.write_results(whole.build / "results" / "A.III-claims.parquet", fake.decided(flipped))
+    results.write_results(whole.build / "results" / "A.III.parquet", fake.cells(0.3))
+    whole.profile["study"]["name"] = "my_run"
+    return compare.side("my_run"), compare.side("other")
+
+
+def test_what_changed_is_named(two):
+    a, b = two
+    assert compare.differences(a.parameters, b.parameters) == [("study.bootstrap", 200, 999)]
+    assert compare.differences(a.facts, b.facts) == []
+
+
+def test_what_flipped_comes_first(two):
+    told = compare.claims(*two)
+    assert [(line["key"], line["flipped"]) for line in told] == [("A1", True), ("A12a", False), ("B1", False)]
+    assert told[0]["verdicts"] == ["holds", "fails"]
+    assert told[0]["numbers"] == [("+5.0", "+1.0 to +9.0"), ("-5.0", "-9.0 to -1.0")]
+
+
+def test_cells_whose_intervals_have_nothing_in_common_are_apart(two):
+    lines = {line["row"]: line for line in compare.cells(*two)["A.III"]}
+    assert lines["Random"]["apart"] and lines["Random"]["sides"] == [
+        ("70.0", "60.0 to 80.0"),
+        ("30.0", "20.0 to 40.0"),
+    ]
+    both = next(line for row, line in lines.items() if row != "Random")
+    assert both["same"] and not both["apart"] and len(lines) == 2
+
+
+def test_a_run_compares_with_itself_kept_as_a_reference(whole, two):
+    keep(whole)
+    kept = compare.side("reference/my_run")
+    assert compare.differences(two[0].parameters, kept.parameters) == []
+    assert compare.differences(two[0].facts, kept.facts) == []
+    assert not any(line["flipped"] for line in compare.claims(two[0], kept))
+    assert all(line["same"] for line in compare.cells(two[0], kept)["A.III"])
+    page = compare.compare("my_run", "reference/my_run")
+    assert page.name == "compare-my_run-reference-my_run.html"
+    text = page.read_text()
+    assert "half &lt;is&gt; as good" in text and "half <is> as good" not in text
+
+
+@pytest.mark.parametrize(
+    "names", [("my_run", "nope"), ("reference/nope", "my_run"), ("../up", "my_run"), ("my_run",)]
+)
+def test_what_is_not_there_is_one_message(two, names, capsys):
+    assert compare.main(list(names)) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_run_of_which_nothing_is_done_is_refused(whole):
+    shutil.rmtree(whole.build / "notebooks")
+    with pytest.raises(StudyError, match="make reproduce NAME=my_run"):
+        compare.side("my_run")
+
+
+def test_two_tiny_runs_that_differ_in_one_parameter(root, p, v, table3, fake, whole):
+    """The trainings are the same, so are the means; the intervals are of other resamples."""
+    made = paths.build(p.study.name) / "results"
+    for name, resamples in (("first", 100), ("second", 150)):
+        table = a3_ranking.table(parameters(root, study={"bootstrap": resamples}), v)
+        table.claims(), table.results()
+        whole.profile["study"]["name"] = name
+        names = [f"results/A.III{end}.parquet" for end in ("", "-claims")]
+        (whole.build / "results").mkdir(parents=True)
+        for file in names:
+            shutil.copyfile(made.parent / file, whole.build / file)
+        fake.notebook(whole, "04_ranking_ablation", artefacts=names)
+        freeze(whole, bootstrap=resamples)
+    paths_build = paths.build
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "build", lambda name: whole.root / "build" / name)
+        a, b = compare.side("first"), compare.side("second")
+    assert paths.build is paths_build
+    assert compare.differences(a.parameters, b.parameters) == [("study.bootstrap", 100, 150)]
+    pd.testing.assert_series_equal(a.cells["mean"], b.cells["mean"])
+    assert not a.cells["low"].equals(b.cells["low"])
+    assert not any(line["flipped"] for line in compare.claims(a, b))
