@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from covid_study import paths
+from covid_study.study.reference import first_screen
 
 ROOT = paths.root()
 
@@ -55,3 +57,13 @@ def test_a_command_can_be_called(command):
         assert (
             program.startswith(".venv/bin/") and (Path(sys.executable).parent / Path(program).name).is_file()
         )
+
+
+def test_the_first_screen_says_what_the_kept_runs_say():
+    """It is written by `make reference`; a claims.csv that changes takes it along."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    kept = sorted(paths.reports("reference").glob("*/claims.csv"))
+    for file in kept:
+        assert first_screen(text, file.parent.name, pd.read_csv(file)) in (None, text), file
+    marked = re.findall(r"<!-- says (\S+) -->", text)
+    assert {name for name in marked} <= {file.parent.name for file in kept}

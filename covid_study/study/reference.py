@@ -21,6 +21,7 @@ from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import PLACES, Plan
 from covid_study.study.scoreboard import markdown
+from covid_study.study.story import story
 
 VERDICTS = ("holds", "fails", "no effect", "open")
 
@@ -56,6 +57,9 @@ def keep(run: Plan) -> Path:
     }
     for name, text in texts.items():
         write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+    readme = run.root / "README.md"
+    if readme.is_file() and (told := first_screen(readme.read_text(encoding="utf-8"), run.name, claims)):
+        write_atomically(readme, lambda path: path.write_text(told, encoding="utf-8"))
     print(f"{short(folder)}: {_counts(claims)}. Commit it to show it beside other runs.")
     return folder
 
@@ -97,6 +101,36 @@ def _counts(claims: pd.DataFrame) -> str:
     return ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
 
 
+def first_screen(readme: str, name: str, claims: pd.DataFrame) -> str | None:
+    """A README with what a kept run says between its marks `<!-- says NAME -->` and `<!-- end -->`; None without such marks.
+
+    claims: of its claims.csv.
+    """
+    begin, end = f"<!-- says {name} -->\n", "<!-- end -->"
+    before, mark, rest = readme.partition(begin)
+    if not mark or end not in rest:
+        return None
+    sentences = [
+        f"- **{one['about']}.** " + "; ".join(_sentence(line) for line in one["claims"])
+        for one in story(_shown(claims))
+        if one["claims"]
+    ]
+    counts = f"Of {len(claims)} claims: {_counts(claims)} ([each with its numbers](reports/reference/{name}/README.md))."
+    return before + mark + "\n".join([*sentences, "", counts, ""]) + end + rest.partition(end)[2]
+
+
+def _sentence(line: Mapping[str, Any]) -> str:
+    return f"{line['text']}: **{line['verdict']}**, {line['number']}"
+
+
+def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """The claims with their numbers in words."""
+    lines = claims.fillna({"here": ""}).to_dict("records")
+    words = [{"by": metric_head(line["score"]), "between": between_text(line)} for line in lines]
+    theirs = [amount_text(line, "published") for line in lines]
+    return [line | said | {"theirs": x} for line, said, x in zip(lines, words, theirs, strict=True)]
+
+
 def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
     """The claims by verdict, those that are decided first, and with what they were measured."""
     took = said["seconds"]
@@ -107,9 +141,5 @@ def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
         "in points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
-    shown = [
-        {**line, "by": metric_head(line["score"]), "theirs": amount_text(line, "published"), "between": between_text(line)}
-        for line in order.to_dict("records")
-    ]  # fmt: skip
     heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    return "\n\n".join([*lines, markdown({**heads, "verdict": "verdict"}, shown)]) + "\n"
+    return "\n\n".join([*lines, markdown({**heads, "verdict": "verdict"}, _shown(order))]) + "\n"

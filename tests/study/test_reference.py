@@ -78,6 +78,24 @@ def test_it_stands_beside_the_claims_of_another_run(run):
     assert list(shown["in tiny"]) == ["holds +4.2", *[""] * (len(told) - 1)]
 
 
+def test_the_readme_says_what_the_run_says_between_its_marks(run):
+    plan, told = run
+    readme = plan.root / "README.md"
+    readme.write_text(
+        "# Top\n<!-- says tiny -->\nlong ago\n<!-- end -->\nRest\n<!-- says other -->\nkept\n<!-- end -->\n"
+    )
+    keep(plan)
+    text = readme.read_text()
+    assert text.startswith("# Top\n") and "long ago" not in text and "kept" in text and "Rest" in text
+    block = text.partition("<!-- end -->")[0]
+    for key in ("A1", "A2"):
+        line = told.set_index("key").loc[key]
+        assert line["verdict"] in block and show.amount_text(line, "difference") in block
+    assert f"{(told['verdict'] == 'open').sum()} open" in block
+    keep(plan)
+    assert readme.read_text() == text
+
+
 def test_only_a_whole_run_is_kept(run):
     run[0].__dict__["notebooks"].append(notebook("stale"))
     with pytest.raises(StudyError, match="04_ranking_ablation"):
