@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from covid_study.figures.cohort import GOOD
 from covid_study.phantom import cohort, lesions
 from covid_study.report.words import FINDINGS
 
@@ -16,7 +17,6 @@ PROTOCOL = {  # column of Table I -> fact of an exam
     "collimation_width": "collimation_mm",
     "pitch": "pitch",
 }
-GOOD = 0.95  # Dice of a mask that needs no second look
 SHOWS = {  # kind of case -> what a reader sees in it
     "typical": "bilateral peripheral ground glass, mostly basal",
     "early": "a few faint patches of ground glass",
