@@ -15,11 +15,11 @@ from covid_study.scores.seeds import over_seeds
 Tested = Mapping[str, list[pd.DataFrame]]  # of `Table.tested`: one frame a seed of each classifier
 
 
-def called_covid(tested: Tested, n: int = 1000, threshold: float = 0.5) -> pd.DataFrame:
-    """How many exams of each finding are called COVID-19, with an interval over the patients of that finding.
+def called_covid(tested: Tested, n: int = 1000) -> pd.DataFrame:
+    """How many exams of each finding are called COVID-19, at 0.5, with an interval over the patients of that finding.
 
     Args:
-        n: resamples. threshold: `probability >= threshold` is called COVID-19.
+        n: resamples.
 
     Returns:
         label, finding, exams, called (mean over seeds), share, low, high (NaN with fewer than two patients), seeds.
@@ -27,7 +27,7 @@ def called_covid(tested: Tested, n: int = 1000, threshold: float = 0.5) -> pd.Da
     rows = []
     for label, frames in tested.items():
         rng = np.random.default_rng(0)  # the same patients for every classifier, one finding after the other
-        hit = np.mean([frame["probability"] >= threshold for frame in frames], axis=0)
+        hit = np.mean([frame["probability"] >= 0.5 for frame in frames], axis=0)
         for finding in FINDINGS:
             of = (frames[0]["finding"] == finding).to_numpy()
             if of.any():

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from covid_study.ct.to_volume import FIELD_OF_VIEW_MM
+from covid_study.figures.cohort import GOOD
 from covid_study.phantom import cohort, lesions
 from covid_study.report.words import FINDINGS
 
@@ -18,7 +19,6 @@ PROTOCOL = {  # column of Table I -> fact of an exam
     "collimation_width": "collimation_mm",
     "pitch": "pitch",
 }
-GOOD = 0.95  # Dice of a mask that needs no second look
 SHOWS = {  # kind of case -> what a reader sees in it
     "typical": "bilateral peripheral ground glass, mostly basal",
     "early": "a few faint patches of ground glass",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
+from tqdm import tqdm
 
 from covid_study.report import show
 from covid_study.report.words import column_head, period, sharing
@@ -20,7 +21,6 @@ COSTS = {  # what a cell can be said to cost -> in words
 COLUMNS = ["table", "row", "label", "column", "f1", "f1_low", "f1_high", "auc", "hours", "before_hours", "compute_seconds",
            "load_seconds", "exams_seen", "flops", "exams_in_all", "flops_in_all", "seeds", "runs", "beside"]  # fmt: skip
 MEANS = COLUMNS[9:-3]  # of the seeds of a cell
-PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def of_table(table: Table) -> pd.DataFrame:
@@ -85,19 +85,13 @@ def front(frame: pd.DataFrame, cost: str = "flops", score: str = "f1") -> pd.Dat
     return known[~(no_worse & better).any(axis=1)].sort_values([cost, score], kind="stable")
 
 
-def amount(x: float, unit: str = "") -> str:
-    """A large number with a prefix and two digits or three.
+def amount(x: float) -> str:
+    """A large number with a prefix and three digits.
 
-    >>> amount(3.42e12, "FLOP"), amount(4056), amount(28.0), amount(float("nan"))
-    ('3.42 TFLOP', '4.06 k', '28', '–')
+    >>> amount(3.42e12), amount(4056), amount(float("nan"))
+    ('3.42T', '4.06k', '–')
     """
-    if not np.isfinite(x):
-        return "–"
-    step = min(len(PREFIXES) - 1, int(np.log10(max(abs(x), 1.0)) // 3))
-    if step and float(f"{x / 1000**step:.3g}") >= 1000:
-        step = min(len(PREFIXES) - 1, step + 1)
-    number = f"{x / 1000**step:#.3g}".rstrip(".") if step else f"{x:.3g}"
-    return f"{number} {PREFIXES[step]}{unit}".rstrip()
+    return tqdm.format_sizeof(x) if np.isfinite(x) else "–"
 
 
 def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler:

@@ -22,7 +22,7 @@ from covid_study.phantom.background import RealBodied
 from covid_study.report.words import FINDINGS
 
 REAL_EXAMS = "COVID_STUDY_TEST_DATA"  # environment variable: a folder with real exams to show
-ROOM_MM = 25.0  # around the lungs, in pictures of masks
+ROOM_MM = (25.0,) * 3  # around the lungs, in pictures of masks
 MATRIX = 224  # pixels a side of the phantom in a picture, whatever the profile: as many as a page shows
 
 
@@ -124,22 +124,12 @@ def real_exams() -> pd.DataFrame:
     return find_exams(folder) if folder.is_dir() else pd.DataFrame(columns=list(COLUMNS))
 
 
-def around(mask: np.ndarray, spacing_mm) -> tuple[slice, ...]:
-    """The box around a mask (z, y, x) with some room; all of an axis where the mask is empty."""
-    box = []
-    for axis in range(3):
-        along = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
-        room = int(ROOM_MM / spacing_mm[axis])
-        box.append(slice(max(along[0] - room, 0), along[-1] + room + 1) if len(along) else slice(None))
-    return tuple(box)
-
-
 def overlays(exams: list[Masked]) -> dict:
     """Exams for `pictures.exams`, mask and true lungs outlined where they differ most, else where the mask is fullest."""
     shown, slices, outlines = [], [], []
     for e in exams:
         truth = e.truth and e.truth["lungs"]
-        box = around(e.mask if truth is None else e.mask | truth, e.volume.spacing_mm)
+        box = crop_to(e.mask if truth is None else e.mask | truth, e.volume.spacing_mm, ROOM_MM)
         mask, truth = e.mask[box], None if truth is None else truth[box]
         slices.append(fullest_slices(mask if truth is None or (truth == mask).all() else truth ^ mask))
         outlines.append(({} if truth is None else {pictures.TRUTH: truth}) | {pictures.MASK: mask})
@@ -160,7 +150,7 @@ def before_and_after(examples: list[tuple[str, str, RealBodied]]) -> tuple[dict,
     rows: dict[str, list] = {"before": [], "after": [], "the truth": []}
     densities = {}
     for caption, _, exam in examples:
-        box = (slice(None), *around(exam.lungs, exam.volume.spacing_mm)[1:])
+        box = (slice(None), *crop_to(exam.lungs, exam.volume.spacing_mm, ROOM_MM)[1:])
         before, hu, lungs, ill = (v[box] for v in (exam.before, exam.volume.hu, exam.lungs, exam.lesions))
         place, _ = fullest_slices(ill if ill.any() else lungs, lungs)
         for row, volume in (("before", before), ("after", hu), ("the truth", hu)):

@@ -260,12 +260,12 @@ def labels() -> dict[str, str]:
     }
 
 
-def shown(found: pd.DataFrame, score: str = "auc", where: str = "mean", title: str = "") -> Styler:
+def shown(found: pd.DataFrame, score: str = "auc", title: str = "") -> Styler:
     """A line a row, a column a source or task: the score, points above random with their 95 % interval, and the verdict.
 
     found: of `compared`.
     """
-    lines = found[(found["score"] == score) & (found["column"] == where)]
+    lines = found[(found["score"] == score) & (found["column"] == "mean")]
     text = [
         f"{100 * line.value:.1f}"
         + (f", {decided.points(line.difference)} ({decided.between(line.low, line.high)}), {line.verdict}")
@@ -284,8 +284,8 @@ def together(*tables: claims.Scored) -> claims.Scored:
     return claims.Scored(values, draws, tables[0].fewest)
 
 
-def agreement(of: claims.Scored, networks: claims.Scored, score: str = "auc") -> Interval:
-    """Do the referee and the networks agree on what is better than random? Spearman's correlation of their differences to it.
+def agreement(of: claims.Scored, networks: claims.Scored) -> Interval:
+    """Do the referee and the networks agree on what is better than random? Spearman's correlation of their gains of AUC.
 
     Over all rows and columns that both have, each averaged over its draws or seeds, on the same resamples of the test patients.
 
@@ -294,7 +294,7 @@ def agreement(of: claims.Scored, networks: claims.Scored, score: str = "auc") ->
     cells = [c for c in of.ran if c in networks.ran and c[0] != "random" and ("random", c[1]) in networks.ran]
     if len(cells) < 3:
         return Interval(np.nan, np.nan, np.nan, "fewer than three selections in common")
-    both = [np.stack([_gain(one, cell, score) for cell in cells]) for one in (of, networks)]
+    both = [np.stack([_gain(one, cell) for cell in cells]) for one in (of, networks)]
     ranks = [rankdata(side, axis=0) for side in both]  # (cells, 1 + resamples)
     ranks = [side - side.mean(axis=0) for side in ranks]
     with np.errstate(invalid="ignore"):
@@ -304,11 +304,11 @@ def agreement(of: claims.Scored, networks: claims.Scored, score: str = "auc") ->
     return Interval(float(found[0]), *Resamples.interval(found[1:]))
 
 
-def _gain(of: claims.Scored, cell: tuple[str, str], score: str) -> np.ndarray:
-    """The difference to random, as it is and in every resample, means over draws or seeds: (1 + resamples,)."""
+def _gain(of: claims.Scored, cell: tuple[str, str]) -> np.ndarray:
+    """The difference of AUC to random, as it is and in every resample, means over draws or seeds: (1 + resamples,)."""
 
     def mean(at: tuple[str, str]) -> np.ndarray:
         of_cell = [c for c in of.values if c[:2] == at]
-        return np.mean([np.r_[of.values[c][score], of.draws[c].get(score, [])] for c in of_cell], axis=0)
+        return np.mean([np.r_[of.values[c]["auc"], of.draws[c].get("auc", [])] for c in of_cell], axis=0)
 
     return mean(cell) - mean(("random", cell[1]))

@@ -147,11 +147,11 @@ def probe_aucs(scores: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
         auc = Interval(np.nan, np.nan, np.nan)
         if part["score"].notna().all():
             auc = auc_interval(part["truth"].astype(int), part["score"], part["patient_id"], n=n)
-        key = {"row": variant, "column": TARGETS[target], "metric": "auc", "seed": seed}
+        key = {"variant": variant, "target": TARGETS[target], "metric": "auc", "seed": seed}
         rows.append({**key, **auc._asdict()})
-    found = tidy_over_seeds(rows).rename(columns={"row": "variant", "column": "target"})
-    return found.sort_values(
-        "target", key=lambda t: t.map([*TARGETS.values()].index), kind="stable", ignore_index=True
+    order = [*TARGETS.values()].index
+    return values_over_seeds(rows).sort_values(
+        "target", key=lambda t: t.map(order), kind="stable", ignore_index=True
     )
 
 
@@ -177,21 +177,14 @@ def probe_changes(
             for seed in [s for variant, s in told if variant == one]:
                 first, second = told[one, seed], told[other, seed].loc[told[one, seed].index]
                 pair = first["truth"], first["score"], second["score"], first["patient_id"]
-                key = {"row": contrast, "column": words, "metric": "difference", "seed": seed}
+                key = {"contrast": contrast, "measure": words, "seed": seed}
                 rows.append({**key, **auc_difference(*pair, n=n)._asdict()})
-    return changes_over_seeds(rows)
+    return values_over_seeds(rows)
 
 
-def changes_over_seeds(rows: list[dict]) -> pd.DataFrame:
-    """`tidy_over_seeds` of differences: `contrast`, `measure`, `value`, `low`, `high`, `seeds`."""
-    found = tidy_over_seeds(rows).drop(columns="metric")
-    return found.rename(columns={"row": "contrast", "column": "measure"})
-
-
-def tidy_over_seeds(rows: list[dict]) -> pd.DataFrame:
-    """Rows with row, column, metric, seed, value, low, high joined over seeds: `value`, `low`, `high`, `seeds`."""
-    frame = pd.DataFrame(rows).drop(columns="note", errors="ignore")
-    return over_seeds(frame).rename(columns={"mean": "value"}).drop(columns="sd")
+def values_over_seeds(rows: list[dict] | pd.DataFrame) -> pd.DataFrame:
+    """Rows joined over their seeds, see `over_seeds`: what tells them apart, `value`, `low`, `high`, `seeds`."""
+    return over_seeds(pd.DataFrame(rows)).rename(columns={"mean": "value"}).drop(columns="sd")
 
 
 def durations(p, folders: dict, exams: int) -> pd.DataFrame:

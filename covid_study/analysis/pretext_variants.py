@@ -87,13 +87,9 @@ def accuracy_changes(
                 answers, column = exams * draws * questions, f"validation_{part}"
                 known = answers if column in last else 0
                 right = [round(known * last.loc[(name, seed), column]) if known else 0 for name in pair]
-                found = zip(
-                    ("value", "low", "high"), proportion_difference(right, (known, known)), strict=True
-                )
-                rows.append(
-                    {"row": contrast, "column": part, "metric": "difference", "seed": seed, **dict(found)}
-                )
-    return pretext_learnt.changes_over_seeds(rows)
+                rows.append((contrast, part, seed, *proportion_difference(right, (known, known))))
+    names = ["contrast", "measure", "seed", "value", "low", "high"]
+    return pretext_learnt.values_over_seeds(pd.DataFrame(rows, columns=names))
 
 
 def sets_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:

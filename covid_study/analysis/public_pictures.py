@@ -13,6 +13,8 @@ from covid_study.report.words import finding_name
 from covid_study.rivals.feature_classifiers import explained
 from covid_study.samples.samples import Samples
 
+COMPARED = 4  # test slices
+
 
 def data_sets(p) -> pd.DataFrame:
     """The data sets that the study can read: what each is used for, its size and terms, and whether it is there.
@@ -31,13 +33,13 @@ def data_sets(p) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["name", "used for", "size", "terms", "here"])
 
 
-def prototypes(s: Samples, folder: Path, compared: int = 4) -> tuple[dict[str, list], dict[str, list]]:
+def prototypes(s: Samples, folder: Path) -> tuple[dict[str, list], dict[str, list]]:
     """Test slices, the nearest prototype of each class beside them, for `pictures.montage`: why xDNN decides as it does.
 
     Choice: of COVID-19 and of the rest, in turn, the slices at even places in the order of how sure the decision is.
 
     Args:
-        folder: of a run of xDNN. compared: test slices.
+        folder: of a run of xDNN.
     """
     found = explained(folder).set_index(["slice_id", "finding"])
     wide = found["similarity"].unstack()
@@ -46,7 +48,7 @@ def prototypes(s: Samples, folder: Path, compared: int = 4) -> tuple[dict[str, l
     ill = s.table.loc[wide.index, "finding"] == "covid"
     rows, captions = {}, {}
     for group in (surer[ill].sort_values(), surer[~ill].sort_values()):
-        places = np.linspace(0, len(group) - 1, min(len(group), compared // 2) + 2).round().astype(int)[1:-1]
+        places = np.linspace(0, len(group) - 1, min(len(group), COMPARED // 2) + 2).round().astype(int)[1:-1]
         for name in dict.fromkeys(group.index[places]):
             nearest = [found.loc[(name, finding)] for finding in classes]
             best = max(range(len(classes)), key=lambda k: nearest[k]["similarity"])

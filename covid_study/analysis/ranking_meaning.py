@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from covid_study.analysis.pretext_learnt import tidy_over_seeds
+from covid_study.analysis.pretext_learnt import values_over_seeds
 from covid_study.figures.pictures import some
 from covid_study.networks import ct_encoder
 from covid_study.pretext.probes import asked, probe_scores
@@ -136,8 +136,8 @@ def follows_load(found: RankingsBySeed, load: pd.Series, exams: pd.DataFrame) ->
         for among, kept in (("all negatives", finding != "covid"), ("CAP alone", finding == "cap")):
             part = ranking.loc[kept, "difficulty"]
             rho = spearman_interval(-part, load.loc[part.index])
-            rows.append({"row": source, "column": among, "metric": "rho", "seed": seed, **rho._asdict()})
-    return tidy_over_seeds(rows).rename(columns={"row": "source", "column": "among"})
+            rows.append({"source": source, "among": among, "metric": "rho", "seed": seed, **rho._asdict()})
+    return values_over_seeds(rows)
 
 
 def lesion_load(p) -> pd.Series | None:

@@ -128,13 +128,13 @@ def rates(steps: int, learning_rate: float) -> float:
     return learning_rate * steps / 3 * (1 + 0.1 + 0.01) / (1 - MOMENTUM)
 
 
-def guessing(classes: int, log_zero: float, beta: float = 0.5) -> float:
-    """CE + beta RCE of one stage that finds all classes equally likely: what a training starts with, more or less.
+def guessing(classes: int, log_zero: float) -> float:
+    """CE + RCE / 2 of one stage that finds all classes equally likely: what a training starts with, more or less.
 
     >>> round(guessing(3, -4.0), 2)  # ln 3 + 4 / 3
     2.43
     """
-    return float(np.log(classes)) - beta * log_zero * (classes - 1) / classes
+    return float(np.log(classes)) - 0.5 * log_zero * (classes - 1) / classes
 
 
 def needed(counts: Sequence[int], settings: Mapping, raw_start: float = 0.0) -> float:

@@ -90,7 +90,7 @@ def _grown(mask: np.ndarray, radius: Sequence[int]) -> np.ndarray:
     return result
 
 
-def _so_far(mask: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
+def so_far(mask: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
     """Whether there is mask at or before a voxel along an axis; at or after it, in reverse."""
     if reverse:
         return np.flip(np.logical_or.accumulate(np.flip(mask, axis), axis), axis)
@@ -108,7 +108,7 @@ def _between(side: np.ndarray, reach: int) -> np.ndarray:
 def _at_the_wall(fill: np.ndarray, side: np.ndarray, left: bool) -> np.ndarray:
     """Those pieces that lie against the chest wall: no lung lateral of them, or none behind."""
     fill = ndimage.binary_opening(fill, IN_SLICE)
-    bare = ~_so_far(side, 2, reverse=left) | ~_so_far(side, 1, reverse=True)
+    bare = ~so_far(side, 2, reverse=left) | ~so_far(side, 1, reverse=True)
     parts, n = ndimage.label(fill)
     size = np.maximum(np.bincount(parts.ravel(), minlength=n + 1), 1)
     keep = np.bincount(parts.ravel(), weights=bare.ravel(), minlength=n + 1) / size > 0.3
@@ -133,7 +133,7 @@ def _behind(side: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     for z in np.flatnonzero(side.any((1, 2))):
         if side[z].any(1).sum() > 3 and np.ptp(np.flatnonzero(side[z].any(0))) > 3:
             fill[z] = filled_hull(side[z])
-    fill &= _so_far(side, 1) & ~_so_far(side, 1, reverse=True)
+    fill &= so_far(side, 1) & ~so_far(side, 1, reverse=True)
     thin = fill.sum(1, keepdims=True) * spacing[1] <= DEPTH_MM
     return ndimage.binary_opening(fill & thin, IN_SLICE)
 

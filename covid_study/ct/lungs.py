@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from covid_study.ct.consolidation import IN_SLICE, with_consolidation
+from covid_study.ct.consolidation import IN_SLICE, so_far, with_consolidation
 from covid_study.errors import ExamError
 
 GRID_MM = (5.0, 2.2, 2.2)  # voxels of the working grid (z, y, x), about; never finer than the exam's
@@ -128,9 +128,7 @@ def _no_lungs(exam_id: str, ml: float) -> ExamError:
 def _in_the_body(air: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Without the table's foam, and hair or blankets round the shoulders: they have nothing behind or in front of them."""
     tissue = ndimage.binary_opening(v > -250, IN_SLICE)
-    enclosed = np.logical_or.accumulate(tissue, 1) & np.flip(
-        np.logical_or.accumulate(np.flip(tissue, 1), 1), 1
-    )
+    enclosed = so_far(tissue, 1) & so_far(tissue, 1, reverse=True)
     parts, n = ndimage.label(air)
     share = np.bincount(parts[enclosed], minlength=n + 1) / np.maximum(
         np.bincount(parts.ravel(), minlength=n + 1), 1

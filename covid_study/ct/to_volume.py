@@ -41,10 +41,12 @@ def window(hu: np.ndarray, level: float = LEVEL, width: float = WIDTH) -> np.nda
     return np.clip((np.asarray(hu, np.float32) - (level - width / 2)) / width, 0, 1)
 
 
-def crop_to(mask: np.ndarray, spacing_mm: Sequence[float]) -> tuple[slice, ...]:
+def crop_to(
+    mask: np.ndarray, spacing_mm: Sequence[float], margin_mm: tuple[float, float, float] = MARGIN_MM
+) -> tuple[slice, ...]:
     """The box around a mask with 9, 9 and 5 mm to spare in x, y and z, inside the volume (paper A, IV-F2)."""
     box = []
-    for axis, margin in enumerate(reversed(MARGIN_MM)):
+    for axis, margin in enumerate(reversed(margin_mm)):
         along = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
         spare = int(np.ceil(margin / spacing_mm[axis]))
         box.append(slice(max(along[0] - spare, 0), min(along[-1] + 1 + spare, mask.shape[axis])))

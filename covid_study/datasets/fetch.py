@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
+from tqdm import tqdm
 
 from covid_study.errors import StudyError
 from covid_study.runtime.artefacts import write_atomically
@@ -119,26 +120,13 @@ def unpack(archives: list[Path], folder: str | os.PathLike) -> Path:
 # ------------------------------------------------------------------------------------------------ inside
 
 
-def _size(count: float) -> str:
-    """Bytes for people.
-
-    >>> _size(640), _size(11_273_767_727)
-    ('640 B', '11.3 GB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if count >= 100 or unit == "B" else f"{count:.1f} {unit}"
-
-
 def _check_room(folder: Path, wanted: int) -> None:
     """Refuse to begin what the disk cannot hold."""
     free = shutil.disk_usage(folder).free
     if wanted > free:
+        needed, there = (tqdm.format_sizeof(size, "B") for size in (wanted, free))
         raise StudyError(
-            f"{folder}: {_size(wanted)} are needed and {_size(free)} are free. What to do: make room, or give another place "
-            "with --to."
+            f"{folder}: {needed} are needed and {there} are free. What to do: make room, or give another place with --to."
         )
 
 
@@ -194,7 +182,11 @@ def _download(url: str, file: Path, tries: int, pause: float) -> Path:
             come, reason = _length(part), _reason(error, url)
             failed = 1 if come > before else failed + 1
             if never or failed >= tries:
-                again = f"run the command again, it goes on at {_size(come)}; or " if come else ""
+                again = (
+                    f"run the command again, it goes on at {tqdm.format_sizeof(come, 'B')}; or "
+                    if come
+                    else ""
+                )
                 raise StudyError(
                     f"{url} could not be fetched: {reason}. What to do: {again}fetch the file in another way and put it at "
                     f"{file}."

@@ -13,6 +13,7 @@ from covid_study.figures import style
 from covid_study.figures.style import COLOURS
 from covid_study.report.words import FINDINGS, counted, finding_name
 
+GOOD = 0.95  # Dice of a mask that needs no second look
 FLOOR = 0.005  # per cent of the lung in 10 HU: less is not shown
 
 
@@ -52,10 +53,10 @@ def slices(cohorts: Mapping[str, pd.DataFrame], what: str = "slices") -> Figure:
 
 
 @style.styled
-def dice(facts: pd.DataFrame, low: float = 0.95) -> Figure:
+def dice(facts: pd.DataFrame) -> Figure:
     """Dice of each lung mask against the phantom's truth, by kind of case, with the median and the lowest.
 
-    facts: `finding`, `kind`, `dice`. low: where a line is drawn.
+    facts: `finding`, `kind`, `dice`.
     """
     kinds = facts.drop_duplicates("kind").set_index("kind")["finding"]
     kinds = kinds.loc[sorted(kinds.index, key=lambda k: (list(FINDINGS).index(kinds[k]), k))]
@@ -67,7 +68,7 @@ def dice(facts: pd.DataFrame, low: float = 0.95) -> Figure:
         ax.vlines(found.median(), y - 0.34, y + 0.34, color=COLOURS[kinds[kind]], lw=2.2)
         text = f"median {found.median():.3f}, lowest {found.min():.3f}"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=style.SMALL)
-    style.reference(ax, low, f"{low:g}", upright=True)
+    style.reference(ax, GOOD, f"{GOOD:g}", upright=True)
     ax.set_yticks(range(len(kinds)), [f"{kind} ({(facts['kind'] == kind).sum()})" for kind in kinds.index])
     ax.set(
         xlim=(min(0.9, facts["dice"].min() - 0.01), 1.0), xlabel="Dice, lung mask against truth", ylabel=""
@@ -121,13 +122,12 @@ def lung_densities(histograms: pd.DataFrame, findings: pd.Series, hu_range: tupl
 
 
 @style.styled
-def densities_before_and_after(
-    exams: Mapping[str, Mapping[str, np.ndarray]], hu_range=(-1000.0, 100.0), bins: int = 55
-) -> Figure:
+def densities_before_and_after(exams: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """How dense the lungs of some exams are before and after something was done to them, a panel an exam.
 
     exams: caption -> {"before": HU of the lung's voxels (n,), "after": the same}.
     """
+    hu_range, bins = (-1000.0, 100.0), 55
     fig, axes = style.panels(len(exams), 2.4, 2.3, most=6, sharey=True)
     for ax, (caption, found) in zip(axes, exams.items(), strict=True):
         for (name, hu), colour in zip(found.items(), ("black", style.OURS), strict=True):

@@ -104,14 +104,12 @@ def _axes(ax, names: tuple[str, str], ticks: Mapping[str, float] | None, log: st
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
 
 
-def melted(
-    history: pd.DataFrame, panels: Mapping[str, str | Mapping[str, str]], by: str = "variant"
-) -> pd.DataFrame:
+def melted(history: pd.DataFrame, panels: Mapping[str, str | Mapping[str, str]]) -> pd.DataFrame:
     """A history with a column a curve as a long frame for `lines`: epoch, panel, line, value.
 
     Args:
-        panels: title -> column of the history, or label of a line -> column; one that it lacks is left out.
-        by: column whose values tell the lines apart where it is there and has several; a label is then added in words.
+        panels: title -> column of the history, or label of a line -> column; one that it lacks is left out. Where there are
+            several variants, they tell the lines apart, and a label is added in words.
 
     >>> melted(pd.DataFrame({"epoch": [0, 1], "loss": [3.0, 2.0]}), {"Loss": "loss"})["value"].tolist()
     [3.0, 2.0]
@@ -121,8 +119,8 @@ def melted(
         for label, column in (columns if isinstance(columns, Mapping) else {"": columns}).items():
             if column in history:
                 one = history[["epoch"]].assign(panel=title, line=label, value=history[column])
-                if by in history and (history[by].nunique() > 1 or not label):
-                    one["line"] = history[by] + f", {label}" * bool(label)
+                if "variant" in history and (history["variant"].nunique() > 1 or not label):
+                    one["line"] = history["variant"] + f", {label}" * bool(label)
                 parts.append(one)
     return pd.concat(parts, ignore_index=True)
 

@@ -15,24 +15,24 @@ UNITS = (
     (0.0, 3600.0, "seconds"),
 )  # from so many hours on, times, name
 
+NAMED = 7  # most names in a panel
+
 
 @style.styled
 def pareto(
     cells: pd.DataFrame,
     costs: Mapping[str, str],
     front: Callable[[pd.DataFrame, str, str], pd.DataFrame],
-    score: str = "f1",
     title: str = "",
-    named: int = 7,
 ) -> Figure:
-    """A score against cost, a point a cell, a colour a table, a marker a column; the Pareto front, its points named.
+    """F1 against cost, a point a cell, a colour a table, a marker a column; the Pareto front, its points named.
 
     Args:
-        cells: `table`, `label`, `column`, the score (with `f1_low`, `f1_high`) and the costs, as `cost.together` returns.
+        cells: `table`, `label`, `column`, `f1`, `f1_low`, `f1_high` and the costs, as `cost.together` returns.
         costs: column -> words with the unit, a panel each, on a log axis; hours are shown in a unit that reads well.
-        front: `cost.front`. named: most names in a panel.
+        front: `cost.front`.
     """
-    shown = cells[cells[score].notna()]
+    shown = cells[cells["f1"].notna()]
     tables = style.looks(list(dict.fromkeys(shown["table"])))
     marks = style.looks(sorted(dict.fromkeys(shown["column"]), key=lambda c: c == "all"))
     fig, axes = style.panels(len(costs), 4.8, 4.6, sharey=True)
@@ -42,15 +42,13 @@ def pareto(
             shown, words = shown.assign(hours=factor * shown[cost]), words.replace("hours", unit)
         for cell in shown.to_dict("records"):
             colour, x = tables[cell["table"]]["color"], cell[cost]
-            if score == "f1":
-                ends = 100 * cell["f1_low"], 100 * cell["f1_high"]
-                ax.vlines(x, *ends, color=colour, lw=0.8, alpha=0.25, zorder=1)
-            ax.plot(x, 100 * cell[score], marks[cell["column"]]["marker"], color=colour, mec="white", mew=0.5)
-        best = front(shown, cost, score)
-        _front(ax, best, cost, score, named)
+            ends = 100 * cell["f1_low"], 100 * cell["f1_high"]
+            ax.vlines(x, *ends, color=colour, lw=0.8, alpha=0.25, zorder=1)
+            ax.plot(x, 100 * cell["f1"], marks[cell["column"]]["marker"], color=colour, mec="white", mew=0.5)
+        _front(ax, front(shown, cost, "f1"), cost)
         _log_axis(ax, shown[cost])
         ax.set_xlabel(words)
-    axes[0].set_ylabel(f"{score.upper()}, %")
+    axes[0].set_ylabel("F1, %")
     keys = [
         style.key(f"Table {name.split('.')[-1]}", look["color"], "o", "") for name, look in tables.items()
     ]
@@ -59,22 +57,22 @@ def pareto(
     return fig
 
 
-def _front(ax, best: pd.DataFrame, cost: str, score: str, named: int) -> None:
+def _front(ax, best: pd.DataFrame, cost: str) -> None:
     """The front as a staircase; its points ringed and numbered, their names in a list."""
     if best.empty:
         return
-    x, y = best[cost].tolist(), (100 * best[score]).tolist()
+    x, y = best[cost].tolist(), (100 * best["f1"]).tolist()
     end = 1.3 * max(ax.dataLim.x1, x[-1])
     ax.step([*x, end], [*y, y[-1]], where="post", color=style.REFERENCE, lw=1.2, zorder=0.9)
     ax.plot(x, y, "o", mfc="none", mec="#222222", ms=10, mew=0.9, ls="", zorder=4)
     names = []
-    for number, (_, alike) in enumerate(best.groupby([cost, score], sort=False), start=1):
+    for number, (_, alike) in enumerate(best.groupby([cost, "f1"], sort=False), start=1):
         first = alike.iloc[0]
-        ax.annotate(str(number), (first[cost], 100 * first[score]), xytext=(-7, 6), textcoords="offset points", fontsize=8,
+        ax.annotate(str(number), (first[cost], 100 * first["f1"]), xytext=(-7, 6), textcoords="offset points", fontsize=8,
                     weight="bold", ha="right")  # fmt: skip
         names += [f"{number}  {cell.label}, {column_head(cell.column)}" for cell in alike.itertuples()]
-    if len(names) > named:
-        names = [*names[: named - 1], f"and {len(names) - named + 1} more"]
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"and {len(names) - NAMED + 1} more"]
     ax.set_title("On the front:\n" + "\n".join(names), fontsize=style.SMALL, weight="normal")
 
 

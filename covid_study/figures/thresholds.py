@@ -18,7 +18,7 @@ def against_the_rest(called: Mapping[str, Called]) -> dict[str, tuple]:
 
 
 @style.styled
-def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False, title: str = "") -> Figure:
+def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False) -> Figure:
     """ROC curves of several runs, best first, and where each calls; with `precision` the precision-recall curves too.
 
     Args:

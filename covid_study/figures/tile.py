@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.patches import Rectangle
 
-LEVEL, WIDTH = -600, 1500  # HU, paper A, IV-F2
+from covid_study.ct.to_volume import window
+
 HEAT = "inferno"
 
 
@@ -51,7 +52,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
         image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1
     ):
         return image.astype(float)
-    return np.clip((image.astype(float) - (LEVEL - WIDTH / 2)) / WIDTH, 0, 1)
+    return window(image)
 
 
 def fullest(volume: np.ndarray, axis: int) -> int:

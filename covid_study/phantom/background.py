@@ -7,6 +7,7 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import ndimage
 
+from covid_study.ct.consolidation import so_far
 from covid_study.ct.volume import HU_RANGE, Volume
 from covid_study.phantom import cohort, lesions as phantom_lesions, raster
 from covid_study.phantom.noise import noise_of
@@ -24,13 +25,9 @@ POINTS_MM = 7.0
 
 
 @dataclass(frozen=True)
-class RealBodied:
-    """A synthetic exam in a real body: its truth, bool (z, y, x), and the same exam before it fell ill, int16 HU."""
+class RealBodied(cohort.PhantomExam):
+    """A synthetic exam in a real body, and the same exam before it fell ill, int16 HU."""
 
-    volume: Volume
-    lungs: np.ndarray
-    lesions: np.ndarray
-    kind: str
     before: np.ndarray
 
 
@@ -214,6 +211,5 @@ def _outline(lungs: np.ndarray) -> np.ndarray:
     """What lies between the two lungs in each row and each column of a slice, and they: bool (z, y, x)."""
     result = lungs.copy()
     for axis in (1, 2):
-        ahead = np.logical_or.accumulate(lungs, axis)
-        result |= ahead & np.flip(np.logical_or.accumulate(np.flip(lungs, axis), axis), axis)
+        result |= so_far(lungs, axis) & so_far(lungs, axis, reverse=True)
     return result

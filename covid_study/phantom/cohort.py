@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from covid_study.cohort.exams import COLUMNS, PHANTOM
-from covid_study.cohort.splits import SPLITS
 from covid_study.ct.volume import Volume
-from covid_study.errors import CohortError, StudyError
+from covid_study.errors import StudyError
 from covid_study.phantom import lesions as phantom_lesions, patient as phantom_anatomy, scanner
 
 VISITS = {  # chance of a second, and of a third exam: paper A, III-A, 305/251, 872/869 and 1498/1475 exams a patient
@@ -33,7 +32,6 @@ class PhantomExam:
     lungs: np.ndarray
     lesions: np.ndarray
     kind: str
-    centre: str
 
 
 def generator(seed: int, *words: str) -> np.random.Generator:
@@ -75,7 +73,7 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
     """The exam table of a synthetic cohort; see `exams` for its columns.
 
     Paper A, III-A: some patients have several exams, about 1.2 each for COVID-19; a patient stays in one split.
-    counts: exams per split and finding. Raises CohortError for unknown splits or findings and for negative counts.
+    counts: exams per split and finding.
     Choice: the centre is drawn independently of the finding, so that it is no shortcut.
 
     >>> table = cohort(0, {"train": {"covid": 3, "cap": 2}, "test": {"covid": 1}})
@@ -84,17 +82,7 @@ def cohort(seed: int, counts: dict[str, dict[str, int]]) -> pd.DataFrame:
     """
     rows, numbers = [], dict.fromkeys(phantom_lesions.KINDS, 0)
     for split, wanted in counts.items():
-        if split not in SPLITS:
-            raise CohortError(f"phantom cohort: unknown split {split!r}; use {', '.join(SPLITS)}.")
         for finding, count in wanted.items():
-            if finding not in phantom_lesions.KINDS:
-                raise CohortError(
-                    f"phantom cohort, split {split!r}: unknown finding {finding!r}; use {', '.join(phantom_lesions.KINDS)}."
-                )
-            if isinstance(count, bool) or int(count) != count or count < 0:
-                raise CohortError(
-                    f"phantom cohort, {split!r}, {finding!r}: {count!r} exams; expected a whole number, 0 or more."
-                )
             made = 0
             while made < count:
                 patient = f"{finding}-{numbers[finding]:04d}"
@@ -129,10 +117,6 @@ def make_exam(
         raise StudyError(
             f"phantom exam {exam_id}: thickness_mm {tuple(thickness_mm)}; expected (least, greatest) in mm, above 0."
         )
-    if matrix < 16:
-        raise StudyError(
-            f"phantom exam {exam_id}: matrix {matrix}; expected at least 16 pixels a side (512 as in Table I)."
-        )
     centre = _centre(seed, patient_id)
     anatomy = phantom_anatomy.build(generator(seed, "anatomy", patient_id))
     kind = kind_of(exam_id, seed)
@@ -143,4 +127,4 @@ def make_exam(
     hu, lungs, ill = scanner.scan(
         anatomy, lesions, centre, grid, generator(seed, "scan", exam_id), protocol["kvp"]
     )
-    return PhantomExam(Volume(hu, grid.spacing, protocol), lungs, ill, kind, centre.name)
+    return PhantomExam(Volume(hu, grid.spacing, protocol), lungs, ill, kind)

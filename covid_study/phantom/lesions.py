@@ -156,19 +156,16 @@ DRAWN = {
 }
 
 
-def draw_lesions(
-    anatomy: Anatomy, kind: str, rng: np.random.Generator, contrast: float | None = None
-) -> np.ndarray:
+def draw_lesions(anatomy: Anatomy, kind: str, rng: np.random.Generator) -> np.ndarray:
     """All lesions of one exam: (n, 14) rows for `raster.paint_lesions`, patient mm.
 
     Choice: distribution, size and density follow the radiological descriptions that paper A cites, not measured frequencies.
-    `contrast` defaults to LESION_CONTRAST; opacity and size of ground glass rise with it.
+    Opacity and size of ground glass rise with LESION_CONTRAST.
 
     >>> from covid_study.phantom.patient import build
     >>> patient = build(np.random.default_rng(0))
     >>> draw_lesions(patient, "clean", np.random.default_rng(1)).shape
     (0, 14)
     """
-    contrast = LESION_CONTRAST if contrast is None else contrast
-    rows = DRAWN[kind](anatomy, rng, contrast) if kind in DRAWN else []
+    rows = DRAWN[kind](anatomy, rng, LESION_CONTRAST) if kind in DRAWN else []
     return np.array(rows, dtype=np.float64).reshape(-1, 14)

@@ -86,16 +86,16 @@ def classification_scores(y_true: Sequence[int], p: Sequence[float], threshold: 
     return scores | {"threshold": float(threshold), **counts, "note": note}
 
 
-def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: float = 0.5) -> Threshold:
+def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float]) -> Threshold:
     """The threshold with the best F1 on the validation split.
 
     Args:
         y_val: (n,) 1 for COVID-19, 0 otherwise.
         p_val: (n,) probability of COVID-19.
-        fallback: what is used where the validation split is empty or has one class only.
 
     Returns:
-        The threshold, its F1 on the validation split, and a note (empty unless it is the fallback).
+        The threshold, its F1 on the validation split, and a note; 0.5 where that is empty or has one class only: the note
+        then says so.
 
     Choice: F1 at 0.5 swings from seed to seed at the same AUC, so we give F1 at this threshold too. It lies
     half way between two neighbouring probabilities; among equally good ones the nearest to 0.5 is taken.
@@ -107,7 +107,7 @@ def best_f1_threshold(y_val: Sequence[int], p_val: Sequence[float], fallback: fl
     """
     y, p = checked(y_val, p_val)
     if problem := _class_note(y):
-        return Threshold(fallback, np.nan, f"validation split: {problem}; threshold {fallback:g}")
+        return Threshold(0.5, np.nan, f"validation split: {problem}; threshold 0.5")
     precision, recall, values = sk.precision_recall_curve(y, p)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     below = np.r_[max(0.0, 2 * values[0] - values[-1]), values[:-1]]

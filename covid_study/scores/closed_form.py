@@ -9,7 +9,7 @@ from covid_study.errors import StudyError
 from covid_study.scores.resamples import LEVEL, Interval
 
 
-def spearman_interval(x, y, level: float = LEVEL) -> Interval:
+def spearman_interval(x, y) -> Interval:
     """Spearman's rank correlation of the same exams, with the interval of Bonett and Wright (2000).
 
     >>> spearman_interval([1, 2, 3, 4, 5, 6], [1, 2, 4, 3, 5, 6]).value.round(3)
@@ -25,12 +25,12 @@ def spearman_interval(x, y, level: float = LEVEL) -> Interval:
     rho = stats.spearmanr(x, y).statistic
     if len(x) < 4:
         return Interval(float(rho), np.nan, np.nan, "3 exams: no interval")
-    half = stats.norm.ppf(0.5 + level / 2) * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
+    half = stats.norm.ppf(0.5 + LEVEL / 2) * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
     z = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
     return Interval(rho, *(float(v) for v in np.tanh([z - half, z + half])))
 
 
-def proportion_difference(right: Sequence[int], answers: Sequence[int], level: float = LEVEL) -> tuple:
+def proportion_difference(right: Sequence[int], answers: Sequence[int]) -> tuple:
     """Difference of two proportions with Newcombe's interval (1998, method 10, from Wilson's): value, low, high.
 
     Args:
@@ -41,9 +41,8 @@ def proportion_difference(right: Sequence[int], answers: Sequence[int], level: f
     """
     if not all(answers):
         return np.nan, np.nan, np.nan
-    one, other = (n / of for n, of in zip(right, answers, strict=True))
-    a, b = (
-        stats.binomtest(n, of).proportion_ci(level, "wilson") for n, of in zip(right, answers, strict=True)
-    )
+    counts = list(zip(right, answers, strict=True))
+    one, other = (n / of for n, of in counts)
+    a, b = (stats.binomtest(n, of).proportion_ci(LEVEL, "wilson") for n, of in counts)
     low = one - other - np.hypot(one - a.low, b.high - other)
     return one - other, low, one - other + np.hypot(a.high - one, other - b.low)

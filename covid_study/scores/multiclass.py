@@ -1,4 +1,4 @@
-"""Scores of a classifier of several classes; scikit-learn's, one class against the rest.
+"""Scores of a classifier of several classes, one class against the rest.
 
 For paper A's future work (VI-4: COVID-19, CAP and non-pneumonia) and for paper B, whose slices have three classes.
 An exam is called what the network finds most likely. Scores are fractions, not per cent.
@@ -87,28 +87,9 @@ def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.
     [1.0, 0.5, 0.67, 1.0]
     """
     y, p = _checked(y, p, classes)
-    found = dict.fromkeys(_keys(classes), np.nan)
-    if len(y) == 0:
-        return _series(found)
-    told, here = called(p), np.unique(y)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
-        y, told, labels=range(len(classes)), zero_division=np.nan
-    )
-    recall[support == 0], f1[support == 0] = np.nan, np.nan
-    f1[(support > 0) & np.isnan(f1)] = 0.0
-    for k, name in enumerate(classes):
-        auc = sk.roc_auc_score(y == k, p[:, k]) if 0 < support[k] < len(y) else np.nan
-        found |= zip(((name, m) for m in OF_EACH), (precision[k], recall[k], f1[k], auc), strict=True)
-    of_all = sk.accuracy_score(y, told), np.mean(recall[here]), np.mean(f1[here])
-    return _series(found | dict(zip(((OVERALL, m) for m in OF_ALL), of_all, strict=True)))
-
-
-def _keys(classes: Sequence[str]) -> list[tuple[str, str]]:
-    return [(OVERALL, m) for m in OF_ALL] + [(name, m) for name in classes for m in OF_EACH]
-
-
-def _series(found: dict) -> pd.Series:
-    return pd.Series(found.values(), pd.MultiIndex.from_tuples(found, names=["row", "metric"]), dtype=float)
+    names = [(OVERALL, m) for m in OF_ALL] + [(name, m) for name in classes for m in OF_EACH]
+    found = weighted(y, p, classes, np.ones((1, len(y)))) if len(y) else dict.fromkeys(names, [np.nan])
+    return pd.Series({name: float(found[name][0]) for name in names}).rename_axis(["row", "metric"])
 
 
 def weighted(y: np.ndarray, p: np.ndarray, classes: Sequence[str], weights: np.ndarray) -> dict:

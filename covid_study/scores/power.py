@@ -93,24 +93,24 @@ def paper_test() -> tuple[int]:
     return (papers.TEST_POSITIVES["A"],)
 
 
-def published(of: Scored, claims: Iterable[Claim], size: int | None = None, seeds: int = 1) -> pd.DataFrame:
+def published(of: Scored, claims: Iterable[Claim]) -> pd.DataFrame:
     """Could the paper's own test tell its differences from chance? Paper A: 50 positives, one training a row.
 
     Choice: its runs are taken to differ by chance as ours do, estimand by estimand.
 
     Args:
-        claims: about scores. size: test patients of the smaller class. seeds: trainings a row.
+        claims: about scores.
 
     Returns:
         key, text, published, by_chance (in 19 of 20 tests), told (None where the spread over seeds is not known).
     """
-    size, rows = size or paper_test()[0], []
+    (size,), rows = paper_test(), []
     for claim in claims:
         lines = claim.lines(of.ran)
         if claim.kind != "difference" or not lines or np.isnan(claim.printed):
             continue
         found = estimate(of, lines)
-        chance = np.sqrt(found["patients"] ** 2 * of.fewest / size + (Z * found["sd"]) ** 2 / seeds)
+        chance = np.sqrt(found["patients"] ** 2 * of.fewest / size + (Z * found["sd"]) ** 2)
         told = None if np.isnan(chance) else bool(abs(claim.printed) > chance)
         rows.append((claim.key, claim.text, claim.printed, chance, told))
     return pd.DataFrame(rows, columns=["key", "text", "published", "by_chance", "told"])

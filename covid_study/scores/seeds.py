@@ -9,25 +9,25 @@ from covid_study.scores import binary
 from covid_study.scores.resamples import LEVEL, Resamples
 
 
-def half_width(values, level: float = LEVEL) -> float:
+def half_width(values) -> float:
     """Half the width of Student's t interval for the mean over seeds; 0 with one seed, of which nothing is known.
 
     >>> round(half_width([0.6, 0.7, 0.8]), 4)  # t, 2 degrees of freedom
     0.2484
     """
     k = len(values)
-    return float(stats.t.ppf(0.5 + level / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k)) if k > 1 else 0.0
+    return float(stats.t.ppf(0.5 + LEVEL / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k)) if k > 1 else 0.0
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean, deviation and interval over seeds.
 
     Args:
-        frame: tidy, one row a run and score: any of `table`, `row`, `column`, `metric`, then `seed`, `value` and, where
-            known, `low` and `high` (of that run). Scores are fractions.
+        frame: tidy, one row a run and score: `seed`, `value` and, where known, `low` and `high` (of that run) and `note`; all
+            other columns say of what (`row`, `column`, `metric`). Scores are fractions.
 
     Returns:
-        The key columns, then `mean`, `sd` (NaN for one seed), `low`, `high`, `seeds`.
+        The other columns, then `mean`, `sd` (NaN for one seed), `low`, `high`, `seeds`.
 
     Choice: the interval joins two sources: which patients are in the test split (the mean half-width of the runs, which
     more seeds do not shrink) and the seed (Student's t for the mean); the half-widths are added in quadrature.
@@ -36,7 +36,7 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     >>> over_seeds(runs)[["row", "mean", "seeds"]].values.tolist()
     [['random', 0.75, 2]]
     """
-    keys = [c for c in ("table", "row", "column", "metric") if c in frame]
+    keys = [c for c in frame if c not in ("seed", "value", "low", "high", "note")]
     twice = frame.duplicated([*keys, "seed"])
     if twice.any():
         first = frame.loc[twice, [*keys, "seed"]].iloc[0].to_dict()
@@ -56,7 +56,7 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "low", "high", "seeds"])
 
 
-def joined(values, draws, level: float = LEVEL) -> tuple[float, float, float, float]:
+def joined(values, draws) -> tuple[float, float, float, float]:
     """The mean over seeds of a difference, half-widths below and above it over the patients, and that over the seeds.
 
     Choice: seeds are averaged before the percentiles are taken, so that what other test patients would change stands once.
@@ -64,10 +64,5 @@ def joined(values, draws, level: float = LEVEL) -> tuple[float, float, float, fl
     Args:
         values: (seeds,). draws: (seeds, n), on the same resamples; n may be 0.
     """
-    mean, (low, high) = float(np.mean(values)), Resamples.interval(np.mean(draws, axis=0), level)
-    return (
-        mean,
-        float(np.maximum(0, mean - low)),
-        float(np.maximum(0, high - mean)),
-        half_width(values, level),
-    )
+    mean, (low, high) = float(np.mean(values)), Resamples.interval(np.mean(draws, axis=0))
+    return mean, float(np.maximum(0, mean - low)), float(np.maximum(0, high - mean)), half_width(values)

@@ -103,15 +103,3 @@ def test_front_is_that_of_a_naive_search(seed):
     assert set(found.index) == wanted
     assert found["flops"].is_monotonic_increasing and found["f1"].is_monotonic_increasing
     assert cost.front(frame.assign(f1=np.nan)).empty
-
-
-def test_amounts_have_three_digits_and_a_prefix():
-    amounts = {
-        999: "999",
-        1000: "1.00 k",
-        999_999: "1.00 M",
-        5.3e9: "5.30 G",
-        2.04e12: "2.04 T",
-        1e15: "1.00 P",
-    }
-    assert [cost.amount(x) for x in amounts] == list(amounts.values())

@@ -91,7 +91,7 @@ def test_a_file_that_changed_between_two_tries_is_fetched_anew(tmp_path, change,
         OTHER, cut=100_000, if_range=if_range, etag='W/"weak"' if change == "modified" else '"one"'
     ) as server:
         server.cuts = 1
-        with pytest.raises(StudyError, match="goes on at 100 kB.*put it at .*a.bin"):
+        with pytest.raises(StudyError, match="goes on at 100kB.*put it at .*a.bin"):
             fetch(server.url, file, tries=1, pause=0)
         assert left(tmp_path) == ["a.bin.part", "a.bin.part.json"]
         server.data = DATA[:-1] if change == "length" else DATA
@@ -157,9 +157,9 @@ def test_no_network_and_no_address_say_what_to_do(tmp_path, url, words):
 def test_a_disk_that_is_too_small_is_said_before_it_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 500}))
     with serving(DATA) as server:
-        refused(StudyError, lambda: fetch(server.url, tmp_path / "a.bin"), "300 kB", "500 B", "--to")
+        refused(StudyError, lambda: fetch(server.url, tmp_path / "a.bin"), "300kB", "500B", "--to")
     file = packed(tmp_path / "a.zip", {"a": "x" * 1000})
-    refused(StudyError, lambda: unpack([file], tmp_path / "set"), "1.0 kB", "500 B", "--to")
+    refused(StudyError, lambda: unpack([file], tmp_path / "set"), "1.00kB", "500B", "--to")
     assert not (tmp_path / "a.bin").exists() and not (tmp_path / "set").exists()
 
 

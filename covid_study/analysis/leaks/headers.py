@@ -79,14 +79,14 @@ def header(path: str | os.PathLike) -> tuple[dict, np.ndarray, str]:
     return facts, colours, hashlib.blake2b(path.read_bytes()).hexdigest()
 
 
-def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0, n: int = 1000) -> HeaderTree:
+def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0) -> HeaderTree:
     """A small decision tree on the facts alone, trained on the training split and scored on the test split.
 
     Choice: depth 3 and five slices a leaf, so that its rules can be read. A split with one side only is scored in five folds
     by patient. Slices of a patient stay together in the interval.
 
     Args:
-        facts: a row a slice, columns of `WORDS`. table: slice table in the same order. n: resamples of the interval.
+        facts: a row a slice, columns of `WORDS`. table: slice table in the same order.
 
     >>> facts = pd.DataFrame({"mode": ["RGBA"] * 10 + ["L"] * 10})
     >>> table = pd.DataFrame({"finding": ["covid"] * 10 + ["cap"] * 10, "split": ["train"] * 6 + ["test"] * 4
@@ -127,7 +127,7 @@ def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0, n: int = 1000)
         rows.append((name, auc_interval(y[scored], probability(of_fact), patients, n=1).value))
     model = _fit(x.loc[fitted], y[fitted], seed)
     return HeaderTree(
-        auc_interval(y[scored], probability(list(x)), patients, n=n, seed=seed),
+        auc_interval(y[scored], probability(list(x)), patients, seed=seed),
         tuple(_rules(model, list(x))),
         pd.DataFrame(rows, columns=["fact", "auc"]).sort_values("auc", ascending=False, ignore_index=True),
     )
