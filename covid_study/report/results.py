@@ -13,8 +13,7 @@ from covid_study.runtime.artefacts import write_listed
 from covid_study.runtime.provenance import made_with
 from covid_study.scores import published as papers
 from covid_study.scores.claims import Scored
-from covid_study.scores.resamples import Resamples
-from covid_study.scores.seeds import over_seeds
+from covid_study.scores.seeds import joined
 
 KEY = ["row", "column", "metric"]
 COLUMNS = [*("table", "row", "label", "column", "metric"), *("mean", "sd", "low", "high", "seeds"),
@@ -113,7 +112,7 @@ def _training_periods(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_scored(of: Scored) -> pd.DataFrame:
-    """Means over seeds with their intervals over patients and seeds, a row a cell and score; shares stay within 0 and 1.
+    """Means over seeds with their intervals over patients and seeds, a row a cell and score, as the claims have them.
 
     >>> cell = ("a", "b", 0)
     >>> of = Scored({cell: {"sen": 0.5}}, {cell: {"sen": np.array([0.4, 0.6])}}, fewest=12)
@@ -121,13 +120,17 @@ def from_scored(of: Scored) -> pd.DataFrame:
     a b sen 0.5
     """
     rows = []
-    for (row, column, seed), values in of.values.items():
-        for metric, value in values.items():
-            low, high = Resamples.interval(of.draws.get((row, column, seed), {}).get(metric, []))
-            key = {"row": row, "column": column, "metric": metric, "seed": seed}
-            rows.append({**key, "value": value, "low": low, "high": high})
-    found = over_seeds(pd.DataFrame(rows, columns=[*KEY, "seed", "value", "low", "high"]))
-    return found.assign(low=found["low"].clip(0, 1), high=found["high"].clip(0, 1))
+    for row, column in of.ran:
+        cells = [cell for cell in of.values if cell[:2] == (row, column)]
+        for metric in of.values[cells[0]]:
+            runs = [cell for cell in cells if np.isfinite(of.values[cell][metric])]
+            values = [of.values[cell][metric] for cell in runs]
+            draws = [of.draws.get(cell, {}).get(metric, np.empty(0)) for cell in runs]
+            mean, below, above, half = joined(values, draws) if runs else [np.nan] * 4
+            ends = np.clip([mean - np.hypot(below, half), mean + np.hypot(above, half)], 0, 1)
+            sd = np.std(values, ddof=1) if len(runs) > 1 else np.nan
+            rows.append((row, column, metric, mean, sd, *ends, len(runs)))
+    return pd.DataFrame(rows, columns=[*KEY, "mean", "sd", "low", "high", "seeds"])
 
 
 def write_results(path: str | Path, frame: pd.DataFrame, about: Mapping[str, Any] | None = None) -> Path:

@@ -64,6 +64,18 @@ def test_the_claim_that_hard_cases_look_like_covid_is_decided(archive):
     assert claims.decide(one, claims.of_table("A.ranking"))["verdict"].tolist() == [claims.OPEN]
 
 
+def test_the_table_has_the_interval_of_the_claim():
+    rng = np.random.default_rng(2)
+    patients = [f"e{i:02d}" for i in range(40)]
+    exams = pd.DataFrame({"patient_id": patients, "finding": ["cap", "non_pneumonia"] * 20}, index=patients)
+    hard = {s: pd.DataFrame({"difficulty": rng.normal(size=40)}, index=patients) for s in range(3)}
+    of = evidence.scored({("pretext", s): ranking for s, ranking in hard.items()}, exams, n=200)
+    (line,) = claims.decide(of, claims.of_table("A.ranking")).to_dict("records")
+    row = evidence.cap_first(of).iloc[0]
+    assert row["value"] - 0.5 == pytest.approx(line["difference"])
+    assert [row["low"] - 0.5, row["high"] - 0.5] == pytest.approx([line["low"], line["high"]])
+
+
 def test_difficulty_that_follows_the_load(archive):
     found, exams = archive
     load = pd.Series(np.linspace(0.5, 0, 40), index=exams.index)
