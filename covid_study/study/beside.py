@@ -16,16 +16,8 @@ from covid_study.samples.cohorts import cohort
 from covid_study.study import checklist, crate, scoreboard
 from covid_study.study.plan import Plan
 from covid_study.study.reference import tables
+from covid_study.study.run_pages import FILES
 
-FILES = {
-    "checklist.html": "CLAIM 2024 and TRIPOD+AI item by item: answered from this run, not applicable, or yours to write",
-    "scoreboard.csv": "every claim: the paper's difference, this run's with its interval, seeds, verdict, what would close it",
-    "scoreboard.md": "the same to read",
-    "results.zip": "every table as CSV, and the executed notebooks",
-    "cohort.csv": "the exams: finding, patient, split",
-    crate.COHORT: "the same described for machines (Croissant 1.0)",
-    crate.RUN: "this run described for machines (RO-Crate 1.1, Process Run Crate)",
-}
 COHORT = ["exam_id", "patient_id", "finding", "split"]  # no path, and no centre: a reader need not know where
 
 
@@ -42,6 +34,8 @@ def write(run: Plan) -> None:
     for name, table in tables(run.build, [n.record for n in done]).items():
         packed[f"tables/{name}.csv"] = table.to_csv(index=False).encode()
     packed |= {f"notebooks/{n.executed.name}": n.executed.read_bytes() for n in done}
+    for name in {"cohort.csv", crate.COHORT} - set(texts):  # of an earlier state
+        (run.reports / name).unlink(missing_ok=True)
     for name, text in texts.items():
         write_atomically(run.reports / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
     write_atomically(run.reports / "results.zip", lambda path: pack(path, packed))

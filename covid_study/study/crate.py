@@ -35,8 +35,8 @@ CONTEXT = {
     **{term: f"cr:{term}" for term in TERMS.split()},
 }
 FIELDS = {
-    "exam_id": "The exam; a salted hash where exams are real",
-    "patient_id": "The patient, whose exams are all in one split; a salted hash where exams are real",
+    "exam_id": "The exam; a salted hash where exams are real and names were not asked for",
+    "patient_id": "The patient, whose exams are all in one split; a salted hash like the exam's",
     "finding": "covid, cap (community-acquired pneumonia), non_pneumonia or other",
     "split": "train, validation or test",
 }

@@ -24,7 +24,7 @@ from covid_study.report import say
 from covid_study.runtime import artefacts, manifest
 from covid_study.runtime.disk import writing
 from covid_study.runtime.progress import duration
-from covid_study.study import beside, dependencies, execute, pages
+from covid_study.study import dependencies, execute, pages
 from covid_study.study.display import Display, Screen
 from covid_study.study.notebook import Notebook, read_notebook, short
 from covid_study.study.plan import Plan, plan
@@ -62,6 +62,8 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
                 done.write({**done.record, "templates": pages.templates_key()})
             pages.mark(done.page)
         finished = _run_all(run, todo)
+        from covid_study.study import beside  # takes a second to import, which other calls do without
+
         beside.write(run)
         write_index(run)
     if not todo:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from covid_study.runtime import artefacts
 from covid_study.runtime.progress import duration
-from covid_study.study import pages, scoreboard
-from covid_study.study.beside import FILES
+from covid_study.study import crate, pages, scoreboard
 from covid_study.study.facts import cited, device_of, facts
 from covid_study.study.notebook import Notebook, read_notebook
 from covid_study.study.plan import Plan
@@ -21,6 +20,16 @@ LABELS = {
     "failed": "failed",
     "not-run": "not run yet",
     "unfinished": "in progress",
+}
+# beside the index, see `beside`
+FILES = {
+    "checklist.html": "CLAIM 2024 and TRIPOD+AI item by item: answered from this run, not applicable, or yours to write",
+    "scoreboard.csv": "every claim: the paper's difference, this run's with its interval, seeds, verdict, what would close it",
+    "scoreboard.md": "the same to read",
+    "results.zip": "every table as CSV, and the executed notebooks",
+    "cohort.csv": "the exams: finding, patient, split",
+    crate.COHORT: "the same described for machines (Croissant 1.0)",
+    crate.RUN: "this run described for machines (RO-Crate 1.1, Process Run Crate)",
 }
 
 

@@ -5,14 +5,14 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
-from tiny_study import parameters
+from scored_exams import cohort
 
-from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.report import results
+from covid_study.scores import claims
 from covid_study.study import compare
 from covid_study.study.reference import keep
-from covid_study.tables import a3_ranking
+from covid_study.tables.scoring import EXAMS, scores_of
 
 
 def freeze(run, **study):
@@ -84,25 +84,37 @@ def test_a_run_of_which_nothing_is_done_is_refused(whole):
         compare.side("my_run")
 
 
-def test_two_tiny_runs_that_differ_in_one_parameter(root, p, v, table3, fake, whole):
-    """The trainings are the same, so are the means; the intervals are of other resamples."""
-    made = paths.build(p.study.name) / "results"
+def predictions(skill, seed):
+    """What a classifier of some skill says of 60 exams."""
+    label, probability = cohort(60, positives=20, seed=seed, separation=skill)
+    names = [f"exam-{i}" for i in range(60)]
+    split = ["validation" if i % 3 == 0 else "test" for i in range(60)]
+    table = {
+        "exam_id": names,
+        "patient_id": names,
+        "label": label,
+        "probability": probability,
+        "split": split,
+    }
+    return pd.DataFrame(table)
+
+
+def test_two_tiny_runs_that_differ_in_one_parameter(whole, fake):
+    """What the classifiers said is the same, and so are the means; the intervals are of other resamples."""
+    skills = {("random", "56%"): 0.5, ("both", "56%"): 2.0, ("random", "all"): 1.0}
+    said = {(*cell, seed): predictions(skill, seed) for cell, skill in skills.items() for seed in range(3)}
+    patients = said["both", "56%", 0].set_index("exam_id")["patient_id"]
     for name, resamples in (("first", 100), ("second", 150)):
-        table = a3_ranking.table(parameters(root, study={"bootstrap": resamples}), v)
-        table.claims(), table.results()
         whole.profile["study"]["name"] = name
+        told = claims.decide(claims.scored(said, patients, resamples), claims.of_table("A.III"))
+        table = results.join_published(scores_of(said, EXAMS, resamples), "A.III")
+        for end, frame in {"": table, "-claims": told}.items():
+            results.write_results(whole.build / "results" / f"A.III{end}.parquet", frame)
         names = [f"results/A.III{end}.parquet" for end in ("", "-claims")]
-        (whole.build / "results").mkdir(parents=True)
-        for file in names:
-            shutil.copyfile(made.parent / file, whole.build / file)
         fake.notebook(whole, "04_ranking_ablation", artefacts=names)
         freeze(whole, bootstrap=resamples)
-    paths_build = paths.build
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "build", lambda name: whole.root / "build" / name)
-        a, b = compare.side("first"), compare.side("second")
-    assert paths.build is paths_build
+    a, b = compare.side("first"), compare.side("second")
     assert compare.differences(a.parameters, b.parameters) == [("study.bootstrap", 100, 150)]
     pd.testing.assert_series_equal(a.cells["mean"], b.cells["mean"])
-    assert not a.cells["low"].equals(b.cells["low"])
+    assert not a.cells["low"].equals(b.cells["low"]) and a.claims["difference"].notna().any()
     assert not any(line["flipped"] for line in compare.claims(a, b))

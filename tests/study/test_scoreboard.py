@@ -83,7 +83,11 @@ def test_the_index_shows_every_claim_escaped(run, tmp_path):
         "notebooks": [],
         "cohort": None,
         "left_out": None,
-        "facts": [],
+        "facts": {},
+        "story": [],
+        "beside": {},
+        "again": [],
+        "cite": None,
     }
     pages.write_index(tmp_path / "index.html", claims=scoreboard.rows(run), **facts)
     text = (tmp_path / "index.html").read_text()
