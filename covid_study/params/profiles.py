@@ -19,6 +19,7 @@ from covid_study.errors import ParameterError
 from covid_study.params.sections import PAPER, Profile, Section, sections_of
 
 SHOWN = 5  # problems of one profile
+DIFFERS = "≠"
 
 
 def load(notebook: str, **sections: Mapping[str, Any]) -> Profile:
@@ -54,13 +55,16 @@ def show(p: Profile) -> None:
     if get_ipython() is None:
         print(rows.to_string(index=False))
         return
-    summary = f"All {len(rows)} parameters of this notebook, beside the paper's"
-    inside = rows.to_html(index=False, classes="plain", border=0)
+    given, differ = (rows["paper"] != "").sum(), (rows["differs"] != "").sum()
+    summary = f"All {len(rows)} parameters of this notebook, beside the paper's: {differ} of the {given} that it gives differ"
+    inside = rows.to_html(index=False, classes="plain", border=0).replace(
+        f"<td>{DIFFERS}<", f'<td class="differs">{DIFFERS}<'
+    )
     display(HTML(f"<details><summary>{summary}</summary>{inside}</details>"))
 
 
 def table(p: Profile):
-    """What `show` shows, as a data frame with the columns parameter, here, paper, meaning.
+    """What `show` shows, as a data frame with the columns parameter, here, differs (a mark or nothing), paper, meaning.
 
     >>> rows = table(load("01_preprocessing", study={"profile": "smoke"})).set_index("parameter")
     >>> rows.loc["preprocessing.shape", ["here", "paper"]].tolist()
@@ -71,7 +75,10 @@ def table(p: Profile):
     theirs = load_profile(paths.root() / "params" / "paper.yaml")
     names = sections_of(p._notebook) if p._notebook else tuple(Profile.model_fields)
     rows = [row for name in names for row in _rows(getattr(p, name), theirs[name], f"{name}.")]
-    return pd.DataFrame(rows, columns=["parameter", "here", "paper", "meaning"])
+    frame = pd.DataFrame(rows, columns=["parameter", "here", "paper", "meaning"])
+    differs = (frame["paper"] != "") & (frame["paper"] != frame["here"])
+    frame.insert(2, "differs", differs.map({True: DIFFERS, False: ""}))
+    return frame
 
 
 def _rows(section: Section, theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:

@@ -30,6 +30,7 @@ LEFT_OUT = "application/vnd.covid-study.left-out+json"
 NOTE = "application/vnd.covid-study.note+json"
 CAUTION = "application/vnd.covid-study.caution+json"
 CLAIMS = "application/vnd.covid-study.claims+json"
+FIGURE = "application/vnd.covid-study.figure+json"  # of figures.output
 FEW_TRAINING, FEW_POSITIVES = 30, 10  # fewer exams for training, or fewer positives to test on, prove nothing
 THUMBNAIL_WIDTH = 640  # pixels, twice what the index shows
 

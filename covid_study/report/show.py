@@ -16,6 +16,7 @@ RULE = (
     f"lies below. no effect: it holds zero and lies within {100 * claims.MARGIN:.0f} points of it. open: all else, and what "
     f"rests on fewer than {claims.SEEDS} seeds or {claims.PATIENTS} patients of a class. Counts are decided by counting."
 )
+# the colours have names in `templates/style.css`, where they follow the reader's light or dark; a notebook has them as here
 LOOK = {
     "": "border-collapse: collapse; font-size: 12.5px; line-height: 1.3; font-variant-numeric: tabular-nums; margin: 0 0 1em; "
     "border-bottom: 1.5px solid",
@@ -35,10 +36,10 @@ LOOK = {
     ".words": "text-align: left; white-space: normal; min-width: 12em; max-width: 30em",
     ".short": "white-space: nowrap",
     ".between": "font-size: 10.5px; opacity: .68; white-space: nowrap",
-    ".paper": "color: #0072b2; white-space: nowrap",
-    ".holds": "color: #00704f; font-weight: 600",
-    ".fails": "color: #b34700; font-weight: 600",
-    ".no-effect": "color: #0072b2; font-weight: 600",
+    ".paper": "color: var(--theirs, #0072b2); white-space: nowrap",
+    ".holds": "color: var(--holds, #00704f); font-weight: 600",
+    ".fails": "color: var(--fails, #b34700); font-weight: 600",
+    ".no-effect": "color: var(--no-effect, #0072b2); font-weight: 600",
     ".open": "opacity: .68",
 }
 

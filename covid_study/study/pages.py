@@ -1,30 +1,36 @@
 """The report: each executed notebook as one HTML page, and the index in front of them.
 
 A page begins with its result. It holds all that it shows, so it can be opened from a disk without a network: figures are
-embedded, styles are inline and equations become MathML, which browsers draw by themselves.
+embedded, styles and the one script are inline and equations become MathML, which browsers draw by themselves.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import shutil
 import warnings
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from covid_study import paths
+from covid_study.report import say
 from covid_study.runtime import artefacts
+from covid_study.study import contents
 
 TEMPLATES = paths.PACKAGE / "templates"
 REFEREE = "For the referee"  # how the heading of a section begins that is folded
 HEADING = re.compile(r"(#+) +(.*)")
+TITLES = re.compile(r"^#+ +(.*)", re.MULTILINE)
 STATE = re.compile(r"<!--state-->.*?<!--/state-->", re.DOTALL)
 
 
 def templates_key() -> str:
     """Changes when pages would look different though the notebooks are the same."""
-    files = sorted(p for p in [Path(__file__), *TEMPLATES.rglob("*")] if p.is_file())
+    files = sorted(p for p in [Path(__file__), Path(contents.__file__), *TEMPLATES.rglob("*")] if p.is_file())
     return artefacts.fingerprint([[p.name, p.read_text(encoding="utf-8")] for p in files])
 
 
@@ -52,7 +58,8 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
 
     Args:
         notebook: its JSON, version 4.
-        page: title, subtitle, headline (or None), and previous and next as (stem, title) or None.
+        page: title, subtitle, headline (or None), and previous and next as (stem, title) or None; where they are known `stem`
+            and `commit`, which stand under its figures, and `notebook`, where from the page the executed one lies.
     """
     import nbformat
     from nbconvert import HTMLExporter
@@ -82,14 +89,54 @@ def render(notebook: dict[str, Any], page: dict[str, Any]) -> str:
     exporter.log.setLevel("ERROR")
     node = nbformat.reads(json.dumps(notebook), as_version=4)
     _tidy(node, page.get("headline"))
+    _figures(node, page)
     tags = [tag for cell in node.cells for tag in cell.metadata.get("tags", [])]
-    css = _css() + HtmlFormatter(style="default").get_style_defs(".highlight")
+    light, dark = (
+        HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark")
+    )
+    more = {
+        "css": f"{_css()}{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}",
+        "script": (TEMPLATES / "page.js").read_text(encoding="utf-8"),
+        "template": templates_key(),
+        "injected": "injected-parameters" in tags,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # images without a description
-        text, _ = exporter.from_notebook_node(
-            node, resources={"page": {**page, "css": css, "injected": "injected-parameters" in tags}}
-        )
-    return text
+        text, _ = exporter.from_notebook_node(node, resources={"page": {**page, **more}})
+    return contents.listed(contents.unique(text))
+
+
+def _figures(node: Any, page: dict[str, Any]) -> None:
+    """Each picture's number, caption (the section it stands in), description, source and what can be saved of it."""
+    section, number = page["title"], 0
+    for cell in node.cells:
+        titles = TITLES.findall(cell.source) if cell.cell_type == "markdown" else []
+        section = [section, cell.metadata.get("folds"), *titles][-1] or section
+        for output in cell.get("outputs", []):
+            if "image/png" not in output.get("data", {}):
+                continue
+            number += 1
+            told = output.data.get(say.FIGURE, {})
+            source = [f"{page['stem']}.ipynb" if page.get("stem") else "", told.get("by", "")]
+            source += [f"commit {page['commit']}" if page.get("commit") else ""]
+            svg = told.get("svg", "")
+            output.metadata["figure"] = {
+                "number": number,
+                "caption": section,
+                "alt": told.get("alt") or section,
+                "source": " · ".join(filter(None, source)),
+                "name": f"{page.get('stem') or 'page'}-figure-{number}",
+                "svg": base64.b64encode(svg.encode()).decode() if svg else "",
+                "csv": quote(told.get("csv", ""), safe=" ,.:;/()*!'"),
+            }
+
+
+def keep_notebook(executed: Path, page: Path) -> str:
+    """Copy an executed notebook beside its page, for a report is sent without `build/`; returns the link to it."""
+    kept = page.parent / "notebooks" / f"{page.stem}.ipynb"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    artefacts.write_atomically(kept, lambda path: shutil.copyfile(executed, path))
+    return f"notebooks/{quote(kept.name)}"
 
 
 def _tidy(node: Any, headline: str | None) -> None:
@@ -112,6 +159,7 @@ def _tidy(node: Any, headline: str | None) -> None:
             before.metadata["fold_ends"], folded = True, 0
         if heading and heading[2].startswith(REFEREE):
             cell.metadata["folds"], folded = heading[2], len(heading[1])
+            cell.metadata["folds_id"] = contents.place(heading[2])
             cell.source = cell.source[heading.end() :]
         _join(cell)
     if folded:

@@ -51,15 +51,13 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
         ) from None
     with held:
         for notebook in run.notebooks:
+            _redraw(run, notebook)
             if notebook.record is None and not notebook.page.is_file():
                 pages.write_placeholder(notebook.page, notebook.title)
             elif notebook.status() == "stale" and notebook.page.is_file():
                 pages.mark(notebook.page, notebook.why_stale())
         todo, began = [n for n in chosen if n.status() != "done"], time.monotonic()
         for done in (n for n in chosen if n.status() == "done"):
-            if done.record.get("templates") != pages.templates_key():
-                write_page(run, done, done.executed)
-                done.write({**done.record, "templates": pages.templates_key()})
             pages.mark(done.page)
         finished = _run_all(run, todo)
         from covid_study.study import beside  # takes a second to import, which other calls do without
@@ -72,6 +70,17 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
         took = f" after {duration(time.monotonic() - began)}" if todo else ""
         print(f"Report{took}: {short(run.reports / 'index.html')}")
     return finished
+
+
+def _redraw(run: Plan, notebook: Notebook) -> None:
+    """Make the page of a notebook again that was made by an older template, whatever it says and whether it is asked for."""
+    record = notebook.record
+    if record is None or record.get("templates") == pages.templates_key() or not notebook.page.is_file():
+        return
+    executed = notebook.failed if record["status"] == "failed" else notebook.executed
+    if executed.is_file():
+        write_page(run, notebook, executed)
+        notebook.write({**record, "templates": pages.templates_key()})
 
 
 def _run_all(run: Plan, todo: list[Notebook]) -> bool:

@@ -46,6 +46,9 @@ def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
         "headline": (notebook.said.get("headline") or {}).get("text"),
         "subtitle": f"{run.name} · {exams} · {duration(record['seconds'])} on {device_of(notebook)} · {record['finished']} · "
         f"commit {record['facts']['commit']}",
+        "stem": notebook.stem,
+        "commit": record["facts"]["commit"],
+        "notebook": pages.keep_notebook(executed, notebook.page),
         "previous": before and (before.stem, before.title),
         "next": after and (after.stem, after.title),
     }

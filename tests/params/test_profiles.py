@@ -216,6 +216,8 @@ def test_the_paper_s_values_stand_beside_ours_where_the_paper_gives_them(capsys)
         rows.loc["slice_training.batch_size", "paper"] == "" != rows.loc["slice_training.batch_size", "here"]
     )
     assert set(rows.loc[["cohort.phantom.train.covid", "slices.per_exam"], "paper"]) == {"243", ""}
+    same, none = rows["here"] == rows["paper"], rows["paper"] == ""
+    assert set(rows.loc[same | none, "differs"]) == {""} and set(rows.loc[~same & ~none, "differs"]) == {"≠"}
     params.show(p)
     assert "slice_network.backbone" in capsys.readouterr().out
 

@@ -123,7 +123,7 @@ def test_pages_are_whole_in_themselves_and_equations_are_drawn(ran):
         assert outside_references(page.read_text()) == [], page
     good = (folder / "01_good.html").read_text()
     assert good.count("<math") == 2 and "$" not in re.sub(
-        r"<details.*?</details>|<style.*?</style>", "", good, flags=re.S
+        r"<details.*?</details>|<style.*?</style>|<script>.*?</script>", "", good, flags=re.S
     )
     assert '<a href="02_bad.html">Title of 02_bad →</a>' in good
     assert (
@@ -219,6 +219,19 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
     monkeypatch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
     assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01_good")
     assert "Out of date" not in page.read_text()
+
+
+def test_a_page_of_an_older_template_is_made_again_whatever_is_asked_for(ran, tmp_path, monkeypatch):
+    copy = shutil.copytree(ran, tmp_path / "copy")
+    pages_now = {file: file.read_text() for file in (copy / "reports" / "toy").glob("0*.html")}
+    monkeypatch.setattr(pages, "templates_key", lambda: "newer")
+    assert reproduce.reproduce(reproduce.plan("toy", root=copy), "01")
+    newer = {file.stem for file, old in pages_now.items() if 'content="newer"' in file.read_text()}
+    assert newer == {"01_good", "02_bad"}  # 03 has not run
+    assert "This notebook failed" in (copy / "reports" / "toy" / "02_bad.html").read_text()
+    assert {n.record["templates"] for n in reproduce.plan("toy", root=copy).notebooks if n.record} == {
+        "newer"
+    }
 
 
 def test_a_half_written_record_or_a_lost_page_is_no_result(ran, tmp_path):
