@@ -18,7 +18,7 @@ def spearman_interval(x, y) -> Interval:
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Interval(np.nan, np.nan, np.nan, f"{len(x)} exams, or all values equal: no correlation")
+        return Interval(note=f"{len(x)} exams, or all values equal: no correlation")
     rho = stats.spearmanr(x, y).statistic
     if len(x) < 4:
         return Interval(float(rho), np.nan, np.nan, "3 exams: no interval")
