@@ -29,7 +29,6 @@ HEAVY = [
     "SimpleITK",
     "skimage.measure",
     "sklearn.pipeline",
-    "zarr",
     "ot",
     "pytest",
 ]

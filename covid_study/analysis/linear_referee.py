@@ -293,7 +293,7 @@ def agreement(of: claims.Scored, networks: claims.Scored) -> Interval:
     """
     cells = [c for c in of.ran if c in networks.ran and c[0] != "random" and ("random", c[1]) in networks.ran]
     if len(cells) < 3:
-        return Interval(np.nan, np.nan, np.nan, "fewer than three selections in common")
+        return Interval(note="fewer than three selections in common")
     both = [np.stack([_gain(one, cell) for cell in cells]) for one in (of, networks)]
     ranks = [rankdata(side, axis=0) for side in both]  # (cells, 1 + resamples)
     ranks = [side - side.mean(axis=0) for side in ranks]

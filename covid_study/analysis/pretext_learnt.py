@@ -144,7 +144,7 @@ def probe_aucs(scores: pd.DataFrame, n: int = 1000) -> pd.DataFrame:
     """
     rows = []
     for (target, variant, seed), part in scores.groupby(["target", "variant", "seed"], sort=False):
-        auc = Interval(np.nan, np.nan, np.nan)
+        auc = Interval()
         if part["score"].notna().all():
             auc = auc_interval(part["truth"].astype(int), part["score"], part["patient_id"], n=n)
         key = {"variant": variant, "target": TARGETS[target], "metric": "auc", "seed": seed}

@@ -198,7 +198,7 @@ def probed(s: Samples, features: pd.DataFrame) -> pd.Series:
 def probe_auc(s: Samples, probe: pd.Series, n: int = 1000) -> Interval:
     """How well the probe itself tells COVID-19 slices from the others: what its word is worth. probe: of `probed`."""
     if probe.isna().any():
-        return Interval(np.nan, np.nan, np.nan, "too few patients for a probe")
+        return Interval(note="too few patients for a probe")
     table = s.table.loc[probe.index]
     return auc_interval((table["finding"] == "covid").astype(int), probe, table["patient_id"], n=n)
 

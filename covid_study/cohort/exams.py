@@ -1,10 +1,10 @@
 """Exams: the table of a cohort, its checks, its splits by patient."""
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from covid_study.cohort.csv_files import nearest, read_csv
@@ -33,24 +33,6 @@ def read_table(file: str | os.PathLike[str]) -> pd.DataFrame:
     return table
 
 
-@cache
-def schema() -> Any:
-    """The pandera schema of an exam table (issue each failure once, all of them together)."""
-    import pandera.pandas as pa
-
-    filled = pa.Check(lambda s: s.str.strip() != "", name="empty")
-    twice = pa.Check(lambda s: ~s.duplicated(keep=False), name="twice")
-    checks: dict[str, Any] = {
-        "exam_id": [filled, twice],
-        "patient_id": filled,
-        "path": filled,
-        "finding": pa.Check.isin(FINDINGS),
-        "centre": None,
-        "split": pa.Check.isin(("", *SPLITS)),
-    }
-    return pa.DataFrameSchema({name: pa.Column(str, check, coerce=True) for name, check in checks.items()})
-
-
 def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
     """The table with its columns in order, or one error that lists all that is wrong with the cohort.
 
@@ -60,8 +42,6 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
     Raises: CohortError (no exams, columns, unknown finding or split, an exam twice, a patient on two sides of
     a split, a split for some exams only, no positives, no negatives, no file found).
     """
-    import pandera.errors
-
     missing = [c for c in COLUMNS[:4] if c not in table]
     if missing:
         raise CohortError(
@@ -69,17 +49,8 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
         )
     if not len(table):
         raise CohortError("the exam table has no exams. What to do: give a CSV or a folder that holds some.")
-    table = table.reset_index(drop=True).reindex(columns=list(COLUMNS)).astype(object).fillna("")
-    try:
-        table = schema().validate(table, lazy=True)
-        problems = _cohort_problems(table, both)
-    except pandera.errors.SchemaErrors as error:
-        cases = error.failure_cases
-        which = cases["index"].where(cases["check"] != "twice", cases["index"].map(table["exam_id"]))
-        cases = cases[~cases.assign(index=which).duplicated(["column", "check", "index"])]
-        problems = [_problem(row, table) for row in cases.head(SHOWN).itertuples()]
-        problems += [""] * (len(cases) - len(problems))
-    if problems:
+    table = table.reset_index(drop=True).reindex(columns=list(COLUMNS)).astype(object).fillna("").astype(str)
+    if problems := _cell_problems(table) or _cohort_problems(table, both):
         more = f"\n- and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         wrong: Any = CohortError("the exam table cannot be used:\n- " + "\n- ".join(problems[:SHOWN]) + more)
         wrong.table = table
@@ -87,21 +58,23 @@ def check_exams(table: pd.DataFrame, both: bool = True) -> pd.DataFrame:
     return table
 
 
-def _problem(failure: Any, table: pd.DataFrame) -> str:
-    """What is wrong with one cell, and what to do."""
-    row, value = table.loc[failure.index], failure.failure_case
-    where = f"exam {row.exam_id}" if str(row.exam_id).strip() else f"row {int(failure.index) + 1}"
-    if failure.check == "twice":
-        paths = table.path[table.exam_id == row.exam_id]
-        return f"{where} is listed {len(paths)} times ({', '.join(paths[:3])}): give each exam an exam_id of its own, once"
-    if failure.check == "empty":
-        hint = (
-            " (where the patient is not known, repeat the exam_id)" if failure.column == "patient_id" else ""
-        )
-        return f"{where} has no {failure.column}: fill it in{hint}"
-    if failure.column == "finding":
-        return f"{where} has the finding {value!r}{unclear(value)}: use {', '.join(FINDINGS)}"
-    return f"{where} has the split {value!r}{nearest(value, SPLITS)}: use {', '.join(SPLITS)}"
+def _cell_problems(table: pd.DataFrame) -> list[str]:
+    """What is wrong with single cells, and what to do."""
+    where = [f"exam {exam}" if exam.strip() else f"row {n}" for n, exam in enumerate(table.exam_id, start=1)]
+    problems = []
+    for column in ("exam_id", "patient_id", "path"):
+        hint = " (where the patient is not known, repeat the exam_id)" * (column == "patient_id")
+        empty = np.flatnonzero(table[column].str.strip() == "")
+        problems += [f"{where[n]} has no {column}: fill it in{hint}" for n in empty]
+    again = table[table.exam_id.duplicated(keep=False) & (table.exam_id.str.strip() != "")]
+    for exam, paths in again.groupby("exam_id", sort=False).path:
+        listed = f"exam {exam} is listed {len(paths)} times ({', '.join(paths[:3])})"
+        problems.append(f"{listed}: give each exam an exam_id of its own, once")
+    for n, name in table.finding[~table.finding.isin(FINDINGS)].items():
+        problems.append(f"{where[n]} has the finding {name!r}{unclear(name)}: use {', '.join(FINDINGS)}")
+    for n, name in table.split[~table.split.isin(("", *SPLITS))].items():
+        problems.append(f"{where[n]} has the split {name!r}{nearest(name, SPLITS)}: use {', '.join(SPLITS)}")
+    return problems
 
 
 def _cohort_problems(table: pd.DataFrame, both: bool) -> list[str]:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from covid_study.cohort.exams import COLUMNS
 from covid_study.cohort.finding_names import is_known
 from covid_study.cohort.folders import below
 from covid_study.errors import CohortError, ExamError, StudyError
 
-COLUMNS = ("exam_id", "patient_id", "path", "finding", "centre", "split")  # of a table, which name nobody
 SALT = "COVID_STUDY_SALT"
 KEPT = "covid-study/salt"  # below $XDG_CONFIG_HOME or ~/.config: it outlives `make clean`, so that ids stay the same
 SHOW = "SET=study.show_patient_ids=true shows the names"
@@ -121,7 +121,7 @@ def _names_at(given: Path) -> pd.DataFrame:
     found |= (
         {Path(name).stem for name in found} | {name[:80] for name in found} | {name[:100] for name in found}
     )
-    kept = ("", *COLUMNS)
+    kept = ("", *COLUMNS)  # of a table, which name nobody
     return pd.DataFrame(
         {
             "exam_id": sorted(

@@ -61,8 +61,8 @@ def dice(facts: pd.DataFrame) -> Figure:
     kinds = facts.drop_duplicates("kind").set_index("kind")["finding"]
     kinds = kinds.loc[sorted(kinds.index, key=lambda k: (list(FINDINGS).index(kinds[k]), k))]
     fig, ax = plt.subplots(figsize=(7.4, 1.2 + 0.38 * len(kinds)))
-    look = {"x": "dice", "y": "kind", "order": list(kinds.index), "legend": False, "ax": ax}
-    sns.stripplot(facts, hue="finding", palette=COLOURS, alpha=0.5, jitter=0.18, size=4, **look)
+    look = {"x": "dice", "y": "kind", "order": list(kinds.index), "ax": ax}
+    sns.stripplot(facts, hue="finding", palette=COLOURS, **look, **style.STRIP)
     for y, kind in enumerate(kinds.index):
         found = facts.loc[facts["kind"] == kind, "dice"]
         ax.vlines(found.median(), y - 0.34, y + 0.34, color=COLOURS[kinds[kind]], lw=2.2)

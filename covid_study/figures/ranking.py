@@ -111,16 +111,8 @@ def by_finding(difficulty: pd.Series, findings: pd.Series, title: str = "") -> F
     names = [f for f in FINDINGS if (frame["finding"] == f).any()]
     look = {"data": frame, "x": "difficulty", "y": "finding", "order": names}
     fig, ax = plt.subplots(figsize=(5.6, 1.0 + 0.5 * len(names)))
-    points = {
-        "hue": "finding",
-        "palette": COLOURS,
-        "jitter": 0.22,
-        "size": 3.5,
-        "alpha": 0.5,
-        "legend": False,
-    }
     box = {"fill": False, "color": "black", "width": 0.56, "fliersize": 0, "whis": 0, "showcaps": False}
-    sns.stripplot(**look, **points, ax=ax)
+    sns.stripplot(**look, hue="finding", palette=COLOURS, ax=ax, **style.STRIP)
     sns.boxplot(**look, **box, linewidth=1, ax=ax)
     counts = frame["finding"].value_counts()
     ax.set_yticks(range(len(names)), [f"{FINDINGS[f]} ({counts[f]:,})" for f in names])
@@ -155,18 +147,9 @@ def orders(found: pd.DataFrame, kinds: Sequence[str], title: str = "") -> Figure
     found: a line an order: `kind`, `track`, `rho` (NaN where all values are equal). kinds: what is drawn, in its order.
     """
     fig, axes = style.panels(len(TRACKS), 3.4, 0.9 + 0.32 * len(kinds), sharex=True, sharey=True)
-    look = {
-        "x": "rho",
-        "y": "kind",
-        "order": kinds,
-        "color": style.BLUE,
-        "alpha": 0.5,
-        "jitter": 0.22,
-        "size": 4,
-    }
     for ax, (track, text) in zip(axes, TRACKS.items(), strict=True):
         part = found[(found["track"] == track) & found["rho"].notna()]
-        sns.stripplot(part, **look, ax=ax)
+        sns.stripplot(part, x="rho", y="kind", order=kinds, color=style.BLUE, ax=ax, **style.STRIP)
         for y, rho in enumerate(part.groupby("kind")["rho"].median().reindex(kinds)):
             ax.vlines(rho, y - 0.32, y + 0.32, color=style.OURS, lw=2)
         ax.set(title=text, xlabel="Spearman's rho with the ranking as listed", ylabel="")

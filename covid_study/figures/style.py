@@ -24,6 +24,12 @@ MARKERS = {"covid": "D", "cap": "^", "non_pneumonia": "o", "other": "s"}
 OURS, PAPER, REFERENCE, OUTLINE = RED, BLUE, "#8A8A8A", "#E69F00"
 WIDEST = 11.0  # inches: what a page of a report holds
 SMALL = 7.5  # points: numbers and remarks inside a panel
+STRIP = {
+    "alpha": 0.5,
+    "jitter": 0.2,
+    "size": 4,
+    "legend": False,
+}  # of seaborn's stripplot: every value a point
 RC = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper"),

@@ -14,56 +14,44 @@ Outputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of the heads: permu
 GREEDY = {"max_mean": np.add, "max_min": np.minimum}  # how a greedy search joins the distances to those taken
 
 
-def permutations(k: int = 100, cubes: int = CUBES, kind: str = "optimal") -> np.ndarray:
-    """`k` permutations that lie as far apart as possible (paper A, IV-B1).
+def permutations(k: int = 100, kind: str = "optimal") -> np.ndarray:
+    """`k` permutations of the cubes that lie as far apart as possible (paper A, IV-B1).
 
     Deviation: the paper maximises the Hamming distance pair by pair, a greedy search that ends at a smallest distance of
-    2 to 5 (the kinds "max_mean" and "max_min", kept for comparison). The group PGL(2, cubes - 1) acts on the `cubes` points
-    of a projective line so that two elements agree in at most two of them: any subset keeps a smallest distance of
-    cubes - 2, which for 100 of 8 is the best possible.
+    2 to 5 (the kinds "max_mean" and "max_min", kept for comparison). The group PGL(2, 7) acts on the eight points of
+    a projective line so that two elements agree in at most two of them: any subset keeps a smallest distance of six, which
+    for 100 of 8 is the best possible.
     Choice: among them, one by one the one with the largest summed distance to those taken, from the identity on. A greedy
     kind begins with one drawn with seed 0, as Noroozi and Favaro draw theirs; of equally far ones the first is taken.
 
     Args:
-        k: how many, at most (p + 1) p (p - 1), p = cubes - 1; cubes! of a greedy kind.
-        cubes: how many things are permuted; one more than a prime, or at most 9 for a greedy kind.
+        k: how many, at most 336; 40,320 of a greedy kind.
         kind: "optimal", or greedy over all permutations: "max_mean", the largest mean distance to those taken (Noroozi and
             Favaro 2016, Algorithm 1), or "max_min", the largest smallest distance to them.
 
     Returns:
-        int array (k, cubes); row j sends to place i the cube `row[i]`.
+        int array (k, 8); row j sends to place i the cube `row[i]`.
 
     Raises:
-        ValueError: `cubes` is not one more than a prime, `k` exceeds the group, or there is no such kind.
+        ValueError: there are not so many.
 
     >>> p = permutations(100)
     >>> p.shape, min(int((a != b).sum()) for i, a in enumerate(p) for b in p[:i])
     ((100, 8), 6)
     """
     if kind == "optimal":
-        pool, first, join = _projective_line(cubes), 0, np.add  # sorted: the identity comes first
-    elif kind in GREEDY:
-        pool, join = _all_orders(cubes), GREEDY[kind]
-        first = int(np.random.default_rng(0).integers(len(pool)))
+        pool, first, join = _projective_line(), 0, np.add  # sorted: the identity comes first
     else:
-        raise ValueError(f"kind must be one of optimal, {', '.join(GREEDY)}, got {kind!r}")
+        pool, join = np.array(list(all_orders(range(CUBES)))), GREEDY[kind]
+        first = int(np.random.default_rng(0).integers(len(pool)))
     if not 1 <= k <= len(pool):
-        raise ValueError(f"k must lie between 1 and {len(pool)} for {cubes} cubes, got {k}")
+        raise ValueError(f"k must lie between 1 and {len(pool)}, got {k}")
     return _farthest(pool, k, first, join)
 
 
-def _all_orders(cubes: int) -> np.ndarray:
-    """Every permutation, in lexicographic order."""
-    if not 1 <= cubes <= 9:
-        raise ValueError(f"a greedy search goes through all permutations: at most 9 cubes, got {cubes}")
-    return np.array(list(all_orders(range(cubes))))
-
-
-def _projective_line(cubes: int) -> np.ndarray:
-    """The group PGL(2, p), p = cubes - 1, sorted: X -> (ax + b) / (cx + d) on 0, ..., p - 1 and infinity, written as p."""
-    prime = cubes - 1
-    if prime < 2 or any(prime % d == 0 for d in range(2, int(prime**0.5) + 1)):
-        raise ValueError(f"cubes must be one more than a prime (3, 4, 6, 8, 12, ...), got {cubes}")
+def _projective_line() -> np.ndarray:
+    """The group PGL(2, 7), sorted: X -> (ax + b) / (cx + d) on 0, ..., 6 and infinity, written as 7."""
+    prime = CUBES - 1
 
     def image(top: int, bottom: int) -> int:
         return prime if bottom % prime == 0 else top * pow(bottom, -1, prime) % prime

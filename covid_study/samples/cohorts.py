@@ -136,13 +136,19 @@ def load_exam(row, how: dict) -> tuple[Volume, dict[str, np.ndarray] | None]:
 
 def loader(p):
     """The function that reads one exam of the cohort: (Volume, truth)."""
-    settings = p.cohort.phantom
-    how = settings.model_dump(include={"seed", "matrix", "thickness_mm"}) | {"burnt_in": p.cohort.burnt_in}
+    how = (made_as(p) or {}) | {"burnt_in": p.cohort.burnt_in}
     real = bodies(p) if p.cohort.exams is None else None
     if real is not None:
         exams = all_exams(p)
         how["bodies"] = {row.exam_id: real.of(row.exam_id, row.split).folder for row in exams.itertuples()}
     return partial(load_exam, how=how)
+
+
+def made_as(p) -> dict | None:
+    """What the phantom's exams depend on; None where the exams are the user's."""
+    if p.cohort.exams is not None:
+        return None
+    return p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
 
 
 def files_of(exam: str) -> str:

@@ -2,20 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from covid_study.cohort.bad_exams import BadExams
+from covid_study.cohort.slices import AMOUNTS
 from covid_study.ct.pictures import read_image
 from covid_study.ct.to_slice import exam_slices, resize
 from covid_study.errors import ExamError
-from covid_study.runtime.artefacts import write_atomically
-from covid_study.samples.store import Part, fill, list_left_out
-
-MEASURED = ("position_mm", "lesion_area_mm2", "lesion_share", "lung_area_mm2")
+from covid_study.samples.store import Part, arrays_of, fill, list_left_out
 
 
 def of_exam(
@@ -49,7 +46,7 @@ def of_images(rows: Sequence, size: int, bad: BadExams) -> dict:
         except ExamError as error:
             left_out.append(bad.listed(error, row.path))
             continue
-        kept.append({"slice_id": row.slice_id, "source": row.slice_id} | dict.fromkeys(MEASURED, np.nan))
+        kept.append({"slice_id": row.slice_id, "source": row.slice_id} | dict.fromkeys(AMOUNTS, np.nan))
     return {"images": np.array(images), "rows": kept, "left_out": left_out}
 
 
@@ -68,17 +65,9 @@ def build_slices(
         folder: to fill. size: pixels a side.
         workers, threads: see `store.fill`, which also says what is raised.
     """
-    keep = [partial(_kept, part, folder / "parts" / f"{n}.npz") for n, part in enumerate(parts)]
-    facts = fill(
-        folder,
-        keep,
-        "cutting slices",
-        workers,
-        threads=threads,
-        beside=lambda n: folder / "parts" / f"{n}.npz",
-    )
+    facts = fill(folder, parts, "cutting slices", workers, threads=threads)
     rows = [row for each in facts for row in each["rows"]]
-    columns = ["slice_id", "source", *MEASURED]
+    columns = ["slice_id", "source", *AMOUNTS]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "slices.parquet", index=False)
     list_left_out(folder, facts)
     shapes = {"images": (size, size)}
@@ -90,20 +79,7 @@ def build_slices(
         gathered, place = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=whole), 0
         for n, each in enumerate(facts):
             if each["rows"]:
-                with np.load(folder / "parts" / f"{n}.npz") as part:
+                with np.load(arrays_of(folder, n)) as part:
                     gathered[place : (place := place + len(each["rows"]))] = part[name]
         gathered.flush()
     shutil.rmtree(folder / "parts")
-
-
-def _kept(part: Part, file: Path) -> dict:
-    """Make a part and keep its arrays; its facts."""
-    made = part()
-    facts = {name: made.pop(name) for name in ("rows", "left_out")}
-
-    def write(path: Path) -> None:
-        with path.open("wb") as opened:
-            np.savez(opened, **made)
-
-    write_atomically(file, write)
-    return facts

@@ -12,12 +12,12 @@ from covid_study.cohort.bad_exams import BadExams
 from covid_study.cohort.findings import studied
 from covid_study.cohort.identity import Names, unnamed
 from covid_study.cohort.picture_layouts import find_data_set
-from covid_study.cohort.slices import at_most, check_slices, split_patients
+from covid_study.cohort.slices import AMOUNTS, at_most, check_slices, split_patients
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import all_exams, bad_exams, files_of, hidden, loader, notes_on, sources
+from covid_study.samples import cohorts
 from covid_study.samples.samples import Samples, key_on
-from covid_study.samples.slice_parts import MEASURED, build_slices, of_exam, of_images
+from covid_study.samples.slice_parts import build_slices, of_exam, of_images
 
 BATCH = 64  # images a part
 
@@ -36,15 +36,15 @@ def slices(p) -> Samples:
         StudyError: the disk is full, or a process died.
     """
     images = p.slices.images is not None
-    name, table, notes = _images(p) if images else ("", exams_of(p), notes_on(p))
+    name, table, notes = _images(p) if images else ("", exams_of(p), cohorts.notes_on(p))
     public = bool(name) if images else p.cohort.exams is None
-    folder = _build(p, table, images, bad_exams(p, public))
+    folder = _build(p, table, images, cohorts.bad_exams(p, public))
     kept = pd.read_parquet(folder / "slices.parquet")
     source = "slice_id" if images else "exam_id"
     facts = table.set_index(source, drop=False).loc[
         kept["source"], ["exam_id", "patient_id", "finding", "split", "path"]
     ]
-    joined = pd.concat([kept[["slice_id", *MEASURED]], facts.reset_index(drop=True)], axis=1)
+    joined = pd.concat([kept[["slice_id", *AMOUNTS]], facts.reset_index(drop=True)], axis=1)
     left_out = pd.read_csv(folder / "left_out.csv", dtype=str)
     reasons = [f"{bad}: {why}" for bad, why in zip(left_out["name"], left_out["problem"], strict=True)]
     checked = check_slices(joined, reasons, published_split=bool(name)).set_index("slice_id")
@@ -54,13 +54,13 @@ def slices(p) -> Samples:
 
 def exams_of(p) -> pd.DataFrame:
     """The exams to cut slices from, split into train and test."""
-    table = studied(all_exams(p), p.cohort.classes)
+    table = studied(cohorts.all_exams(p), p.cohort.classes)
     if p.cohort.exams is None and p.cohort.phantom.background is None:
         table = table.assign(split="")
     table = split_patients(
         table.sort_values("exam_id", ignore_index=True), p.slices.train_share, p.cohort.split_seed
     )
-    return hidden(p, at_most(table, p.slices.exams, p.cohort.split_seed))
+    return cohorts.hidden(p, at_most(table, p.slices.exams, p.cohort.split_seed))
 
 
 def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
@@ -93,10 +93,8 @@ def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
     boxes = table["box"].tolist() if images and crop and (table["box"] != "").any() else None
     config = {
         name: table[name].tolist(),
-        "files": [files_of(path) for path in table["path"]] if images else sources(p, table),
-        "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
-        if synthetic
-        else None,
+        "files": [cohorts.files_of(path) for path in table["path"]] if images else cohorts.sources(p, table),
+        "phantom": None if images else cohorts.made_as(p),
         "size": size,
         "crop": boxes if images else crop,
         "per_exam": None if images else per_exam,
@@ -108,7 +106,7 @@ def _build(p, table: pd.DataFrame, images: bool, bad: BadExams) -> Path:
         groups = [table.iloc[start : start + BATCH] for start in range(0, len(table), BATCH)]
         parts = [partial(of_images, list(group.itertuples()), size, bad) for group in groups]
     else:
-        load = loader(p)
+        load = cohorts.loader(p)
         parts = [partial(of_exam, row, load, per_exam, size, crop, how, bad) for row in table.itertuples()]
     return artefact(
         paths.build(p.study.name) / "slices",

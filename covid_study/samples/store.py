@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
@@ -12,9 +13,7 @@ from covid_study.runtime.executors import told
 from covid_study.runtime.progress import progress
 from covid_study.runtime.workers import side_by_side
 
-Part = Callable[
-    [], dict
-]  # does its work, leaves its arrays in the store, returns its facts, `left_out` among them
+Part = Callable[[], dict]  # its work: arrays by name, and facts, `left_out` among them
 
 
 def fill(
@@ -25,26 +24,24 @@ def fill(
     *,
     threads: bool = False,
     needs: str = "",
-    beside: Callable[[int], Path] | None = None,
 ) -> list[dict]:
     """Do every part that is not done yet; the facts of all, in their order.
 
-    The facts of a part, what JSON can hold, are written after its arrays: with them it counts as done. Where something was
-    left out of it, it is done again: what kept it out may be gone by now.
+    The facts of a part, what JSON can hold, are written after its arrays, see `arrays_of`: with them it counts as done. Where
+    something was left out of it, it is done again: what kept it out may be gone by now.
 
     Args:
         title: e.g. "cutting slices".
         workers: processes; None for one a core.
         threads: threads instead; enough for images, whose decoding leaves Python free.
         needs: how much disk, for the error.
-        beside: the file with the arrays of a part: without it the part is done again, whatever its facts say.
 
     Raises:
         ExamError: of a part that stops at what it cannot use.
         StudyError: the disk cannot be written, or a process died.
     """
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    missing = [n for n in range(len(parts)) if not is_done(folder, n, beside)]
+    missing = [n for n in range(len(parts)) if not is_done(folder, n)]
     workers = min(workers or cpu_count(), max(len(missing), 1))
     jobs = ((parts[n], folder, n) for n in missing)
     if threads:
@@ -63,9 +60,14 @@ def facts_of(folder: Path, number: int) -> Path:
     return folder / "parts" / f"{number}.json"
 
 
-def is_done(folder: Path, number: int, beside: Callable[[int], Path] | None = None) -> bool:
+def arrays_of(folder: Path, number: int) -> Path:
+    """The file with the arrays of a part, for `np.load`."""
+    return folder / "parts" / f"{number}.npz"
+
+
+def is_done(folder: Path, number: int) -> bool:
     """Is a part in the store, with its arrays and nothing left out?"""
-    facts, whole = facts_of(folder, number), beside is None or beside(number).is_file()
+    facts, whole = facts_of(folder, number), arrays_of(folder, number).is_file()
     return whole and facts.is_file() and not json.loads(facts.read_text())["left_out"]
 
 
@@ -78,12 +80,19 @@ def write_facts(folder: Path, number: int, facts: dict) -> None:
 def _do(job: tuple[Part, Path, int]) -> None:
     """One part, in a worker process."""
     part, folder, number = job
-    write_facts(folder, number, part())
+    facts = part()
+    arrays = {name: facts.pop(name) for name in list(facts) if isinstance(facts[name], np.ndarray)}
+
+    def write(path: Path) -> None:
+        with path.open("wb") as opened:
+            np.savez_compressed(opened, **arrays)
+
+    if arrays:
+        write_atomically(arrays_of(folder, number), write)
+    write_facts(folder, number, facts)
 
 
-def list_left_out(folder: Path, facts: Sequence[dict]) -> pd.DataFrame:
-    """Write left_out.csv, what could not be used of all parts, and return it."""
+def list_left_out(folder: Path, facts: Sequence[dict]) -> None:
+    """Write left_out.csv: what could not be used of all parts."""
     rows = [row for part in facts for row in part["left_out"]]
-    table = pd.DataFrame(rows, columns=["name", "problem", "remedy"])
-    table.to_csv(folder / "left_out.csv", index=False)
-    return table
+    pd.DataFrame(rows, columns=["name", "problem", "remedy"]).to_csv(folder / "left_out.csv", index=False)

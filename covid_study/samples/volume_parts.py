@@ -1,6 +1,7 @@
-"""Exams preprocessed into a store of volumes: zarr, one chunk an exam, and the facts of each (paper A, IV-F2)."""
+"""Exams preprocessed into a store of volumes: a file an exam, and the facts of each (paper A, IV-F2)."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -8,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import zarr
 
 from covid_study.cohort.bad_exams import LISTED, BadExams
 from covid_study.ct import to_volume
 from covid_study.ct.volume import Volume
-from covid_study.errors import CohortError, ExamError
-from covid_study.runtime.manifest import damaged
-from covid_study.samples.store import fill, is_done, list_left_out, write_facts
+from covid_study.errors import ExamError
+from covid_study.runtime.artefacts import write_atomically
+from covid_study.samples.store import arrays_of, fill, is_done, list_left_out, write_facts
 
 Loaded = tuple[Volume, dict[str, np.ndarray] | None]
 
@@ -53,24 +53,14 @@ class VolumeStore:
         """The volumes of these exams: uint8 (n, z, y, x).
 
         Choice: 256 steps of the lung window, 5.9 HU each: a quarter of the memory of the floats in [0, 1] that the paper names.
-
-        Raises:
-            StudyError: a chunk is missing; zarr would fill it with zeros.
         """
-        position = self.table.set_index("exam_id")["position"]
-        lost = [exam for exam in exam_ids if not chunk(self.folder, int(position[exam])).is_file()]
-        if lost:
-            raise damaged(self.folder, [f"volumes.zarr has lost the volume of exam {exam}" for exam in lost])
-        array = zarr.open_array(self.folder / "volumes.zarr", mode="r")
-        result = np.empty((len(exam_ids), *array.shape[1:]), np.uint8)
-        for n, exam in enumerate(exam_ids):
-            result[n] = array[int(position[exam])]
+        result = None
+        for n, place in enumerate(self.table.set_index("exam_id")["position"].loc[exam_ids]):
+            with np.load(arrays_of(self.folder, place)) as kept:
+                image = kept["image"]
+            result = np.empty((len(exam_ids), *image.shape), np.uint8) if result is None else result
+            result[n] = image
         return result
-
-
-def chunk(folder: Path, place: int) -> Path:
-    """The file of one exam in a store; written for a volume of zeros too."""
-    return folder / "volumes.zarr" / "c" / str(place) / "0/0/0"
 
 
 def build_volumes(
@@ -97,27 +87,19 @@ def build_volumes(
 
     Raises:
         ExamError: the first bad exam, where `bad` stops at it.
-        CohortError: no exam, no positive or no negative could be used.
         StudyError: the disk is full, or a process died.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    size = tuple(reversed(shape))
-    if not (folder / "volumes.zarr" / "zarr.json").is_file():
-        array = {"shape": (len(exams), *size), "chunks": (1, *size), "dtype": "uint8"}
-        zarr.create_array(folder / "volumes.zarr", **array, overwrite=True)
     exams, keys = exams.sort_values("exam_id", ignore_index=True), keys or {}
     _copy_known(exams, folder, keys)
-    how = (folder, shape, working_spacing_mm, load, bad)
+    how = (shape, working_spacing_mm, load, bad)
     parts = [partial(of_exam, row, *how, keys.get(row.exam_id)) for row in exams.itertuples()]
     needs = f" needs about {len(exams) * int(np.prod(shape)) / 1e6:.0f} MB"
-    facts = fill(folder, parts, "preprocessing exams", workers, needs=needs, beside=partial(chunk, folder))
+    facts = fill(folder, parts, "preprocessing exams", workers, needs=needs)
     _write_tables(exams, folder, facts)
 
 
-def of_exam(
-    row, folder: Path, shape, working_spacing_mm, load, bad: BadExams, key: str | None = None
-) -> dict:
-    """Preprocess one exam into its chunk; its facts."""
+def of_exam(row, shape, working_spacing_mm, load, bad: BadExams, key: str | None = None) -> dict:
+    """Preprocess one exam: its volume, and its facts."""
     try:
         volume, truth = load(row)
         done = to_volume.preprocess(
@@ -125,54 +107,32 @@ def of_exam(
         )
     except ExamError as error:
         return {"left_out": [bad.listed(error, row.path)]}
-    _opened(folder)[row.Index] = done.image
     spacing = {"spacing_z_mm": volume.spacing_mm[0], "spacing_xy_mm": volume.spacing_mm[1]}
     measured = {**done.facts, **volume.protocol, **spacing}
-    return {"measured": measured, "histogram": done.histogram.tolist(), "key": key, "left_out": []}
-
-
-def _opened(folder: Path) -> zarr.Array:
-    with zarr.config.set(
-        {"array.write_empty_chunks": True}
-    ):  # as an argument of open_array it is passed over
-        return zarr.open_array(folder / "volumes.zarr", mode="r+")
+    facts = {"measured": measured, "histogram": done.histogram.tolist(), "key": key, "left_out": []}
+    return {"image": done.image} | facts
 
 
 def _copy_known(exams: pd.DataFrame, folder: Path, keys: dict[str, str]) -> None:
     """Take exams over from the stores beside this one, finished or not, where they are there under the same key."""
-    missing = [
-        row
-        for row in exams.itertuples()
-        if row.exam_id in keys and not is_done(folder, row.Index, partial(chunk, folder))
-    ]
-    if not missing:
-        return
-    known: dict[str, tuple[dict, Path, int]] = {}
-    for file in folder.parent.glob("*/parts/*.json"):  # pathlib's * matches .partial- too
-        other = file.parent.parent
-        if other != folder and chunk(other, int(file.stem)).is_file():
+    missing = [row for row in exams.itertuples() if row.exam_id in keys and not is_done(folder, row.Index)]
+    known: dict[str, tuple[dict, Path]] = {}
+    for file in folder.parent.glob("*/parts/*.json") if missing else ():  # pathlib's * matches .partial- too
+        volume = file.with_suffix(".npz")
+        if file.parent.parent != folder and volume.is_file():
             facts = json.loads(file.read_text())
-            known[facts.get("key")] = facts, other, int(file.stem)
-    target = _opened(folder)
-    (folder / "parts").mkdir(exist_ok=True)
+            known[facts.get("key")] = facts, volume
     for row in missing:
         if keys[row.exam_id] in known:
-            facts, other, place = known[keys[row.exam_id]]
-            target[row.Index] = zarr.open_array(other / "volumes.zarr", mode="r")[place]
+            facts, volume = known[keys[row.exam_id]]
+            write_atomically(arrays_of(folder, row.Index), partial(shutil.copyfile, volume))
             write_facts(folder, row.Index, facts)
 
 
 def _write_tables(exams: pd.DataFrame, folder: Path, facts: list[dict]) -> None:
     """exams.parquet, histograms.parquet and left_out.csv from the facts of all exams."""
-    left_out = list_left_out(folder, facts)
+    list_left_out(folder, facts)
     good = [i for i, each in enumerate(facts) if not each["left_out"]]
-    for wanted, what in ((exams.finding == "covid", "positive"), (exams.finding != "covid", "negative")):
-        if not wanted[good].any():
-            raise CohortError(
-                f"no {what} exam could be used of {int(wanted.sum())}; {len(left_out)} exams were left out in all. "
-                "What to do: mend them, then call again. "
-                + " ".join(f"exam {r.name}: {r.problem}." for r in left_out.head(3).itertuples(index=False))
-            )
     kept = exams.loc[good, ["exam_id", "finding"]].reset_index(drop=True)
     table = pd.concat([kept, pd.DataFrame([facts[i]["measured"] for i in good])], axis=1)
     histograms = pd.DataFrame([facts[i]["histogram"] for i in good], index=pd.Index(kept["exam_id"]))

@@ -10,7 +10,7 @@ from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
 from covid_study.runtime.artefacts import artefact, fingerprint, source_key
 from covid_study.runtime.device import find_device
-from covid_study.samples.cohorts import bad_exams, cohort, loader, notes_on, sources
+from covid_study.samples.cohorts import bad_exams, cohort, loader, made_as, notes_on, sources
 from covid_study.samples.samples import Samples, key_on
 from covid_study.samples.volume_parts import VolumeStore, build_volumes
 
@@ -59,9 +59,7 @@ def store(p) -> VolumeStore:
     config = {
         "exams": table[["exam_id", "finding"]].sort_values("exam_id").to_numpy().tolist(),
         "files": made_from and dict(zip(table["exam_id"], made_from, strict=True)),
-        "phantom": p.cohort.phantom.model_dump(include={"seed", "matrix", "thickness_mm"})
-        if synthetic
-        else None,
+        "phantom": made_as(p),
         "preprocessing": settings.model_dump(),
         "on_bad_exam": p.cohort.on_bad_exam,
     }

@@ -25,18 +25,27 @@ class Threshold(NamedTuple):
     note: str
 
 
-def checked(y_true, p) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n,) int and probabilities (n,) float64; raises StudyError where they do not fit, naming the exam."""
-    y, p = np.asarray(y_true).ravel(), np.asarray(p, dtype=float).ravel()
-    if len(y) != len(p):
-        raise StudyError(f"{len(y)} labels but {len(p)} probabilities: give one of each for every exam.")
+def checked(y_true, p, classes: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) int and probabilities float64, (n,) or, of classes that are named, (n, classes).
+
+    Raises:
+        StudyError: they do not fit; names the exam.
+    """
+    y, p = np.asarray(y_true).ravel(), np.asarray(p, dtype=float)
+    shape = (len(y), len(classes)) if classes else (len(y),)
+    if p.shape != shape:
+        raise StudyError(
+            f"{len(y)} labels, but probabilities of shape {p.shape}, not {shape}: give them of every exam."
+        )
     if not np.isfinite(p).all():
-        where = int(np.flatnonzero(~np.isfinite(p))[0])
+        where = int(np.argwhere(~np.isfinite(p))[0, 0])
         raise StudyError(
             f"The score of exam number {where} is {p[where]}: training diverged or was incomplete."
         )
-    if not np.isin(y, (0, 1)).all():
-        raise StudyError(f"Labels must be 0 or 1, found {sorted(set(y.tolist()))[:5]}.")
+    known = range(len(classes) or 2)
+    if not np.isin(y, known).all():
+        said = " or ".join(map(str, known))
+        raise StudyError(f"Labels must be {said}, found {sorted(set(y.tolist()))[:5]}.")
     return y.astype(int), p
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from covid_study.errors import StudyError
 from covid_study.scores.resamples import LEVEL, Interval
 
 
@@ -16,12 +15,10 @@ def spearman_interval(x, y) -> Interval:
     np.float64(0.943)
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    if len(x) != len(y):
-        raise StudyError(f"{len(x)} and {len(y)} values: a correlation needs both of every exam.")
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Interval(np.nan, np.nan, np.nan, f"{len(x)} exams, or all values equal: no correlation")
+        return Interval(note=f"{len(x)} exams, or all values equal: no correlation")
     rho = stats.spearmanr(x, y).statistic
     if len(x) < 4:
         return Interval(float(rho), np.nan, np.nan, "3 exams: no interval")

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from covid_study.errors import StudyError
-from covid_study.scores.binary import weighted_scores
+from covid_study.scores.binary import checked, weighted_scores
 from covid_study.scores.resamples import FEWEST, Resamples
 
 OVERALL = "all"  # the row of the scores that are of no single class
@@ -28,23 +27,6 @@ def called(p: np.ndarray) -> np.ndarray:
     return np.asarray(p).argmax(axis=1)
 
 
-def _checked(y, p, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    y, p = np.asarray(y).ravel(), np.asarray(p, dtype=float)
-    if p.shape != (len(y), len(classes)):
-        raise StudyError(
-            f"{len(y)} labels of {len(classes)} classes, but probabilities of shape {p.shape}: give one row an exam, "
-            "one column a class."
-        )
-    if not np.isfinite(p).all():
-        where = int(np.flatnonzero(~np.isfinite(p).all(axis=1))[0])
-        raise StudyError(
-            f"The scores of exam number {where} are {p[where]}: training diverged or was incomplete."
-        )
-    if not np.isin(y, range(len(classes))).all():
-        raise StudyError(f"Labels must be 0 to {len(classes) - 1}, found {sorted(set(y.tolist()))[:5]}.")
-    return y.astype(int), p
-
-
 def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """Exams of each class (rows) by what they are called (columns).
 
@@ -57,7 +39,7 @@ def confusion(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Dat
     >>> confusion([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"]).to_numpy().tolist()
     [[1, 1], [0, 1]]
     """
-    y, p = _checked(y, p, classes)
+    y, p = checked(y, p, classes)
     counts = sk.confusion_matrix(y, called(p), labels=range(len(classes)))
     return pd.DataFrame(
         counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="called")
@@ -86,7 +68,7 @@ def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.
     >>> point_scores([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["covid", "cap"])["covid"].round(2).tolist()
     [1.0, 0.5, 0.67, 1.0]
     """
-    y, p = _checked(y, p, classes)
+    y, p = checked(y, p, classes)
     names = [(OVERALL, m) for m in OF_ALL] + [(name, m) for name in classes for m in OF_EACH]
     found = weighted(y, p, classes, np.ones((1, len(y)))) if len(y) else dict.fromkeys(names, [np.nan])
     return pd.Series({name: float(found[name][0]) for name in names}).rename_axis(["row", "metric"])
@@ -132,7 +114,7 @@ def intervals(
     >>> table[["value", "low", "high"]].iloc[0].tolist()
     [0.75, 0.5, 1.0]
     """
-    y, p = _checked(y, p, classes)
+    y, p = checked(y, p, classes)
     drawn = Resamples(y, patients, n, seed, classes=len(classes))
     few = [name for name, s in zip(classes, drawn.strata, strict=True) if len(s) < FEWEST]
     enough = 0 if len(few) < len(classes) else FEWEST

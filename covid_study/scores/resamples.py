@@ -22,9 +22,9 @@ FEWEST = 2  # patients of a class below which nothing is known about the spread
 class Interval(NamedTuple):
     """A value with its 95 % interval; NaN and a note where it is not defined."""
 
-    value: float
-    low: float
-    high: float
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
     note: str = ""
 
 
@@ -181,10 +181,8 @@ def auc_difference(y_true, first, second, patients=None, n: int = 1000, seed: in
     (1.0, 1.0, 1.0)
     """
     y, scores = np.asarray(y_true).astype(int), [np.asarray(s, dtype=float) for s in (first, second)]
-    if any(len(s) != len(y) for s in scores):
-        raise StudyError(f"{len(y)} labels but {[len(s) for s in scores]} scores: give both of every exam.")
     if len(y) == 0 or y.min() == y.max() or not all(np.isfinite(s).all() for s in scores):
-        return Interval(np.nan, np.nan, np.nan, "a class is missing, or a score is not known")
+        return Interval(note="a class is missing, or a score is not known")
 
     def gap(weights: np.ndarray) -> dict[str, np.ndarray]:
         one, other = (binary.weighted_scores(y, s, 0.5, weights)["auc"] for s in scores)

@@ -27,7 +27,7 @@ LARGE = [
         "SimpleITK",
         "nibabel",
     ),
-    *("zarr", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "seaborn", "torch._dynamo"),
+    *("matplotlib.pyplot", "matplotlib_inline.backend_inline", "seaborn", "torch._dynamo"),
     *("covid_study.networks.torchvision_compat", "monai.networks.nets", "ipykernel.kernelapp", __name__),
 ]
 # What ipykernel tells matplotlib, which is imported before it here.

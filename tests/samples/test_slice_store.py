@@ -114,7 +114,7 @@ def killed():
 
 def part(n, count=2, bad=()):
     rows = [{"slice_id": f"{n}/{k}", "source": str(n), "lung_area_mm2": 1.0} for k in range(count)]
-    rows = [dict.fromkeys(slice_parts.MEASURED, 0.0) | row for row in rows]
+    rows = [dict.fromkeys(slice_parts.AMOUNTS, 0.0) | row for row in rows]
     masks = np.full((count, 8), n, np.uint8)
     images = np.full((count, 8, 8), 10 * n, np.uint8)
     return {"images": images, "lungs": masks, "lesions": masks + 100, "rows": rows, "left_out": list(bad)}

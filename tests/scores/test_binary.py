@@ -44,7 +44,7 @@ def test_the_threshold_itself_is_positive_and_nothing_found_gives_an_f1_of_zero(
 @pytest.mark.parametrize(
     "y, p, word",
     [
-        ([1, 0], [0.5], "2 labels but 1"),
+        ([1, 0], [0.5], "2 labels, but probabilities of shape"),
         ([1, 0], [0.5, np.nan], "number 1 is nan"),
         ([1, 2], [0.5, 0.5], "0 or 1"),
     ],

@@ -97,8 +97,8 @@ def test_no_exams_and_one_patient_of_a_class():
 @pytest.mark.parametrize(
     "y, p, groups, text",
     [
-        ([0, 1], np.ones((2, 2)), None, "2 labels of 3 classes, but probabilities of shape"),
-        ([0, 3], np.ones((2, 3)), None, "Labels must be 0 to 2"),
+        ([0, 1], np.ones((2, 2)), None, "2 labels, but probabilities of shape"),
+        ([0, 3], np.ones((2, 3)), None, "Labels must be 0 or 1 or 2"),
         ([0, 1], np.array([[1, 1, 1], [1, np.nan, 1]]), None, "number 1 .*diverged"),
         ([0, 1], np.ones((2, 3)), ["a"], "2 exams but 1 patients"),
     ],

@@ -98,18 +98,16 @@ def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0) -> HeaderTree:
     y = (table["finding"] == "covid").to_numpy(int)
     varied = [name for name in WORDS if name in facts and facts[name].nunique() > 1]
     if not varied:
-        return HeaderTree(Interval(np.nan, np.nan, np.nan, "all files are alike in these facts"))
+        return HeaderTree(Interval(note="all files are alike in these facts"))
     train = (table["split"] == "train").to_numpy()
     for name, side in (("training", train), ("test", ~train)):
         if side.any() and len(set(y[side])) < 2:
-            note = f"the {name} split has one class only"
-            return HeaderTree(Interval(np.nan, np.nan, np.nan, note))
+            return HeaderTree(Interval(note=f"the {name} split has one class only"))
     x = _numbers(facts, varied)
     if train.all() or not train.any():
         fewest = table.groupby(y)["patient_id"].nunique()
         if len(fewest) < 2 or fewest.min() < FOLDS:
-            note = f"no split, and fewer than {FOLDS} patients of a class for five folds"
-            return HeaderTree(Interval(np.nan, np.nan, np.nan, note))
+            return HeaderTree(Interval(note=f"no split, and fewer than {FOLDS} patients of a class"))
         folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
         parts, fitted = list(folds.split(x, y, table["patient_id"])), np.ones(len(y), bool)
     else:

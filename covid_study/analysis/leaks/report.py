@@ -104,8 +104,7 @@ def find(s: Samples, near: int, seed: int = 0) -> Leaks:
     else:
         seen = [_of_slice(image) for image in s.of(table.index).cpu().numpy()]
         headers = pd.DataFrame(index=table.index)
-        nothing = Interval(np.nan, np.nan, np.nan, "the slices have no picture files of their own")
-        found_tree = HeaderTree(nothing)
+        found_tree = HeaderTree(Interval(note="the slices have no picture files of their own"))
     compared = pictures or s.data.shape[-1] >= SMALLEST
     found = pd.DataFrame(columns=list(COLUMNS))
     if compared:
