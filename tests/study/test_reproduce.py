@@ -223,11 +223,11 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
 
 def test_a_page_of_an_older_template_is_made_again_whatever_is_asked_for(ran, tmp_path, monkeypatch):
     copy = shutil.copytree(ran, tmp_path / "copy")
-    pages_now = {file: file.read_text() for file in (copy / "reports" / "toy").glob("0*.html")}
+    have_run = {n.stem for n in reproduce.plan("toy", root=copy).notebooks if n.record}
     monkeypatch.setattr(pages, "templates_key", lambda: "newer")
     assert reproduce.reproduce(reproduce.plan("toy", root=copy), "01")
-    newer = {file.stem for file, old in pages_now.items() if 'content="newer"' in file.read_text()}
-    assert newer == {"01_good", "02_bad"}  # 03 has not run
+    files = (copy / "reports" / "toy").glob("0*.html")
+    assert {file.stem for file in files if 'content="newer"' in file.read_text()} == have_run > {"01_good"}
     assert "This notebook failed" in (copy / "reports" / "toy" / "02_bad.html").read_text()
     assert {n.record["templates"] for n in reproduce.plan("toy", root=copy).notebooks if n.record} == {
         "newer"
