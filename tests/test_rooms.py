@@ -68,7 +68,7 @@ HANDED_ON = {
     "networks": "DeepSupervision",
     "losses": "SelfAdaptiveAuxiliaryLoss",
     "pretext": "permutations",
-    "ranking": "rank_negatives soft_labels select pairwise_emd mean_emd_to_others",
+    "ranking": "rank_negatives soft_labels select pairwise_emd mean_emd_to_others DualTrackUnderSampler RivalUnderSampler",
 }
 
 

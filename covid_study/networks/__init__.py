@@ -1,7 +1,7 @@
 """The networks, and where their first weights come from.
 
-Read `resnet3d` (paper A), `backbones` (paper B), `deep_supervision` (paper B, 3.2), then `weights` (ImageNet), `chexnet`,
-`ct_encoder`.
+Read `resnet3d` (paper A), `backbones` (paper B), `deep_supervision` (paper B, 3.2) with `find_stages` for
+other people's networks, then `weights` (ImageNet), `chexnet`, `ct_encoder`.
 """
 
 from covid_study import handed_on

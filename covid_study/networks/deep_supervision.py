@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from covid_study.networks import backbones
+from covid_study.networks.find_stages import find_stages
 
 SIDE_CHANNELS = 21  # of the convolution beside each watched layer
 POOLED = 7  # pixels a side of the map that an auxiliary classifier sees
@@ -52,7 +53,10 @@ class DeepSupervision(nn.Module):
     0.09 M, as 3.2 describes it, where Table 4 prints 0.04 M; watching only the last layer of each stage would add 0.03 M.
 
     Args:
-        model: a network of `backbones.build`; with its weights, if it has any.
+        model: a network of `backbones.build`, or any 2-D classifier; with its weights, if it has any.
+        stages: names of the layers to watch, stage by stage, shallow to deep; None: those of `backbones`, or what
+            `find_stages` finds in a network that is not from there.
+        images: a batch like those to come, for a network that does not take one of 64 x 64 pixels.
 
     Returns:
         Of an image batch float (N, 1, y, x) in [0, 1] a list of six logits float (N, classes): five stages from shallow to
@@ -65,17 +69,22 @@ class DeepSupervision(nn.Module):
 
     traces: ClassVar[bool] = False  # by torch.compile: hooks stop it
 
-    def __init__(self, model: nn.Module):
+    def __init__(
+        self, model: nn.Module, stages: list[list[str]] | None = None, images: torch.Tensor | None = None
+    ):
         super().__init__()
         self.backbone = model
-        self.names = backbones.stages(model)
-        classes = model.get_submodule(backbones.classifier_name(model)).out_features
         training, device = model.training, next(model.parameters()).device
+        if images is None:
+            images = torch.zeros(1, backbones.first_convolution(model).in_channels, 64, 64, device=device)
+        if stages is None and getattr(model, "backbone", None) not in backbones.STAGES:
+            stages = find_stages(model, images)
+        self.names = backbones.stages(model) if stages is None else stages
         with torch.no_grad():  # an image says how many channels each layer has
-            kept, _ = _watch(model.eval(), sum(self.names, []), torch.zeros(1, 1, 64, 64, device=device))
+            kept, final = _watch(model.eval(), sum(self.names, []), images)
         model.train(training)
         self.auxiliaries = nn.ModuleList(
-            Auxiliary([kept[name].shape[1] for name in stage], classes) for stage in self.names
+            Auxiliary([kept[name].shape[1] for name in stage], final.shape[1]) for stage in self.names
         )
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:

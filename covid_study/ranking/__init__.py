@@ -2,6 +2,7 @@
 
 Read `emd` (eq. 3 and 4) with its four ways `emd_partial`, `emd_balanced`, `emd_ground` and `blocks`, then `chords` (cosine and
 Hellinger in its place), `rank` (eq. 5 to 8), `some_others` (eq. 6 of a large archive), `order_free`, `sampling`.
+`under_sampler` is all of it as a part of imbalanced-learn.
 """
 
 from covid_study import handed_on
@@ -13,4 +14,6 @@ __getattr__ = handed_on(
     select="sampling",
     pairwise_emd="emd",
     mean_emd_to_others="emd",
+    DualTrackUnderSampler="under_sampler",
+    RivalUnderSampler="under_sampler",
 )
