@@ -69,8 +69,9 @@ all("main table").filter(table => table.tHead && table.tBodies[0]).forEach((tabl
 all("a.picture").forEach(link => { link.href = link.closest("figure").querySelector("img").src; });
 
 // What scrolls sideways can be scrolled with the keys.
-const reachable = () => all("pre, .output_subarea, .drawing, .wide-table, .sections ol, .text_cell_render table").forEach(part => {
-  if (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight) part.tabIndex = 0;
+const SCROLLERS = "pre, .output_subarea, .drawing, .wide-table, .sections ol, .text_cell_render table, math[display=block]";
+const reachable = () => all(SCROLLERS).forEach(part => {
+  if (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight) part.setAttribute("tabindex", "0");
   else part.removeAttribute("tabindex");
 });
 addEventListener("resize", reachable);

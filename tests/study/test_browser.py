@@ -35,7 +35,7 @@ def report(tmp_path_factory):
     wide = show.table(pd.DataFrame({f"column {i}": ["a long text in a cell"] for i in range(30)}), "Wide")
     outputs = [new_output("display_data", data={"text/html": table.to_html()}) for table in [*tables, wide]]
     cells = [
-        new_markdown_cell("# T\n\nFirst words: $x^2$."),
+        new_markdown_cell("# T\n\nFirst words: $x^2$.\n\n$$" + "x + " * 40 + "y$$"),
         new_markdown_cell("## Tables"),
         new_code_cell("x = [i for i in range(3) if i is not None]  # why\n" + "y" * 300, outputs=outputs),
         new_markdown_cell("## Figures\n\nWords.\n\n## Figures\n\nAgain."),
@@ -124,9 +124,9 @@ def test_the_contents_follow_the_reader_and_a_link_opens_what_is_folded(page):
     page.get_by_role("heading", name="Deeper").wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_stands_in_anybodys_way(browser, report, scheme):
-    with opened(browser, report, color_scheme=scheme) as (page, wrong):
+@pytest.mark.parametrize("scheme, width", [("light", 1200), ("dark", 390)])
+def test_nothing_serious_stands_in_anybodys_way(browser, report, scheme, width):
+    with opened(browser, report, width, color_scheme=scheme) as (page, wrong):
         page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
         page.wait_for_timeout(100)  # what was opened tells by an event that it now scrolls
         assert faults(page) == [] and wrong == []
