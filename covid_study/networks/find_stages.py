@@ -16,7 +16,7 @@ def find_stages(model: nn.Module, images: torch.Tensor) -> list[list[str]]:
     the layers of `backbones.STAGES`.
 
     Args:
-        model: a classifier of torchvision, timm, MONAI (2-D) or one's own.
+        model: a classifier of torchvision, MONAI (2-D) or one's own.
         images: a batch that it takes, square: one of one image will do.
 
     Returns:
