@@ -125,7 +125,8 @@ help: # the text below, between the two marks
 #                      make reproduce NOTEBOOKS=03,04
 #   SET        other values than the profile's, section.key=value, apart by spaces
 #                      make reproduce SET="training.epochs=2 ranking.mass=normalised" NAME=trial
-#   A, B       what make compare compares: the NAME of a run, or reference/<name>
+#   A          one of the two runs of make compare: its NAME, or reference/<name>
+#   B          the other
 #                      make compare A=demo B=trial
 #   KERNEL     a Jupyter kernel to run them with; the default is this environment's own
 #                      make reproduce KERNEL=python3

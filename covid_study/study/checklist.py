@@ -8,7 +8,7 @@ import yaml
 
 from covid_study.params.profiles import check
 from covid_study.params.sections import Profile
-from covid_study.study import pages, scoreboard
+from covid_study.study import contents, pages, scoreboard
 from covid_study.study.facts import facts
 from covid_study.study.plan import Plan
 
@@ -46,7 +46,7 @@ def answered(run: Plan) -> list[dict[str, Any]]:
                 item["text"], item["link"] = answer[state].format_map(told), ""
                 if state == "here":
                     stem, _, anchor = answer["at"].partition("#")
-                    item["link"] = f"{stem}.html#{anchor}"
+                    item["link"] = f"{stem}.html#{contents.place(anchor)}"
                     item["where"] = "the index" if stem == "index" else f"notebook {stem[:2]}"
                     state = state if stem in done else "waits"
                 item["state"] = state

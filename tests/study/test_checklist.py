@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT
 
 from covid_study.study import checklist, run_pages
+from covid_study.study.contents import place
 
 SIZES = {"CLAIM 2024": 44, "TRIPOD+AI": 52}  # items and their parts
 
@@ -19,7 +20,7 @@ def headings(stem):
     """The anchors of a notebook's page."""
     cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    return {line.replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.M)}
+    return {place(line) for line in re.findall(r"^#+ (.*)$", text, re.M)}
 
 
 def test_every_item_of_the_guidelines_is_there_once(whole):

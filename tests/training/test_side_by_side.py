@@ -28,7 +28,7 @@ class Dies(VolumeClassifier):
         if not (folder.parent / "died").exists():
             (folder.parent / "died").touch()
             loop.CHECKPOINT_SECONDS, whole = 0, volume_classifier.fit
-            volume_classifier.fit = lambda *a, **k: whole(*a, **k, after_epoch=_die)
+            volume_classifier.fit = lambda *a, **k: whole(*a, **k | {"after_epoch": _die})
         super().fit(folder, *arguments, **more)
 
 
