@@ -187,7 +187,7 @@ test: $(ENV) check-env
 		$(SIDE_BY_SIDE) -p tests.forked_kernels -n 2 --dist loadfile --no-loadscope-reorder \
 			--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks/*.ipynb; \
 	else echo "notebooks/ is empty: nothing to run there"; fi
-	@$(SIDE_BY_SIDE) tests/smoke_pages.py
+	@$(SIDE_BY_SIDE) -n 2 tests/smoke_pages.py
 
 coverage: $(ENV) check-env
 	@$(SIDE_BY_SIDE) -n logical --maxprocesses 4 --dist loadscope --cov --cov-report=term

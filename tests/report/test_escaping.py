@@ -83,7 +83,8 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
         tmp_path / "index.html", claims=[claim], run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED,
         facts={PLANTED: PLANTED}, beside={PLANTED: PLANTED}, again=[card],
         cite={"sentence": PLANTED, "bibtex": PLANTED},
-        story=[{"about": PLANTED, "claims": [claim | {"number": PLANTED}]}], notebooks=[card | {"page": "01.html", "figure": None}],
+        story=[{"about": PLANTED, "claims": [claim | {"number": PLANTED}]}],
+        notebooks=[card | {"page": "01.html", "figure": None}],
         cohort=told["cohort"], left_out=told["left_out"],
     )  # fmt: skip
     texts = [pages.render(notebook, page), *(file.read_text() for file in tmp_path.iterdir())]
