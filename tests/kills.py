@@ -71,7 +71,8 @@ def into_the_future(folders: list[Path], seconds: float = 86_400) -> None:
     then = time.time() + seconds
     for file in (file for folder in folders for file in folder.rglob("*")):
         if "planted" not in file.parts:  # data that are read: another time makes other data of them
-            with contextlib.suppress(FileNotFoundError):  # one that the run, which goes on, has just moved to its place
+            # one that the run, which goes on, has just moved to its place
+            with contextlib.suppress(FileNotFoundError):
                 os.utime(file, (then, then), follow_symlinks=False)
 
 
