@@ -24,6 +24,7 @@ from covid_study.study.scoreboard import markdown
 from covid_study.study.story import story
 
 VERDICTS = ("holds", "fails", "no effect", "open")
+IN_PLURAL = {"holds": "holds", "fails": "fails", "no effect": "has no effect of 2 points"}
 
 
 def keep(run: Plan) -> Path:
@@ -110,11 +111,15 @@ def first_screen(readme: str, name: str, claims: pd.DataFrame) -> str | None:
     before, mark, rest = readme.partition(begin)
     if not mark or end not in rest:
         return None
+    shown = _shown(claims)
     sentences = [
         f"- **{one['about']}.** " + "; ".join(_sentence(line) for line in one["claims"])
-        for one in story(_shown(claims))
+        for one in story(shown)
         if one["claims"]
     ]
+    for verdict in VERDICTS[:-1]:
+        told = [f"{line['text']} ({line['here']})" for line in shown if line["verdict"] == verdict]
+        sentences += [f"- **All that {IN_PLURAL[verdict]}:** {'; '.join(told)}."] if told else []
     counts = f"Of {len(claims)} claims: {_counts(claims)} ([each with its numbers](reports/reference/{name}/README.md))."
     return before + mark + "\n".join([*sentences, "", counts, ""]) + end + rest.partition(end)[2]
 
