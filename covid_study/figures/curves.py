@@ -4,6 +4,7 @@ Frames are long, a line a point: the column `x`, the column `y`, and columns tha
 """
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -63,7 +64,8 @@ def lines(
             style.reference(ax, level, text)
         for text, place in (places or {}).get(name, {}).items():
             style.reference(ax, place, text, upright=True)
-        ax.set_title((panels or {}).get(name, style.head(panel, name)) if panel else "")
+        # a long name of a row would run into the next panel's
+        ax.set_title(fill((panels or {}).get(name, style.head(panel, name)), 34) if panel else "")
         _axes(ax, axes, ticks, log)
     for ax in found if limits else ():  # not before: a limit that is set stops a shared axis from growing
         ax.set_ylim(limits)
