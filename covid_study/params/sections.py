@@ -211,6 +211,10 @@ class Ranking(Section):
     orders: Annotated[AtLeastOne, "random orders of channels and of positives, to measure their influence"]
     ground_pairs: Annotated[AtLeastOne, "most linear programmes an equation where order-free"]
 
+    def rule(self) -> dict:
+        """What a ranking depends on, whatever its features."""
+        return self.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
+
 
 class Sampling(Section):
     """How a selection is drawn from the ranking (paper A, IV-E, V-E)."""

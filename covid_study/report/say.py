@@ -150,10 +150,7 @@ def claims(decided: pd.DataFrame, title: str = "") -> None:
     """
     from covid_study.report import show  # takes pandas, which the commands of the study do without
 
-    lines = json.loads(decided.to_json(orient="records"))
-    for line in lines:
-        line |= {"here": show.amount_text(line, "difference"), "theirs": show.amount_text(line, "published")}
-        line |= {"between": show.between_text(line), "by": metric_head(line["score"])}
+    lines = [line | show.in_words(line) for line in json.loads(decided.to_json(orient="records"))]
     links = "".join(f'<a id="claim-{html.escape(line["key"])}"></a>' for line in lines)
     text = decided[["key", "verdict"]].to_string(index=False)
     _show(CLAIMS, lines, links + show.claims_table(decided, title).to_html(), text)

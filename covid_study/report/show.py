@@ -111,6 +111,16 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     return table(shown, title, [RULE], index=False).set_td_classes(classes)
 
 
+def in_words(line: Mapping) -> dict[str, str]:
+    """A claim's score and numbers as a reader wants them: by, here, theirs (the paper's), between."""
+    return {
+        "by": metric_head(line["score"]),
+        "here": amount_text(line, "difference"),
+        "theirs": amount_text(line, "published"),
+        "between": between_text(line),
+    }
+
+
 def between_text(line: Mapping) -> str:
     """The ends of a claim's interval."""
     return " to ".join(filter(None, [amount_text(line, "low"), amount_text(line, "high")]))

@@ -18,6 +18,7 @@ from covid_study.report import results
 from covid_study.report.show import amount_text, between_text
 from covid_study.report.words import column_head, metric_head, value_text
 from covid_study.study import pages
+from covid_study.study.facts import made_by
 from covid_study.study.notebook import read_record, short
 from covid_study.study.reference import claims_and_cells, flat, tables
 
@@ -73,21 +74,14 @@ def _built(folder: Path) -> tuple[dict, dict, pd.DataFrame, pd.DataFrame]:
             f"no notebook of {short(folder)} is done. What to do: make reproduce NAME={folder.name}"
         )
     profile = yaml.safe_load(profiles[-1].read_text(encoding="utf-8"))
-    latest = max(records, key=lambda record: record["finished"])
-    study = profile["study"]
-    facts = {
-        "profile": study["profile"],
-        "seeds": ", ".join(map(str, study["seeds"])),
-        "device": study["device"],
-    }
-    facts["data"] = ", ".join(filter(None, (latest["parts"].get(n, "") for n in ("exams", "the images"))))
+    facts = {"profile": profile["study"]["profile"]} | made_by(records, profile["study"])
     try:
         found = tables(folder, records)
     except OSError as error:
         raise StudyError(
             f"a result of {folder.name} cannot be read ({error}). What to do: make reproduce NAME={folder.name}"
         ) from error
-    return flat(profile), facts | latest["facts"], *claims_and_cells(found)
+    return flat(profile), facts, *claims_and_cells(found)
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

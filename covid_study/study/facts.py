@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from covid_study.runtime.manifest import sha256_of
@@ -16,9 +16,12 @@ WATTS = {"CPU": 65, "GPU": 400}  # assumed, of a processor at work
 
 def made_with(run: Plan) -> dict[str, str]:
     """Seeds, data, device, commit and versions, as recorded when the notebooks ran."""
-    records = [notebook.record for notebook in run.notebooks if notebook.record]
+    return made_by((notebook.record for notebook in run.notebooks if notebook.record), run.profile["study"])
+
+
+def made_by(records: Iterable[dict], study: Mapping) -> dict[str, str]:
+    """`made_with` of the records of notebooks and the section `study` of their profile."""
     latest = max(records, key=lambda record: record["finished"], default={"parts": {}, "facts": {}})
-    study = run.profile["study"]
     return {
         "seeds": ", ".join(map(str, study["seeds"])),
         "data": ", ".join(filter(None, (latest["parts"].get(name, "") for name in ("exams", "the images")))),

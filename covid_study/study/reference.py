@@ -12,8 +12,7 @@ import pandas as pd
 from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.report import results
-from covid_study.report.show import amount_text, between_text
-from covid_study.report.words import metric_head
+from covid_study.report.show import amount_text, in_words
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
@@ -130,10 +129,7 @@ def _sentence(line: Mapping[str, Any]) -> str:
 
 def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
     """The claims with their numbers in words."""
-    lines = claims.fillna({"here": ""}).to_dict("records")
-    words = [{"by": metric_head(line["score"]), "between": between_text(line)} for line in lines]
-    theirs = [amount_text(line, "published") for line in lines]
-    return [line | said | {"theirs": x} for line, said, x in zip(lines, words, theirs, strict=True)]
+    return [in_words(line) | line for line in claims.fillna({"here": ""}).to_dict("records")]
 
 
 def _page(name: str, claims: pd.DataFrame, said: dict) -> str:

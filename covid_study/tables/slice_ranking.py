@@ -131,7 +131,7 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
         What `rank.rank_negatives` returns, by slice id; and the seconds that it took, features and distances included.
     """
     given, kept = labelled(p, s, source), sorted(positives)
-    rule = p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
+    rule = p.ranking.rule()
 
     def compute(folder: Path) -> None:
         started, how = time.perf_counter(), dict(rule)

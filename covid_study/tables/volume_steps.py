@@ -143,8 +143,7 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0, distance: 
             `networks.ct_encoder`). distance: see `ranking.distance`. None: what the parameters say.
     """
     features = features or p.ranking.features
-    rule = p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
-    rule["distance"] = distance or p.ranking.distance
+    rule = p.ranking.rule() | ({"distance": distance} if distance else {})
     untrained = {"network": network(p, v), "seed": seed} if features == "untrained" else {}
     positives, negatives = archive(v)
     source = pretext(p, v, "rubiks_cube_pro", seed) if features == "pretext" else None

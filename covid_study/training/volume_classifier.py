@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from covid_study.cohort.findings import POSITIVE
@@ -121,11 +121,10 @@ class VolumeClassifier:
         if not run.validation_ids:
             return {}
         logits = in_batches(model, samples.chosen(run.validation_ids), self.network["precision"])
-        positive = torch.from_numpy(logits).softmax(1)[:, POSITIVE].double().numpy()
+        positive = torch.from_numpy(logits).softmax(1)[:, POSITIVE].numpy()
         truth = (samples.table.loc[list(run.validation_ids), "finding"] == "covid").to_numpy()
-        ranks, ones = rankdata(positive)[truth], int(truth.sum())
-        pairs = ones * int((~truth).sum())
-        return {"validation_auc": (ranks.sum() - ones * (ones + 1) / 2) / pairs if pairs else float("nan")}
+        both = 0 < truth.sum() < len(truth)
+        return {"validation_auc": float(roc_auc_score(truth, positive)) if both else float("nan")}
 
 
 def classifier_loss(

@@ -62,7 +62,7 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     expected = volume_steps.ranked(p, v, "hu_histogram")
     on_dask = p.model_copy(update={"study": p.study.model_copy(update={"executor": "dask"})})
     histograms = volume_store.store(p).histograms
-    rule = p.ranking.model_dump(include={"mass", "distance", "alpha", "beta", "diversity_pairs"})
+    rule = p.ranking.rule()
     with monkeypatch.context() as patch:
         patch.setattr(
             volume_steps, "rank_negatives", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
