@@ -60,16 +60,26 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
         for done in (n for n in chosen if n.status() == "done"):
             pages.mark(done.page)
         finished = _run_all(run, todo)
-        from covid_study.study import beside  # takes a second to import, which other calls do without
+        if todo or _says_otherwise(run):
+            # takes a second to import, and one to write: not where all of it is said
+            from covid_study.study import beside
 
-        beside.write(run)
-        write_index(run)
+            beside.write(run)
+            write_index(run)
     if not todo:
         print(f"Nothing to do: {len(chosen)} notebooks are up to date.", end=" ")
     if finished:
         took = f" after {duration(time.monotonic() - began)}" if todo else ""
         print(f"Report{took}: {short(run.reports / 'index.html')}")
     return finished
+
+
+def _says_otherwise(run: Plan) -> bool:
+    """Write the index; whether it is another than before, or what lies beside it is gone."""
+    index = run.reports / "index.html"
+    before = index.read_bytes() if index.is_file() else b""
+    write_index(run)
+    return before != index.read_bytes() or not (run.reports / "results.zip").is_file()
 
 
 def _redraw(run: Plan, notebook: Notebook) -> None:

@@ -19,7 +19,7 @@ from covid_study import paths
 from covid_study.errors import ParameterError, StudyError
 from covid_study.params import sections
 from covid_study.runtime import closure
-from covid_study.study import dependencies, execute, pages, reproduce, verify
+from covid_study.study import beside, dependencies, execute, pages, reproduce, verify
 from covid_study.study.display import Display
 
 PARAMETERS = new_code_cell('study = {"profile": "toy"}', metadata={"tags": ["parameters"]})
@@ -200,6 +200,21 @@ def test_a_second_call_does_nothing_and_starts_nothing(ran, monkeypatch, capsys)
     monkeypatch.setattr(execute, "execute", lambda *a: pytest.fail("a notebook was run"))
     assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01") is True
     assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_what_lies_beside_the_index_is_written_where_it_is_gone_or_would_say_otherwise(ran, monkeypatch):
+    def call():
+        reproduce.reproduce(reproduce.plan("toy", root=ran), "01")
+        return len(written)
+
+    reports, write, written = ran / "reports" / "toy", beside.write, []
+    call()
+    monkeypatch.setattr(beside, "write", lambda run: (written.append(run), write(run)))
+    assert call() == 0
+    (reports / "results.zip").unlink()
+    assert call() == 1 and (reports / "results.zip").is_file() and call() == 1
+    (reports / "index.html").write_text("what an earlier state said")
+    assert call() == 2 and call() == 2
 
 
 def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
