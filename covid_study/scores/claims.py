@@ -27,9 +27,12 @@ MARGIN = 0.02  # a difference inside of it on both sides is no effect: 2 points,
 SEEDS, PATIENTS = 3, 10  # fewer trainings, or fewer test patients in a class, leave every claim open
 ALPHA = 0.05
 MOST_SEEDS = 100
+# Scores at a threshold by which "scores higher" may be judged without one, too
+AT_THRESHOLD = ("f1", "acc", "gmean")
+BY_AUC = ("auc", "auc_low", "auc_high", "by_auc")  # a difference with its interval, and its verdict
 COLUMNS = [
     *("key", "table", "text", "place", "score", "kind", "difference", "low", "high", "seeds", "fewest"),
-    *("published", "verdict", "needs", "p", "p_holm", "adjusted"),
+    *("published", "verdict", "needs", "p", "p_holm", "adjusted", *BY_AUC),
 ]
 
 
@@ -131,13 +134,17 @@ def decide(of: Scored, claims: Iterable[Claim], but_not: Iterable[str] = ()) -> 
     a paper. Times need three seeds and no patients; counts need neither. A ratio of times is open where the trainings did not
     share the machine alike (`shared_hours` of `of` for `hours`): what shares it alike is slowed alike.
 
+    Choice: of a claim that something scores higher by F1, accuracy or G-mean, `by_auc` says what AUC makes of the same cells,
+    beside the verdict and never in its place: AUC has no threshold and varies less from one training to the next.
+
     Args:
         of: from `scored`, with `hours` and `params` where a claim asks for them. claims: e.g. of `of_table`.
         but_not: rows that stand for nothing (trained for less, say) where a claim speaks of all others.
 
     Returns:
         key, table, text, place, score, kind, difference, low, high (fractions; of "ratio" and "count" the ratio and count),
-        seeds, fewest, published, verdict, needs (what would close an open one), p, p_holm, adjusted.
+        seeds, fewest, published, verdict, needs (what would close an open one), p, p_holm, adjusted; auc, auc_low, auc_high and
+        by_auc, which is empty where AUC says nothing about the claim.
     """
     rows = [_decided(of, claim, claim.lines(of.ran, but_not)) for claim in claims]
     return adjust(pd.DataFrame(rows, columns=COLUMNS))
@@ -155,7 +162,14 @@ def lines(of: Scored, claims: Iterable[Claim], but_not: Iterable[str] = ()) -> p
 
 def _decided(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
     about = {name: getattr(claim, name) for name in ("key", "table", "text", "place", "score", "kind")}
-    about |= {"published": claim.printed, "fewest": of.fewest, "seeds": 0, "verdict": OPEN, "needs": ""}
+    about |= {
+        "published": claim.printed,
+        "fewest": of.fewest,
+        "seeds": 0,
+        "verdict": OPEN,
+        "needs": "",
+        "by_auc": "",
+    }
     if not lines:
         return about | {"needs": "a run of each of its rows"}
     if claim.kind == "count":
@@ -176,7 +190,19 @@ def _decided(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
     elif said == OPEN:
         middle = np.log(found["difference"]) if claim.kind == "ratio" else found["difference"]
         about["needs"] = needed(middle, found["sd"], found["patients"], of.fewest)
-    return about | {k: found[k] for k in ("difference", "low", "high", "seeds", "p")} | {"verdict": said}
+    told = {k: found[k] for k in ("difference", "low", "high", "seeds", "p")} | {"verdict": said}
+    return about | told | _by_auc(of, claim, lines)
+
+
+def _by_auc(of: Scored, claim: Claim, lines: list[list[Term]]) -> dict:
+    """What AUC says of a claim's cells; nothing of a claim about something else, or about two scores."""
+    if claim.score not in AT_THRESHOLD or {score for line in lines for *_, score in line} != {claim.score}:
+        return {}
+    found = estimate(of, [[(sign, cell, "auc") for sign, cell, _ in line] for line in lines])
+    if not found["seeds"]:
+        return {}
+    said = verdict(found["low"], found["high"], found["seeds"], of.fewest)
+    return dict(zip(BY_AUC, (found["difference"], found["low"], found["high"], said), strict=True))
 
 
 def _timed_alike(of: Scored, lines: list[list[Term]], score: str) -> bool:

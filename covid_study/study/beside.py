@@ -13,6 +13,7 @@ from covid_study.params.profiles import check
 from covid_study.params.sections import Profile
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.samples.cohorts import cohort
+from covid_study.scores.claims import BY_AUC
 from covid_study.study import checklist, crate, scoreboard
 from covid_study.study.plan import Plan
 from covid_study.study.reference import tables
@@ -47,7 +48,7 @@ def write(run: Plan) -> None:
 def as_csv(claims: list[dict[str, Any]]) -> str:
     """The scoreboard, a line a claim; the verdict of each reference run in a column of its own."""
     columns = ["key", "table", "place", "text", "score", "kind", "published", "difference", "low", "high"]
-    columns += ["seeds", "fewest", "verdict", "needs", "notebook"]
+    columns += ["seeds", "fewest", "verdict", "needs", *BY_AUC, "notebook"]
     references = list(claims[0]["references"]) if claims else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -98,7 +98,11 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _counts(claims: pd.DataFrame) -> str:
     count = claims["verdict"].value_counts()
-    return ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+    count = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+    if "by_auc" not in claims:
+        return count
+    by_either = ~claims[["verdict", "by_auc"]].fillna("").isin(["", "open"])
+    return f"{count}; {by_either.any(axis=1).sum()} decided by the paper's score or by AUC"
 
 
 def first_screen(readme: str, name: str, claims: pd.DataFrame) -> str | None:
@@ -129,7 +133,7 @@ def _sentence(line: Mapping[str, Any]) -> str:
 
 def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
     """The claims with their numbers in words."""
-    return [in_words(line) | line for line in claims.fillna({"here": ""}).to_dict("records")]
+    return [in_words(line) | line for line in claims.fillna({"here": "", "by_auc": ""}).to_dict("records")]
 
 
 def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
@@ -143,4 +147,5 @@ def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
     heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    return "\n\n".join([*lines, markdown({**heads, "verdict": "verdict"}, _shown(order))]) + "\n"
+    heads |= {"verdict": "verdict", "by AUC": "auc_said"}
+    return "\n\n".join([*lines, markdown(heads, _shown(order))]) + "\n"

@@ -26,6 +26,9 @@ def rows(run: Plan) -> list[dict[str, Any]]:
     for line in found:
         line["paper"] = line["key"][0]
         line["drawing"] = drawing(line)
+        line["decided"] = any(
+            said not in ("", "open") for said in (line["verdict"], line.get("by_auc") or "")
+        )
         line["references"] = {name: said.get(line["key"], "") for name, said in kept.items()}
     return sorted(found, key=lambda line: line["paper"] not in "AB")  # the study's own questions last
 
@@ -33,7 +36,7 @@ def rows(run: Plan) -> list[dict[str, Any]]:
 def page(name: str, claims: list[dict[str, Any]]) -> str:
     """The scoreboard as Markdown."""
     heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    heads |= {"seeds": "seeds", "verdict": "verdict", "to close it": "needs"}
+    heads |= {"seeds": "seeds", "verdict": "verdict", "by AUC": "auc_said", "to close it": "needs"}
     return f"# {name}: the scoreboard\n\n{markdown(heads, claims)}\n"
 
 

@@ -76,6 +76,8 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
     card = dict.fromkeys(of_card.split(), PLANTED)
     claim = {
         **CLAIM,
+        "decided": False,
+        "auc_said": PLANTED,
         **dict.fromkeys(("by", "here", "theirs", "between", "paper", "notebook", "page"), PLANTED),
     }
     claim |= {"drawing": scoreboard.drawing(claim), "references": {PLANTED: PLANTED}}

@@ -187,6 +187,26 @@ def test_three_seeds(gain, spread, fewest, expected):
     assert (line["p"] < 0.05) == (line["low"] > 0 or line["high"] < 0)
 
 
+def test_auc_decides_beside_and_never_in_the_place_of_the_score_that_the_paper_judges_by():
+    """F1 varies by 20 points from seed to seed, AUC by a tenth of one."""
+    f1 = runs([0.0] * 3, seeds=3, noise=0.2)
+    auc = runs([0.05] * 3, seeds=3, noise=0.001, spread=0.002, score="auc")
+    both = Scored(
+        {cell: {**f1.values[cell], **auc.values[cell]} for cell in f1.values},
+        {cell: {**f1.draws[cell], **auc.draws[cell]} for cell in f1.draws},
+        50,
+    )
+    line = decided(both)
+    assert (line["verdict"], line["by_auc"]) == (OPEN, HOLDS)
+    assert (
+        line["auc"] == pytest.approx(0.05, abs=0.005) and 0 < line["auc_low"] < line["auc"] < line["auc_high"]
+    )
+    assert decided(f1)["by_auc"] == "" and np.isnan(decided(f1)["auc"])
+    # of recall AUC says nothing, nor of the difference of two scores
+    recall = runs([0.1] * 3, seeds=3, score="recall")
+    assert decided(recall, "A8")["by_auc"] == "" and claims.read()["B8"].less is not None
+
+
 @pytest.mark.parametrize("low, high", [(-0.1, 0.01), (-0.01, 0.1), (-0.1, 0.1), (np.nan, np.nan)])
 def test_no_effect_takes_an_interval_that_is_narrow_on_both_sides(low, high):
     assert claims.verdict(low, high, seeds=9, fewest=99) == OPEN

@@ -22,7 +22,10 @@ LINES = [
 def decided():
     names = ["key", "table", "text", "kind", "difference", "low", "high", "published", "verdict", "needs"]
     frame = pd.DataFrame(LINES, columns=names).assign(place="V-D", score="f1", seeds=3, fewest=40)
-    return frame.reindex(columns=COLUMNS)
+    found = frame.reindex(columns=COLUMNS)
+    found[["auc", "auc_low", "auc_high"]] = [[np.nan] * 3] * 3 + [[0.0, -0.01, 0.01]]
+    found["by_auc"] = ["", "", "", "no effect"]
+    return found
 
 
 @pytest.fixture
@@ -54,6 +57,7 @@ def run(outputs, tmp_path):
 def test_every_claim_of_a_notebook_that_is_up_to_date_has_a_row_and_its_link_leads_to_it(run, outputs):
     rows = scoreboard.rows(run)
     assert [row["key"] for row in rows] == ["A2", "A22", "A28", "S1"]
+    assert [row["decided"] for row in rows] == [True, True, False, True]  # the last one by AUC alone
     assert [row["references"] for row in rows] == [{"laptop": v} for v in ("no effect", "", "", "")]
     anchors = set(re.findall(r'id="([^"]+)"', outputs[0][2]))
     for row in rows:
