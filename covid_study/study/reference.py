@@ -23,7 +23,7 @@ from covid_study.study.scoreboard import markdown
 from covid_study.study.story import story
 
 VERDICTS = ("holds", "fails", "no effect", "open")
-IN_PLURAL = {"holds": "holds", "fails": "fails", "no effect": "has no effect of 2 points"}
+IN_PLURAL = {"holds": "hold", "fails": "fail", "no effect": "have no effect of 2 points"}
 
 
 def keep(run: Plan) -> Path:
@@ -120,15 +120,18 @@ def first_screen(readme: str, name: str, claims: pd.DataFrame) -> str | None:
         for one in story(shown)
         if one["claims"]
     ]
-    for verdict in VERDICTS[:-1]:
-        told = [f"{line['text']} ({line['here']})" for line in shown if line["verdict"] == verdict]
-        sentences += [f"- **All that {IN_PLURAL[verdict]}:** {'; '.join(told)}."] if told else []
     counts = f"Of {len(claims)} claims: {_counts(claims)} ([each with its numbers](reports/reference/{name}/README.md))."
-    return before + mark + "\n".join([*sentences, "", counts, ""]) + end + rest.partition(end)[2]
+    lines = [*sentences, "", counts, ""]
+    for verdict, plural in IN_PLURAL.items():
+        told = [f"- {line['text']} ({line['here']})" for line in shown if line["verdict"] == verdict]
+        if told:
+            lines += [f"<details><summary>{len(told)} {plural}</summary>", "", *told, "", "</details>", ""]
+    return before + mark + "\n".join(lines) + end + rest.partition(end)[2]
 
 
 def _sentence(line: Mapping[str, Any]) -> str:
-    return f"{line['text']}: **{line['verdict']}**, {line['number']}"
+    by_auc = f", by AUC {line['auc_said']}" if line["auc_said"] else ""
+    return f"{line['text']}: **{line['verdict']}**, {line['number']}{by_auc}"
 
 
 def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
