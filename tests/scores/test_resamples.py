@@ -27,7 +27,7 @@ def test_bootstrap_agrees_with_delong_and_with_the_binomial():
     table = intervals(y, p, n=2000)
     auc, recall = table.loc["auc"], table.loc["recall"]
     assert (auc["high"] - auc["low"]) / 2 == pytest.approx(delong_half_width(y, p), rel=0.1)
-    binomial = 1.96 * np.sqrt(recall["mean"] * (1 - recall["value"]) / 50)
+    binomial = 1.96 * np.sqrt(recall["mean"] * (1 - recall["mean"]) / 50)
     assert (recall["high"] - recall["low"]) / 2 == pytest.approx(binomial, rel=0.15)
     assert ((table["low"] <= table["mean"]) & (table["mean"] <= table["high"])).all()
 
