@@ -17,6 +17,7 @@ from pandas.io.formats.style import Styler
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from covid_study import paths
 from covid_study.analysis import ranking_meaning
@@ -56,6 +57,10 @@ class Frozen:
         return StandardScaler().fit(values[self.at([*self.positives, *self.ranking.index])]).transform(values)
 
     @cached_property
+    def _tested(self) -> np.ndarray:
+        return self.standardised[self.at(self.test)]
+
+    @cached_property
     def _place(self) -> dict[str, int]:
         return {case: place for place, case in enumerate(self.features.index)}
 
@@ -83,9 +88,11 @@ class Frozen:
         """
         trained = self.standardised[self.at([*self.positives, *negatives])]
         fitted = LogisticRegression(max_iter=1000).fit(trained, np.arange(len(trained)) < len(self.positives))
-        return fitted.predict_proba(self.standardised[self.at(self.test)])[:, 1]
+        return fitted.predict_proba(self._tested)[:, 1]
 
 
+# the arrays are small: several threads of a library would wait for each other longer than they compute
+@threadpool_limits.wrap(limits=1)
 def judged(
     given: Callable[[int], Frozen],
     sizes: Mapping[str, int],
