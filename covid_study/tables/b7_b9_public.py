@@ -256,8 +256,5 @@ def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: l
         rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
-    if p.comparison.contrastive_epochs:
-        rows["self_trans"] = slice_steps.self_trans(p, s, seed)
-    if transferred := slice_steps.transfer_chexnet(p, s, seed):
-        rows["transfer_chexnet"] = transferred
+    rows |= slice_steps.other_weights(p, s, seed)
     return rows | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
