@@ -17,11 +17,11 @@ from pandas.io.formats.style import Styler
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from covid_study import paths
 from covid_study.analysis import ranking_meaning
 from covid_study.ranking.rivals import RIVALS, WITHOUT_CHANCE
-from covid_study.ranking.sampling import select
 from covid_study.report import decided, show
 from covid_study.runtime.artefacts import artefact
 from covid_study.runtime.progress import progress
@@ -31,14 +31,6 @@ from covid_study.scores.resamples import Interval, Resamples
 from covid_study.tables import a3_ranking, volume_steps
 from covid_study.tables.table import column
 
-ROWS = {  # rows of Tables III and V -> strategy and track; "both" is the long tail of Table V
-    "random": ("random", "joint"),
-    "difficulty": ("long_tail", "difficulty"),
-    "diversity": ("long_tail", "diversity"),
-    "both": ("long_tail", "joint"),
-    "normal": ("normal", "joint"),
-    "top": ("top", "joint"),
-}
 FIXED = ("top", *WITHOUT_CHANCE)  # the same in every draw
 SCORES = ("f1", "auc")
 IN_WORDS = {claims.HOLDS: "better", claims.FAILS: "worse", claims.NO_EFFECT: "no effect", claims.OPEN: "open"}
@@ -65,6 +57,10 @@ class Frozen:
         return StandardScaler().fit(values[self.at([*self.positives, *self.ranking.index])]).transform(values)
 
     @cached_property
+    def _tested(self) -> np.ndarray:
+        return self.standardised[self.at(self.test)]
+
+    @cached_property
     def _place(self) -> dict[str, int]:
         return {case: place for place, case in enumerate(self.features.index)}
 
@@ -75,15 +71,15 @@ class Frozen:
     @property
     def rows(self) -> tuple[str, ...]:
         """What selects here: the paper's strategies and the rivals; without centres none is stratified by them."""
-        return (*ROWS, *(name for name in RIVALS if name != "stratified" or self.centre is not None))
+        return (
+            *volume_steps.ROWS,
+            *(name for name in RIVALS if name != "stratified" or self.centre is not None),
+        )
 
     def selection(self, row: str, size: int, seed: int, rule: Mapping[str, float]) -> list[str]:
         """Negatives by a strategy of the paper or by a rival; for a seed those that the networks get."""
-        if row in ROWS:
-            strategy, by = ROWS[row]
-            return select(self.ranking, strategy, size, seed, by, **rule)
-        negatives, positives = (self.features.loc[list(ids)] for ids in (self.ranking.index, self.positives))
-        return RIVALS[row](negatives, positives, size, seed, self.ranking["difficulty"], self.centre)
+        given = self.ranking, self.features, self.positives, self.centre
+        return volume_steps.selected(row, *given, size, seed, rule)
 
     def probabilities(self, negatives: Sequence[str]) -> np.ndarray:
         """What a logistic regression on all positives and these negatives says of the test cases: float64 (cases,).
@@ -92,9 +88,11 @@ class Frozen:
         """
         trained = self.standardised[self.at([*self.positives, *negatives])]
         fitted = LogisticRegression(max_iter=1000).fit(trained, np.arange(len(trained)) < len(self.positives))
-        return fitted.predict_proba(self.standardised[self.at(self.test)])[:, 1]
+        return fitted.predict_proba(self._tested)[:, 1]
 
 
+# the arrays are small: several threads of a library would wait for each other longer than they compute
+@threadpool_limits.wrap(limits=1)
 def judged(
     given: Callable[[int], Frozen],
     sizes: Mapping[str, int],
@@ -228,7 +226,7 @@ def kept(
     draws: int,
 ) -> Said:
     """`judged`, found where it was computed before. prepare: makes the `given` of `judged`."""
-    rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
+    rule = volume_steps.shapes(p)
 
     def compute(folder: Path) -> None:
         said = judged(prepare(), sizes, draws, rule, f"referee, {name}")
@@ -256,7 +254,7 @@ def labels() -> dict[str, str]:
     known = pd.concat([published.table(name) for name in ("A.III", "A.V")])
     known = known.drop_duplicates("row").set_index("row")["label"].to_dict() | a3_ranking.WORDS
     return {"random": known["random"], "all": "All negatives"} | {
-        row: known[row] for row in (*ROWS, *RIVALS) if row != "random"
+        row: known[row] for row in (*volume_steps.ROWS, *RIVALS) if row != "random"
     }
 
 

@@ -11,7 +11,7 @@ STAGES, HEADS, LOSSES, SUM = 3.3, 2.0, 1.0, 0.0  # heights of the rows
 
 
 @style.styled
-def deeply_supervised(stages: pd.DataFrame, pixels: int, backbone: str, title: str = "") -> Figure:
+def deeply_supervised(stages: pd.DataFrame, pixels: int, backbone: str) -> Figure:
     """A slice goes through a backbone; each of its stages, and its end, has a classifier and a loss of its own (Figs. 1, 2).
 
     Args:

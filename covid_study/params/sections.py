@@ -30,7 +30,6 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 PixelsASide = Annotated[int, Field(ge=32, le=512)]
 Some, Two, Three = Field(min_length=1), Field(min_length=2, max_length=2), Field(min_length=3, max_length=3)
 
-Finding = Literal["covid", "cap", "non_pneumonia"]
 Precision = Annotated[
     Literal["auto", "float32", "bf16"], "of training; auto: bf16 where hardware and network gain by it"
 ]

@@ -1,6 +1,6 @@
 """Results as data: ours beside the paper's, tidy, what `build/P/results/<table>.parquet` holds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,10 @@ def _training_periods(ours: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     return mean.assign(row="training_period", metric="hours").reindex(columns=ours.columns)
 
 
-def from_scored(of: Scored) -> pd.DataFrame:
+def from_scored(of: Scored, metrics: Collection[str] | None = None) -> pd.DataFrame:
     """Means over seeds with their intervals over patients and seeds, a row a cell and score, as the claims have them.
+
+    metrics: the scores that are wanted, all unless given.
 
     >>> cell = ("a", "b", 0)
     >>> of = Scored({cell: {"sen": 0.5}}, {cell: {"sen": np.array([0.4, 0.6])}}, fewest=12)
@@ -122,7 +124,7 @@ def from_scored(of: Scored) -> pd.DataFrame:
     rows = []
     for row, column in of.ran:
         cells = [cell for cell in of.values if cell[:2] == (row, column)]
-        for metric in of.values[cells[0]]:
+        for metric in (m for m in of.values[cells[0]] if metrics is None or m in metrics):
             runs = [cell for cell in cells if np.isfinite(of.values[cell][metric])]
             values = [of.values[cell][metric] for cell in runs]
             draws = [of.draws.get(cell, {}).get(metric, np.empty(0)) for cell in runs]

@@ -176,6 +176,11 @@ def weighted_means(y, p, threshold: float, weights: np.ndarray) -> dict[str, np.
     with np.errstate(invalid="ignore", divide="ignore"):
         f1 = (2 * tp / (called + of_ones.sum(axis=1, keepdims=True))).mean(axis=1)
         # of a positive and a negative exam, how often the positive has the higher probability; a tie is half of that
-        higher = np.mean([(1 + np.sign(one[positive][:, None] - one[~positive])) / 2 for one in p], axis=0)
+        higher = np.zeros((positive.sum(), (~positive).sum()), np.int32)
+        for one in p:
+            above, below = one[positive][:, None], one[~positive]
+            higher += above > below
+            higher += above >= below
+        higher = higher / 2 / len(p)
         pairs = of_ones.sum(axis=1) * of_zeros.sum(axis=1)
         return {"f1": f1, "auc": ((of_ones @ higher) * of_zeros).sum(axis=1) / pairs}

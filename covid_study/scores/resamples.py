@@ -128,33 +128,6 @@ class Resamples:
         )
 
 
-def bootstrap_intervals(
-    y_true, p, patients=None, threshold: float = 0.5, n: int = 1000, seed: int = 0, only_at: bool = False
-) -> pd.DataFrame:
-    """Every score of paper A, V-B (eq. 8, 9) with its interval over the test patients.
-
-    Args:
-        y_true, p, threshold: as in `binary.classification_scores`. patients, n, seed: as in `Resamples`.
-        only_at: only what depends on the threshold: precision, recall and F1.
-
-    Returns:
-        Index `metric`; columns value, low, high, note.
-
-    >>> bootstrap_intervals([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1]).loc["auc", ["value", "low", "high"]].tolist()
-    [0.75, 0.0, 1.0]
-    """
-    y, p = binary.checked(y_true, p)
-    scores = binary.classification_scores(y, p, threshold)
-    drawn = Resamples(y, patients, n, seed)
-    weighted = binary.weighted_at if only_at else binary.weighted_scores
-    names = binary.AT_THRESHOLD if only_at else binary.SCORES
-    table = drawn.table({m: scores[m] for m in names}, lambda w: weighted(y, p, threshold, w))
-    table["note"] = [
-        note if scores["note"] in note else f"{scores['note']}; {note}".strip("; ") for note in table["note"]
-    ]
-    return table.rename_axis("metric")
-
-
 def auc_interval(y_true, score, patients=None, n: int = 1000, seed: int = 0) -> Interval:
     """Area under the ROC curve of any score. y_true: (cases,) 0 or 1. score: larger means 1, any unit.
 

@@ -20,7 +20,7 @@ def half_width(values) -> float:
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean, deviation and interval over seeds.
+    """Mean, deviation and interval over seeds of runs that have an interval each; of runs on the same draws: `joined`.
 
     Args:
         frame: tidy, one row a run and score: `seed`, `value` and, where known, `low` and `high` (of that run) and `note`; all

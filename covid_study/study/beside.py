@@ -25,7 +25,7 @@ COHORT = ["exam_id", "patient_id", "finding", "split"]  # no path, and no centre
 def write(run: Plan) -> None:
     """Write FILES from what is up to date; a cohort only where a notebook has shown one."""
     claims = scoreboard.rows(run)
-    done = [n for n in run.notebooks if n.status() == "done"]
+    done = run.done
     texts = {"scoreboard.md": scoreboard.page(run.name, claims), "scoreboard.csv": as_csv(claims)}
     if any(n.said.get("cohort") for n in done):
         exams = cohort(check(Profile, run.profile, "the profile"))

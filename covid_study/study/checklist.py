@@ -35,7 +35,7 @@ def answered(run: Plan) -> list[dict[str, Any]]:
         "claims": sum(line["verdict"] != "open" for line in scoreboard.rows(run)),
         "exams": run.cohort,
     }
-    done = {"index", *(n.stem for n in run.notebooks if n.status() == "done")}
+    done = {"index", *(n.stem for n in run.done)}
     lists = yaml.safe_load((pages.TEMPLATES / "checklist.yaml").read_text(encoding="utf-8"))
     for one in lists:
         for items in one["parts"].values():

@@ -44,7 +44,7 @@ def energy(done: Collection[Notebook]) -> str:
 
 def facts(run: Plan) -> dict[str, str]:
     """What the index states of a run."""
-    done = [n for n in run.notebooks if n.status() == "done"]
+    done = run.done
     study, made, lock = run.profile["study"], made_with(run), run.root / "requirements.lock"
     commit = made.get("commit", "")
     if commit and commit != "unknown" and " " not in commit:  # else it says what was changed since
@@ -67,7 +67,7 @@ def facts(run: Plan) -> dict[str, str]:
 
 def cited(run: Plan) -> dict[str, str] | None:
     """How the run is cited; None before a notebook is done, and where there is no CITATION.cff."""
-    years = [n.record["finished"][:4] for n in run.notebooks if n.status() == "done"]
+    years = [n.record["finished"][:4] for n in run.done]
     if not years:
         return None
     exams = Path(run.images or run.cohort).name  # not where they lie

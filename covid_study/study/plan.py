@@ -120,6 +120,11 @@ class Plan:
             before |= set() if guide else modules
         return found
 
+    @property
+    def done(self) -> list[Notebook]:
+        """Those that are up to date."""
+        return [n for n in self.notebooks if n.status() == "done"]
+
     def choose(self, wanted: str | None) -> list[Notebook]:
         """The notebooks that `wanted` names: numbers or beginnings of names, apart by commas or spaces; all without it.
 

@@ -90,7 +90,7 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
                 "figure": headline.get("figure"),
             }
         )
-    done = [n for n in run.notebooks if n.status() == "done"]
+    done = run.done
     claims = scoreboard.rows(run)
     pages.write_index(
         run.reports / "index.html",

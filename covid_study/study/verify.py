@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from covid_study.errors import StudyError
 from covid_study.runtime import manifest
+from covid_study.scores.claims import scored
 from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import Plan
@@ -91,7 +93,7 @@ def _tables(build: Path) -> tuple[int, list[str]]:
             }
             try:
                 said = {key: predictions(folder) for key, folder in folders.items()}
-                again = scores_of(said, SCORINGS[about["case"]], about["resamples"])
+                again = scores_of(partial(scored, said, n=about["resamples"]), SCORINGS[about["case"]])
             except (OSError, ValueError, KeyError) as error:
                 differ.append(
                     f"{short(file)}, {cell[0]}, {cell[1]}: its predictions cannot be read ({error})."

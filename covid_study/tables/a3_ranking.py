@@ -39,13 +39,10 @@ def table(p, v: Samples) -> Table:
     """
     best = {"features": p.sampling.best_features, "distance": p.sampling.best_distance}
     rows = {
-        "random": selected(p, v, "random"),
-        "difficulty": selected(p, v, "long_tail", by="difficulty"),
-        "diversity": selected(p, v, "long_tail", by="diversity"),
-        "both": selected(p, v, "long_tail"),
-        "both_pretrained": selected(p, v, "long_tail", encoder="rubiks_cube_pro"),
-        "best_pair": selected(p, v, "long_tail", **best),
-        **{name: by_rival(p, v, name) for name in p.sampling.rivals},
+        **{name: selected(p, v, name) for name in ("random", "difficulty", "diversity", "both")},
+        "both_pretrained": selected(p, v, "both", encoder="rubiks_cube_pro"),
+        "best_pair": selected(p, v, "both", **best),
+        **{name: selected(p, v, name) for name in p.sampling.rivals},
     }
     archive = volume_steps.ids(v, "train", False)
     everything = {("random", "all", s): volume_steps.run(p, v, archive, s) for s in seeds(p)}
@@ -99,39 +96,29 @@ def alphas(p, v: Samples) -> Table:
 def selected(
     p,
     v: Samples,
-    strategy: str,
-    by: str = "joint",
+    row: str,
     features: str | None = None,
     distance: str | None = None,
     encoder: str | None = None,
 ) -> Callable[[float, int], Run]:
-    """A row: the run of a share and a seed on what a strategy draws from a ranking.
+    """A row: the run of a share and a seed on what a strategy or a rival selects.
+
+    Choice: before the runs of a rival the whole ranking is counted, though most rules need its features alone: what takes time
+    is the pre-training. A random part, by centre or not, needs nothing.
 
     Args:
-        by: the rank that is drawn by. features, distance: of the ranking; None: the parameters'. encoder: the
-            pre-training whose weights the classifier starts from; None: random weights.
+        row: of `volume_steps.selected`. features, distance: of the ranking; None: the parameters'. encoder: the pre-training
+            whose weights the classifier starts from; None: random weights.
     """
 
     def run(share: float, seed: int) -> Run:
         found = volume_steps.ranked(p, v, features, seed, distance)
-        chosen = volume_steps.selection(p, found.ranking, strategy, share, seed, by)
+        near, size = found.soft_labels.columns, volume_steps.selection_size(share, len(found.ranking))
+        given = found.ranking, found.features, near, v.table["centre"], size, seed
+        chosen = volume_steps.selected(row, *given, volume_steps.shapes(p))
         start = volume_steps.pretext(p, v, encoder, seed) if encoder else None
-        return volume_steps.run(p, v, chosen, seed, start, ranked=None if strategy == "random" else found)
-
-    return run
-
-
-def by_rival(p, v: Samples, name: str) -> Callable[[float, int], Run]:
-    """A row, as `selected`: the runs on what a rule of `ranking.rivals` picks from the features of the ranking.
-
-    Choice: before its runs the whole ranking is counted, though most rules need its features alone: what takes time is the
-    pre-training. A random part by centre needs nothing.
-    """
-
-    def run(share: float, seed: int) -> Run:
-        found = volume_steps.ranked(p, v, seed=seed)
-        chosen = volume_steps.rival_selection(v, found, name, share, seed)
-        return volume_steps.run(p, v, chosen, seed, ranked=None if name == "stratified" else found)
+        ranked = None if row in ("random", "stratified") else found
+        return volume_steps.run(p, v, chosen, seed, start, ranked=ranked)
 
     return run
 

@@ -22,8 +22,9 @@ def table(p, v: Samples) -> Table:
     Rows: random and long_tail, which are runs of Table III, normal, top, and long_tail_all_pretrained, whose classifier starts
     from weights pre-trained on all samples. Columns: `sampling.shares`.
     """
-    rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top", "long_tail")}
-    rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "long_tail", encoder="rubiks_cube_pro_all")
+    rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top")}
+    rows["long_tail"] = a3_ranking.selected(p, v, "both")
+    rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "both", encoder="rubiks_cube_pro_all")
     runs = a3_ranking.cells(p, rows)
     pretexts = {c: volume_steps.pretext(p, v, PRETEXTS[c[0]], c[2]) for c in runs if c[0] in PRETEXTS}
     took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}

@@ -23,10 +23,7 @@ def table_3(p, s: Samples) -> Table:
     runs = {}
     for seed in p.slice_training.seeds:
         rows = {name: slice_steps.run(p, s, seed, backbone=name) for name in plain}
-        if p.comparison.contrastive_epochs:
-            rows["self_trans"] = slice_steps.self_trans(p, s, seed)
-        if transferred := slice_steps.transfer_chexnet(p, s, seed):
-            rows["transfer_chexnet"] = transferred
+        rows |= slice_steps.other_weights(p, s, seed)
         if p.comparison.meta_share:
             rows["meta_weight_net"] = slice_steps.meta_weight_net(p, s, seed)
         rows[OURS] = slice_steps.dsn_saal(p, s, seed)

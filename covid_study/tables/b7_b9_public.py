@@ -14,7 +14,7 @@ from covid_study.report import beside_paper
 from covid_study.report.results import join_published
 from covid_study.rivals import feature_classifiers
 from covid_study.samples.samples import Samples
-from covid_study.scores import multiclass, published, slices
+from covid_study.scores import published
 from covid_study.tables import slice_steps
 from covid_study.tables.scoring import SLICES
 from covid_study.tables.slice_rows import COLUMN, OURS, WHOLE, unequal, words
@@ -174,8 +174,8 @@ def table(p, s: Samples) -> Table:
             rows[OURS] = slice_steps.dsn_saal(p, s, seed, train)
             runs |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
     runs, reduced = within(p, s, runs)
-    scores = _with_classes if name == "B.7" else SLICES.scores
-    scoring = replace(SLICES, scores=scores, shown=SHOWN.get(name, SHOWN["B.8"]))
+    shown = SHOWN.get(name, SHOWN["B.8"])
+    scoring = replace(SLICES, metrics=tuple(dict.fromkeys([*SLICES.metrics, *shown])), shown=shown)
     given = {
         "scoring": scoring,
         "words": words(name),
@@ -256,18 +256,5 @@ def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: l
         rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
-    if p.comparison.contrastive_epochs:
-        rows["self_trans"] = slice_steps.self_trans(p, s, seed)
-    if transferred := slice_steps.transfer_chexnet(p, s, seed):
-        rows["transfer_chexnet"] = transferred
+    rows |= slice_steps.other_weights(p, s, seed)
     return rows | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
-
-
-def _with_classes(told: pd.DataFrame, bootstrap: int) -> pd.DataFrame:
-    """`slices.run_scores`, and sensitivity and precision of each class against the rest: `sen_cap` and the like."""
-    called = slices.read(told[told["split"] == "test"])
-    found = multiclass.intervals(*called, n=bootstrap)
-    found = found[found["metric"].isin(["recall", "precision"])]
-    short = found["metric"].map({"recall": "sen", "precision": "pre"})
-    found = found.assign(metric=short + "_" + found["row"])[["metric", "value", "low", "high", "note"]]
-    return pd.concat([slices.run_scores(told, bootstrap), found], ignore_index=True)

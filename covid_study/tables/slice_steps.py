@@ -143,6 +143,13 @@ def transfer_chexnet(p, s: Samples, seed: int) -> Run | None:
     return replace(started, method=replace(started.method, weights=found))
 
 
+def other_weights(p, s: Samples, seed: int) -> dict[str, Run]:
+    """Rows that start from other weights: self_trans where it has epochs, transfer_chexnet where its file is there."""
+    rows = {"self_trans": self_trans(p, s, seed)} if p.comparison.contrastive_epochs else {}
+    transferred = transfer_chexnet(p, s, seed)
+    return rows | ({"transfer_chexnet": transferred} if transferred else {})
+
+
 def meta_weight_net(p, s: Samples, seed: int) -> Run:
     """Meta-Weight-Net (Shu et al. 2019; paper B, Table 3) on the backbone of `slice_network`."""
     train = np.array(ids(s, "train"))

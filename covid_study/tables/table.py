@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,13 @@ def place(column: str) -> float:
 def once(method: Callable) -> Callable:
     """A method that is computed once for each table and arguments."""
 
+    takes = signature(method)
+
     @wraps(method)
     def kept(self, *arguments, **named):
-        key = (method.__name__, *arguments, *sorted(named.items()))
+        given = takes.bind(self, *arguments, **named)
+        given.apply_defaults()  # so that `f()` and `f(asked=False)` are one
+        key = (method.__name__, *given.args[1:])
         if key not in self.kept:
             self.kept[key] = method(self, *arguments, **named)
         return self.kept[key]
@@ -136,13 +141,15 @@ class Table:
     def scores(self) -> pd.DataFrame:
         """Mean over seeds with intervals for every cell, and its training period in hours.
 
+        Intervals come from the draws that decide the claims: `scored`.
+
         Choice: the training period counts what was needed from preprocessed volumes or slices on: pre-training and ranking
         where a row needs them (paper A counts 0.3 hours), and the classifier.
 
         Returns:
             Tidy: row, column, metric, mean, sd, low, high, seeds.
         """
-        return scores_of(self.predictions(), self.scoring, self.resamples, self.hours())
+        return scores_of(self.scored, self.scoring)
 
     @once
     def results(self) -> pd.DataFrame:

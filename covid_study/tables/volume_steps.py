@@ -5,7 +5,7 @@ A notebook calls these with its parameters; called first, the later ones call th
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,15 @@ PRETEXTS = {  # name of a pre-training: (masking, on positives only)
     "rubiks_cube_pro": (True, True),
     "rubiks_cube_all": (False, False),
     "rubiks_cube_pro_all": (True, False),
+}
+
+ROWS = {  # of Tables III and V -> strategy and track; "both" is the long tail of Table V
+    "random": ("random", "joint"),
+    "difficulty": ("long_tail", "difficulty"),
+    "diversity": ("long_tail", "diversity"),
+    "both": ("long_tail", "joint"),
+    "normal": ("normal", "joint"),
+    "top": ("top", "joint"),
 }
 
 
@@ -250,21 +259,37 @@ def run(
     )
 
 
-def selection(
-    p, ranking: pd.DataFrame, strategy: str, share: float, seed: int, by: str = "joint"
+def selection(p, ranking: pd.DataFrame, strategy: str, share: float, seed: int) -> list[str]:
+    """Negatives drawn from a joint ranking: `share` of the archive, at least one (paper A, IV-E)."""
+    return select(ranking, strategy, selection_size(share, len(ranking)), seed, **shapes(p))
+
+
+def shapes(p) -> dict[str, float]:
+    """Exponent and width of `sampling.select`."""
+    return {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
+
+
+def selected(
+    row: str,
+    ranking: pd.DataFrame,
+    features: pd.DataFrame,
+    positives: Sequence[str],
+    centre: pd.Series | None,
+    size: int,
+    seed: int,
+    shapes: Mapping[str, float],
 ) -> list[str]:
-    """Negatives drawn from a ranking: `share` of the archive, at least one (paper A, IV-E)."""
-    size = selection_size(share, len(ranking))
-    rule = {"exponent": p.sampling.long_tail_exponent, "width": p.sampling.normal_width}
-    return select(ranking, strategy, size, seed, by, **rule)
+    """The negatives of a row of Tables III and V: by a strategy of the paper or by a rule of `ranking.rivals`.
 
-
-def rival_selection(v: Samples, found: Ranked, name: str, share: float, seed: int) -> list[str]:
-    """As many negatives as `selection`, picked by a rule of `ranking.rivals` from the same features."""
-    size, features = selection_size(share, len(found.ranking)), found.features
-    negatives, positives = features.loc[found.ranking.index], features.loc[found.soft_labels.columns]
-    about = found.ranking["difficulty"], v.table["centre"]
-    return RIVALS[name](negatives, positives, size, seed, *about)
+    Args:
+        row: of ROWS or RIVALS. features: by id, which the rules pick from. centre: by id; None where none is known. shapes:
+            of `shapes`.
+    """
+    if row in ROWS:
+        strategy, by = ROWS[row]
+        return select(ranking, strategy, size, seed, by, **shapes)
+    negatives, near = features.loc[ranking.index], features.loc[list(positives)]
+    return RIVALS[row](negatives, near, size, seed, ranking["difficulty"], centre)
 
 
 def selection_size(share: float, archive: int) -> int:

@@ -39,7 +39,7 @@ def test_the_fit_is_scikit_learns():
 def test_every_row_at_every_size_over_all_draws():
     of, sizes = frozen(), {"20%": 8, "50%": 20}
     said = linear_referee.judged(lambda _: of, sizes, 4, RULE)
-    rows = [row for row in (*linear_referee.ROWS, *RIVALS) if row != "stratified"]  # there are no centres
+    rows = [row for row in (*volume_steps.ROWS, *RIVALS) if row != "stratified"]  # there are no centres
     assert set(said) == {(row, c) for row in rows for c in sizes} | {("random", "all")}
     for (row, where), p in said.items():
         same = row in linear_referee.FIXED or where == "all"

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from scored_exams import intervals
 
 from covid_study.errors import StudyError
 from covid_study.scores import published
-from covid_study.scores.resamples import bootstrap_intervals
 
 SCORED = ["A.III", "A.IV", "A.V", "A.VI", "A.VII"]
 KNOWN_SLIPS = [("A.IV", "resnet50", "all")]
@@ -135,7 +135,7 @@ def test_intervals_are_those_of_the_exams_behind_the_numbers():
     """40 of 50 found, 3 false alarms: the same test split through the general bootstrap."""
     y = np.r_[np.ones(50), np.zeros(468)]
     p = np.r_[np.full(40, 0.9), np.full(10, 0.1), np.full(3, 0.8), np.full(465, 0.2)]
-    general = bootstrap_intervals(y, p, n=4000)
+    general = intervals(y, p, n=4000)
     ours = published.intervals("A.III").query("row == 'both' and column == '56%'").set_index("metric")
     for metric in ("precision", "recall", "f1"):
         expected = general.loc[metric, ["low", "high"]].astype(float).tolist()

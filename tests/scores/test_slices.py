@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.metrics import geometric_mean_score
+from scored_exams import intervals as of_exams
 from sklearn import metrics as sk
 
 from covid_study.errors import StudyError
-from covid_study.scores import slices as slice_metrics
-from covid_study.scores.resamples import bootstrap_intervals
+from covid_study.report.results import from_scored
+from covid_study.scores import claims, slices as slice_metrics
 
 CLASSES = ("covid", "cap", "non_pneumonia")
 
@@ -25,6 +26,12 @@ def predictions(patients=30, slices=6, skill=1.5, seed=0, classes=CLASSES):
             rows.append((f"s{i}_{j}", f"e{i}", f"p{i}", classes[finding], "test", *p))
     columns = ["slice_id", "exam_id", "patient_id", "finding", "split"]
     return pd.DataFrame(rows, columns=[*columns, *(f"p_{c}" for c in classes)])
+
+
+def intervals(table, n=1000, per_patient=False):
+    """Scores of one run with their intervals, as its table has them: index metric; mean, low, high."""
+    of = claims.scored({("a", "b", 0): table}, n=n, per_patient=per_patient)
+    return from_scored(of, slice_metrics.OF_SLICES).set_index("metric")
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ("covid", "non_covid")])
@@ -64,19 +71,18 @@ def test_weights_count_slices_that_often():
 def test_two_classes_agree_with_the_bootstrap_of_paper_a():
     """Two classes: argmax is a threshold of 0.5, and the same draw gives the same intervals."""
     table = predictions(classes=("covid", "non_covid"), skill=1.0)
-    ours = slice_metrics.intervals(table, n=300, seed=5)
-    theirs = bootstrap_intervals(
-        (table["finding"] == "covid").astype(int), table["p_covid"], table["patient_id"], n=300, seed=5
-    )
+    ours = intervals(table, n=300)
+    table = table.sort_values("slice_id")
+    theirs = of_exams(table["finding"] == "covid", table["p_covid"].array, table["patient_id"].array, n=300)
     for mine, other in {"sen": "recall", "pre": "precision", "f1": "f1", "auc": "auc"}.items():
-        expected = theirs.loc[other, ["value", "low", "high"]].astype(float).tolist()
-        assert ours.loc[mine, ["value", "low", "high"]].astype(float).tolist() == pytest.approx(expected)
+        expected = theirs.loc[other, ["mean", "low", "high"]].astype(float).tolist()
+        assert ours.loc[mine, ["mean", "low", "high"]].astype(float).tolist() == pytest.approx(expected)
 
 
 def test_intervals_cover_what_other_patients_give():
     """Of 40 cohorts from the same source about 95 % of the intervals hold the score of a huge one."""
     truth = slice_metrics.point_scores(predictions(patients=6000, slices=2, seed=99))["sen"]
-    tables = [slice_metrics.intervals(predictions(60, 2, seed=i), n=200).loc["sen"] for i in range(40)]
+    tables = [intervals(predictions(60, 2, seed=i), n=200).loc["sen"] for i in range(40)]
     assert sum(t["low"] <= truth <= t["high"] for t in tables) >= 33
 
 
@@ -93,14 +99,12 @@ def test_a_patient_is_the_mean_of_its_slices():
 def test_a_run_is_scored_on_its_test_slices_by_slice_and_by_patient():
     table = predictions(skill=1.0)
     training = predictions(skill=9.0, seed=8).assign(split="train")
-    found = slice_metrics.run_scores(pd.concat([table, training]), bootstrap=50).set_index("metric")
-    assert found.loc["acc", "value"] == slice_metrics.point_scores(table)["acc"]
-    assert (
-        found.loc["acc_patient", "value"]
-        == slice_metrics.point_scores(slice_metrics.by_patient(table))["acc"]
-    )
-    assert found.loc["auc_patient", "value"] > found.loc["auc", "value"]
-    assert len(found) == 2 * len(slice_metrics.OF_SLICES)
+    training["slice_id"] = "t" + training["slice_id"]
+    of_slices, of_patients = (intervals(pd.concat([table, training]), 50, by) for by in (False, True))
+    assert of_slices.loc["acc", "mean"] == slice_metrics.point_scores(table)["acc"]
+    by_patient = slice_metrics.point_scores(slice_metrics.by_patient(table))
+    assert of_patients["mean"].tolist() == by_patient.tolist()
+    assert of_patients.loc["auc", "mean"] > of_slices.loc["auc", "mean"]
 
 
 @pytest.mark.parametrize(
@@ -111,23 +115,19 @@ def test_a_run_is_scored_on_its_test_slices_by_slice_and_by_patient():
         ("p_covid < 0.2", {"pre"}),
     ],
 )
-def test_what_is_not_defined_is_nan_and_said(rows, undefined):
-    found = slice_metrics.intervals(predictions(patients=60, skill=1.0).query(rows), n=50)
-    assert set(found.index[found["value"].isna()]) >= undefined
-    assert (found.loc[list(undefined), "note"] != "").all() and pd.notna(found.loc["acc", "value"])
+def test_what_is_not_defined_is_nan(rows, undefined):
+    found = intervals(predictions(patients=60, skill=1.0).query(rows), n=50)
+    assert set(found.index[found["mean"].isna()]) >= undefined
+    assert (found.loc[list(undefined), "seeds"] == 0).all() and pd.notna(found.loc["acc", "mean"])
     if "pre" in undefined:
-        assert (
-            found.loc[["f1", "sen", "gmean"], "value"].tolist() == [0, 0, 0]
-            and found.loc["spe", "value"] == 1
-        )
+        assert found.loc[["f1", "sen", "gmean", "spe"], "mean"].tolist() == [0, 0, 0, 1]
 
 
 def test_one_patient_of_a_class_gives_no_interval():
     table = predictions(patients=12)
-    found = slice_metrics.intervals(table[~table["patient_id"].isin(["p3", "p6", "p9"])], n=50)
-    assert found[["low", "high"]].isna().all(axis=None) and found["value"].notna().all()
-    assert found.loc["acc", "note"]
-    assert slice_metrics.intervals(predictions()[:0])["value"].isna().all()  # no slices, no scores
+    found = intervals(table[~table["patient_id"].isin(["p3", "p6", "p9"])], n=50)
+    assert found[["low", "high"]].isna().all(axis=None) and found["mean"].notna().all()
+    assert slice_metrics.point_scores(predictions()[:0]).isna().all()  # no slices, no scores
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,9 @@ def test_two_tiny_runs_that_differ_in_one_parameter(whole, fake):
     patients = said["both", "56%", 0].set_index("exam_id")["patient_id"]
     for name, resamples in (("first", 100), ("second", 150)):
         whole.profile["study"]["name"] = name
-        told = claims.decide(claims.scored(said, patients, resamples), claims.of_table("A.III"))
-        table = results.join_published(scores_of(said, EXAMS, resamples), "A.III")
+        scored = claims.scored(said, patients, resamples)
+        told = claims.decide(scored, claims.of_table("A.III"))
+        table = results.join_published(scores_of(lambda scored=scored: scored, EXAMS), "A.III")
         for end, frame in {"": table, "-claims": told}.items():
             results.write_results(whole.build / "results" / f"A.III{end}.parquet", frame)
         names = [f"results/A.III{end}.parquet" for end in ("", "-claims")]

@@ -47,8 +47,8 @@ def burnt_in(s: Samples, found: Leaks, most: int = 8) -> dict[str, list[Tile]]:
     return _in_lines(tiles)
 
 
-def _in_lines(tiles: list[Tile], columns: int = 4) -> dict[str, list[Tile]]:
-    return {f"_{n}": tiles[n : n + columns] for n in range(0, len(tiles), columns)}
+def _in_lines(tiles: list[Tile]) -> dict[str, list[Tile]]:
+    return {f"_{n}": tiles[n : n + 4] for n in range(0, len(tiles), 4)}
 
 
 def facts(found: Leaks) -> pd.DataFrame:
