@@ -1,12 +1,14 @@
 """An exam, a map, a ranking and a loss at values that a reader sets: one figure each, for `report.interactive`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from covid_study.analysis import class_weights
 from covid_study.analysis.exam_pictures import Masked
@@ -33,10 +35,10 @@ def exam(exam: Masked, place: int, level: int, width: int, mask: bool) -> Figure
         place: the slice, from 0. level, width: of the window, in HU.
     """
     lines = {pictures.MASK: exam.mask} | ({pictures.TRUTH: exam.truth["lesions"]} if exam.truth else {})
-    seen = window(exam.volume.hu[place : place + 1], level, width)
-    drawn = {colour: lines[colour][place : place + 1] for colour in lines if mask}
+    drawn = {colour: lines[colour] for colour in lines if mask}
+    tile = plane(exam.volume.hu, exam.volume.spacing_mm, 0, place, drawn, of=exam.exam_id)
     text = f"slice {place + 1} of {len(exam.mask)}, {level - width / 2:g} to {level + width / 2:g} HU"
-    tile = plane(seen, exam.volume.spacing_mm, 0, 0, drawn, of=exam.exam_id, caption=text)
+    tile = replace(tile, image=window(tile.image, level, width), caption=text)
     keys = {"lung mask": pictures.MASK, "true lesions": pictures.TRUTH}
     keys = dict(list(keys.items())[: len(drawn)])
     title = f"{exam.exam_id}, {words.FINDINGS[exam.finding]}"
@@ -129,6 +131,8 @@ def _archive(table: pd.DataFrame, title: str) -> Figure:
         text = f"{change} ({of.sum()})" + (f": {', '.join(map(str, names))}{more}" if names else "")
         keys.append(style.key(text, colour, marker, ""))
     ax.set(xlabel="rank by difficulty (1 = hardest)", ylabel="rank by diversity (1 = most diverse)")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     ax.set_title(title, fontsize=8.5, fontweight="normal")
     style.legend(fig, keys, columns=1)
     fig.drawn_from = table
@@ -157,6 +161,8 @@ def losses(nines: float, beta: float, log_zero: float = -4.0, **counts: int) -> 
     plain = -np.log(probable)
     right.plot(probable, plain, color=style.REFERENCE, ls=(0, (4, 3)))
     left.set(xscale="log", xlabel="1 − alpha", ylabel="weight / mean weight", title="Weights of the classes")
+    left.xaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_minor_formatter(NullFormatter())
     style.reference(left, rest, f"alpha = {class_weights.alpha_text(rest)}", upright=True)
     right.set(xlabel="probability of the true class", ylabel="loss / mean weight", ylim=(0, 6))
     right.set_title(f"Loss of one slice, beta = {beta:g}")

@@ -202,19 +202,17 @@ def reliability(bins: pd.DataFrame, title: str = "") -> Figure:
     bins: of `calibration.reliability`.
     """
     panels = {name: name for name in bins["label"]}
-    axes = ("mean probability of COVID-19", "share with COVID-19, 95 % interval")
-    look = {
-        "panels": panels,
-        "axes": axes,
-        "limits": (-0.03, 1.03),
-        "marked": True,
-        "most": 3,
-        "title": title,
-    }
-    fig = lines(bins, "predicted", "observed", "label", **look)
-    for ax in fig.axes:
+    look = {"panels": panels, "axes": ("mean probability of COVID-19", "share with COVID-19"), "title": title}
+    plain = bins.drop(
+        columns=["low", "high"]
+    )  # intervals are bars: where all say the same, a band has no width
+    fig = lines(plain, "predicted", "observed", "label", limits=(-0.03, 1.03), marked=True, most=3, **look)
+    for ax, name in zip(fig.axes, panels, strict=True):
+        of = bins[bins["label"] == name]
+        ax.vlines(of["predicted"], of["low"], of["high"], color=style.OURS, lw=2.0, alpha=0.5)
         ax.plot([0, 1], [0, 1], color=style.REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1)
         ax.set_xlim(-0.03, 1.03)
+    fig.drawn_from = bins
     return fig
 
 
@@ -224,6 +222,6 @@ def decisions(found: pd.DataFrame, title: str = "") -> Figure:
     found: of `calibration.net_benefit`.
     """
     top = found["benefit"].max()
-    axes = ("called COVID-19 from this probability on", "net benefit, true positives a case")
+    axes = ("called COVID-19 from this probability on", "net benefit")
     look = {"axes": axes, "limits": (-0.3 * top, 1.1 * top), "title": title}
     return lines(found, "threshold", "benefit", colour="label", **look)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SESSION = "JPY_SESSION_NAME"  # set by Jupyter's server for the kernels that it starts for people
+NOBODY = (LIVE_FILE, "PYTEST_CURRENT_TEST")  # by the runner and by nbval, which Jupyter may have started
 
 
 class Range(NamedTuple):
@@ -30,8 +31,8 @@ Control = (
 
 
 def is_live() -> bool:
-    """Is this a kernel of JupyterLab or Jupyter Notebook, and not one of the runner's?"""
-    return bool(os.environ.get(SESSION)) and not os.environ.get(LIVE_FILE)
+    """Is this a kernel of JupyterLab or Jupyter Notebook, and not one of the runner's or of nbval's?"""
+    return bool(os.environ.get(SESSION)) and not any(map(os.environ.get, NOBODY))
 
 
 def interactive(draw: Callable[..., "Figure"], live: bool | None = None, **controls: Control):

@@ -137,7 +137,8 @@ def test_reliability_stands_beside_the_line_where_shares_are_as_said():
     first, second = figure.axes
     assert drawn(first) == [[0.0, 0.9], [0, 1]] and drawn(second) == [[0.5], [0, 1]]
     assert list(first.lines[0].get_xdata()) == [0.1, 0.7] and first.lines[0].get_marker() == "o"
-    assert len(first.collections) == 1
+    bars = first.collections[0].get_segments()
+    assert [bar[:, 1].tolist() for bar in bars] == [[0.0, 0.1], [0.8, 1.0]]
     pd.testing.assert_frame_equal(figure.drawn_from, bins)
 
 
