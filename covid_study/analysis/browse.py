@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from covid_study.analysis import class_weights
 from covid_study.analysis.exam_pictures import Masked
@@ -161,6 +161,7 @@ def losses(nines: float, beta: float, log_zero: float = -4.0, **counts: int) -> 
     plain = -np.log(probable)
     right.plot(probable, plain, color=style.REFERENCE, ls=(0, (4, 3)))
     left.set(xscale="log", xlabel="1 − alpha", ylabel="weight / mean weight", title="Weights of the classes")
+    left.xaxis.set_major_locator(LogLocator(numticks=5))
     left.xaxis.set_major_formatter("{x:g}")
     left.xaxis.set_minor_formatter(NullFormatter())
     style.reference(left, rest, f"alpha = {class_weights.alpha_text(rest)}", upright=True)

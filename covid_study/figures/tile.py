@@ -106,8 +106,8 @@ def plane(
     z, y, x = spacing_mm
     lines = {colour: mask.take(index, axis) for colour, mask in dict(outlines).items()}
     place = f"{('axial', 'coronal', 'sagittal')[axis]} slice {index + 1} of {volume.shape[axis]}"
-    look = {"aspect": (z if axis else y) / x, "outlines": lines, "upward": axis == 1, "place": place}
-    return Tile(volume.take(index, axis), **look, **more)
+    shape = {"aspect": (z if axis else y) / x, "place": place}
+    return Tile(volume.take(index, axis), outlines=lines, upward=axis == 1, **shape, **more)
 
 
 def show(ax, tile: Tile, tall: float | None = None) -> None:
