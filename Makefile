@@ -67,7 +67,7 @@ help: # the text below, between the two marks
 #   make compare     two runs side by side: what changed in parameters, code, data and environment, and what it did to every
 #                    claim and every cell of a table; into reports/compare-A-B.html
 #                      make compare A=smoke B=reference/laptop
-#   make lab         open JupyterLab to read, edit and re-run the notebooks
+#   make lab         open JupyterLab to read, edit and re-run the notebooks; 01, 03, 10 and 12 have sliders there
 #                      make lab
 #   make test        style, unit tests, the examples in the docstrings, every notebook at the smoke profile
 #                      make test

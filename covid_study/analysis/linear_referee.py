@@ -193,21 +193,33 @@ def of_exams(p, v: Samples, sources: Iterable[str] | None = None) -> dict[str, c
     }
 
 
+def frozen(p, v: Samples, seed: int, source: str | None = None) -> Frozen:
+    """The exams as the referee gets them. source: of features, see `volume_steps.ranked`; None: the parameters'."""
+    source, test = source or p.ranking.features, sorted(volume_steps.ids(v, "test"))
+    ranked = volume_steps.ranked(p, v, source, seed)
+    asked = pd.DataFrame(volume_steps.exam_features(p, v, test, source, seed), test)
+    features = pd.concat([ranked.features.set_axis(asked.columns, axis=1), asked])
+    named = centres(v)
+    centre = named if named[ranked.ranking.index].any() else None
+    return Frozen(features, list(ranked.soft_labels.columns), ranked.ranking, test, centre)
+
+
+def centres(v: Samples) -> pd.Series:
+    """The centre of every exam, "" where it is not known."""
+    return v.table["centre"].fillna("").astype(str)
+
+
 def _of_source(p, v: Samples, source: str, test: list[str]) -> Said:
     seed = p.study.seeds[0]
     ranked = volume_steps.ranked(p, v, source, seed)
-    named = v.table["centre"].fillna("").astype(str)
-    centre = named if named[ranked.ranking.index].any() else None
 
     def prepare() -> Callable[[int], Frozen]:
-        asked = pd.DataFrame(volume_steps.exam_features(p, v, test, source, seed), test)
-        features = pd.concat([ranked.features.set_axis(asked.columns, axis=1), asked])
-        same = Frozen(features, list(ranked.soft_labels.columns), ranked.ranking, test, centre)
+        same = frozen(p, v, seed, source)
         return lambda _: same
 
     trained = list(ranked.features.index)
     config = {"source": source, "trained": trained, "test": test, "volumes": v.key}
-    config["centre"] = named[trained].tolist()
+    config["centre"] = centres(v)[trained].tolist()
     config["known"] = [joblib.hash(frame.to_numpy()) for frame in (ranked.features, ranked.ranking)]
     return kept(p, source, config, prepare, sizes(p, len(ranked.ranking)), p.referee.seeds)
 

@@ -34,6 +34,7 @@ def lines(
     limits: tuple | None = None,
     log: str = "",
     shared: bool = True,
+    marked: bool = False,
     most: int = 4,
     title: str = "",
 ) -> Figure:
@@ -44,13 +45,14 @@ def lines(
         panels, labels: panels and colours in words, in their order; what is not named is not drawn.
         axes: what is on the two axes, with units. levels, places: panel -> words -> a dashed line across, or upright there.
         ticks: words -> x. limits: of y. log: "x", "y" or "xy". shared: one vertical axis for all panels.
+        marked: every point is, as where there are few.
     """
     if frame.empty:
         return style.nothing("There is nothing to draw yet.")
     names = style.ordered(frame[panel], panels) if panel else [""]
     kinds = style.ordered(frame[colour], labels) if colour else [None]
     looks = style.looks(kinds) if colour else {None: {"color": style.OURS, "marker": "o", "ls": "-"}}
-    few = frame[x].nunique() < FEW
+    few = marked or frame[x].nunique() < FEW
     looks = {kind: look | {"marker": look["marker"] * few} for kind, look in looks.items()}
     wide = 2.9 if len(names) > 1 else 5.0
     fig, found = style.panels(len(names), wide, 2.7, most=most, sharey=shared, sharex=shared)
@@ -192,3 +194,34 @@ def by_size(
     look = {"panels": panels, "most": 3, "axes": ("share of the negatives", axis), "title": title}
     look["ticks"] = {column_head(column): share for column, share in shares.items()}
     return lines(frame, "share", "mean", "row", "whose", **look)
+
+
+def reliability(bins: pd.DataFrame, title: str = "") -> Figure:
+    """How many cases are COVID-19 against how probable it was called, a panel a classifier; dashed where the two agree.
+
+    bins: of `calibration.reliability`.
+    """
+    panels = {name: name for name in bins["label"]}
+    look = {"panels": panels, "axes": ("mean probability of COVID-19", "share with COVID-19"), "title": title}
+    plain = bins.drop(
+        columns=["low", "high"]
+    )  # intervals are bars: where all say the same, a band has no width
+    fig = lines(plain, "predicted", "observed", "label", limits=(-0.03, 1.03), marked=True, most=3, **look)
+    for ax, name in zip(fig.axes, panels, strict=True):
+        of = bins[bins["label"] == name]
+        ax.vlines(of["predicted"], of["low"], of["high"], color=style.OURS, lw=2.0, alpha=0.5)
+        ax.plot([0, 1], [0, 1], color=style.REFERENCE, lw=1, ls=(0, (4, 3)), zorder=1)
+        ax.set_xlim(-0.03, 1.03)
+    fig.drawn_from = bins
+    return fig
+
+
+def decisions(found: pd.DataFrame, title: str = "") -> Figure:
+    """Decision curves (Vickers and Elkin 2006): net benefit against the probability from which on a case is called COVID-19.
+
+    found: of `calibration.net_benefit`.
+    """
+    top = found["benefit"].max()
+    axes = ("called COVID-19 from this probability on", "net benefit")
+    look = {"axes": axes, "limits": (-0.3 * top, 1.1 * top), "title": title}
+    return lines(found, "threshold", "benefit", colour="label", **look)

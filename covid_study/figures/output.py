@@ -1,4 +1,7 @@
-"""What a figure leaves in a notebook beside its picture: what drew it, from which data, a drawing without pixels, words."""
+"""What a figure leaves in a notebook beside its picture: what drew it, from which data, a drawing without pixels, words.
+
+The data of pictures of exams are a table of what each shows (`tile.listed`): their grey values would fill a page.
+"""
 
 from __future__ import annotations
 

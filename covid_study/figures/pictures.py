@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from covid_study.figures import style
-from covid_study.figures.tile import Tile, plane, show
+from covid_study.figures.tile import Tile, listed, plane, show
 from covid_study.report.words import finding_name
 from covid_study.samples.samples import Samples
 
@@ -68,6 +68,7 @@ def grid(
     if keys:
         handles = [style.key(text, colour) for text, colour in keys.items()]
         fig.legend(handles=handles, loc="outside lower center", ncols=len(keys))
+    fig.drawn_from = listed(rows)
     return fig
 
 
@@ -95,7 +96,8 @@ def exams(
         for axis, name in enumerate((text, "")):
             index = slices[n][axis] if slices else None
             drawn = outlines[n] if outlines else {}
-            tile = plane(volume, spacing_mm, axis, index, drawn, caption=name, colour=colour)
+            about = {"caption": name, "colour": colour, "of": caption.partition("\n")[0]}
+            tile = plane(volume, spacing_mm, axis, index, drawn, **about)
             rows.setdefault(f"_{n // columns} {axis}", []).append(tile)
     return grid(rows, above=True, side=2.3, keys=keys, title=title)
 
@@ -124,7 +126,7 @@ def tiles(s: Samples, ids: Sequence[str], captions: Sequence[str] | None = None)
         "" if np.isnan(share) else lesions_text(share) for share in s.table.loc[ids, "lesion_share"]
     ]
     return [
-        Tile(image, text, outlines={} if lesions is None else {style.OUTLINE: lesions[n]})
+        Tile(image, text, outlines={} if lesions is None else {style.OUTLINE: lesions[n]}, of=str(ids[n]))
         for n, (image, text) in enumerate(zip(images, said, strict=True))
     ]
 
@@ -170,10 +172,13 @@ def maps(
     """
     inputs, (_, lesions) = tiles(s, ids, [""] * len(ids)), s.masks(ids)
     lines = [{} if lesions is None else {"white": lesions[n]} for n in range(len(ids))]
-    rows = {"Raw slice": [Tile(image) for image in raw], "The network's input": inputs}
+    rows = {
+        "Raw slice": [Tile(image, of=str(name)) for name, image in zip(ids, raw, strict=True)],
+        "The network's input": inputs,
+    }
     for name, of in maps.items():
         rows[name] = [
-            Tile(tile.image, text, heat=one / (one.max() or 1), outlines=truth)
+            Tile(tile.image, text, heat=one / (one.max() or 1), outlines=truth, of=tile.of)
             for tile, one, text, truth in zip(inputs, of, captions[name], lines, strict=True)
         ]
     return grid(rows, title=title)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from matplotlib.patches import Rectangle
 
-from covid_study.ct.to_volume import window
+from covid_study.ct.to_volume import LEVEL, WIDTH, window
 
 HEAT = "inferno"
 
@@ -21,6 +22,7 @@ class Tile:
     image: (y, x) of HU, uint8, bool or float 0 to 1, or uint8 (y, x, 3). aspect: height of a pixel over its width.
     outlines: colour -> bool (y, x). boxes: colour -> (top, bottom, left, right) in pixels. heat: float 0 to 1, laid over.
     frame: colour of a frame round all. upward: the first line of the image is the lowest.
+    of: the exam or slice that it shows. place: where in the exam.
     """
 
     image: np.ndarray
@@ -32,6 +34,8 @@ class Tile:
     heat: np.ndarray | None = None
     frame: str = ""
     upward: bool = False
+    of: str = ""
+    place: str = ""
 
     @property
     def tall(self) -> float:
@@ -48,11 +52,25 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image / 255
-    if image.dtype == bool or (
-        image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1
-    ):
-        return image.astype(float)
-    return window(image)
+    return image.astype(float) if _is_grey(image) else window(image)
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    whole = image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1
+    return image.dtype == bool or bool(whole)
+
+
+def grey_words(image: np.ndarray) -> str:
+    """What is black and what is white in a picture, as `to_grey` draws it.
+
+    >>> grey_words(np.zeros((2, 2), np.int16)), grey_words(np.zeros((2, 2, 3), np.uint8))
+    ('-1350 to 150 HU', 'colours')
+    """
+    if image.ndim == 3:
+        return "colours"
+    if image.dtype == np.uint8:
+        return "0 to 255"
+    return "0 to 1" if _is_grey(image) else f"{LEVEL - WIDTH / 2:g} to {LEVEL + WIDTH / 2:g} HU"
 
 
 def fullest(volume: np.ndarray, axis: int) -> int:
@@ -87,9 +105,9 @@ def plane(
     index = fullest(volume, axis) if index is None else index
     z, y, x = spacing_mm
     lines = {colour: mask.take(index, axis) for colour, mask in dict(outlines).items()}
-    return Tile(
-        volume.take(index, axis), aspect=(z if axis else y) / x, outlines=lines, upward=axis == 1, **more
-    )
+    place = f"{('axial', 'coronal', 'sagittal')[axis]} slice {index + 1} of {volume.shape[axis]}"
+    shape = {"aspect": (z if axis else y) / x, "place": place}
+    return Tile(volume.take(index, axis), outlines=lines, upward=axis == 1, **shape, **more)
 
 
 def show(ax, tile: Tile, tall: float | None = None) -> None:
@@ -118,3 +136,30 @@ def show(ax, tile: Tile, tall: float | None = None) -> None:
             ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, lw=1.2))
     if tile.frame:
         ax.spines[:].set(visible=True, color=tile.frame, linewidth=1.6)
+
+
+def listed(rows: Mapping[str, Sequence[Tile | None]]) -> pd.DataFrame:
+    """What each picture of a grid is of, in the place of the values that it is drawn from, which no table of a page could hold.
+
+    Returns:
+        A line a picture: `row` and `column` (counted from 1), `name` (of the row), `of`, `place`, `caption`, `pixels` (across x
+        down), `greys` (what is black and what is white), `outlined` (how many outlines are drawn on it).
+
+    >>> listed({"lungs": [None, Tile(np.zeros((2, 3), bool), "left", of="a")]}).iloc[0].astype(str).tolist()
+    ['1', '2', 'lungs', 'a', '', 'left', '3 x 2', '0 to 1', '0']
+    """
+    lines = [
+        {
+            "row": i + 1,
+            "column": j + 1,
+            "name": "" if name.startswith("_") else " ".join(name.split()),
+            "of": tile.of,
+        }
+        | {"place": tile.place, "caption": ", ".join(tile.caption.splitlines())}
+        | {"pixels": f"{tile.image.shape[1]} x {tile.image.shape[0]}", "greys": grey_words(tile.image)}
+        | {"outlined": sum(bool(mask.any()) for mask in tile.outlines.values())}
+        for i, (name, tiles) in enumerate(rows.items())
+        for j, tile in enumerate(tiles)
+        if tile is not None
+    ]
+    return pd.DataFrame(lines)

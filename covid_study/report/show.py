@@ -79,6 +79,27 @@ def _escaped(axis: pd.Index) -> list[str | None]:
     return [None if name is None else escape(str(name)) for name in axis.names]
 
 
+def brier(found: pd.DataFrame) -> Styler:
+    """The Brier score of each classifier with its interval, and what to compare it with. found: of `calibration.brier`."""
+    lines = found.to_dict("records")
+    shown = pd.DataFrame(
+        {
+            "Brier score": [f"{line['brier']:.3f}" for line in lines],
+            "95 %": [_ends(line) for line in lines],
+            "of a constant": found["of_the_share"].to_numpy(),
+            "mean probability": found["said"].to_numpy(),
+            "share of COVID-19": found["share"].to_numpy(),
+            "trainings": found["seeds"].to_numpy(),
+        },
+        index=list(found["label"]),
+    )
+    return table(shown, "Brier score of COVID-19 against the rest")
+
+
+def _ends(line: Mapping) -> str:
+    return "" if pd.isna(line["low"]) else f"{line['low']:.3f} to {line['high']:.3f}"
+
+
 def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
 

@@ -127,3 +127,26 @@ def test_the_front_is_ringed_and_hours_are_shown_in_a_unit_that_reads_well():
     many = pd.concat([cells[:1].assign(flops=i, f1=i / 20) for i in range(1, 14)])
     listed = pareto.pareto(many, {"flops": "FLOPs"}, front).axes[0].get_title(loc="left").splitlines()
     assert len(listed) == 1 + 7, "a title holds so many names, the last line says how many more"
+
+
+def test_reliability_stands_beside_the_line_where_shares_are_as_said():
+    bins = pd.DataFrame({"label": ["A", "A", "B"], "bin": [1, 2, 1], "predicted": [0.1, 0.7, 0.4]})
+    bins = bins.assign(observed=[0.0, 0.9, 0.5], low=[0.0, 0.8, 0.2], high=[0.1, 1.0, 0.8])
+    figure = curves.reliability(bins)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["A", "B"]
+    first, second = figure.axes
+    assert drawn(first) == [[0.0, 0.9], [0, 1]] and drawn(second) == [[0.5], [0, 1]]
+    assert list(first.lines[0].get_xdata()) == [0.1, 0.7] and first.lines[0].get_marker() == "o"
+    bars = first.collections[0].get_segments()
+    assert [bar[:, 1].tolist() for bar in bars] == [[0.0, 0.1], [0.8, 1.0]]
+    pd.testing.assert_frame_equal(figure.drawn_from, bins)
+
+
+def test_decision_curves_are_cut_where_nobody_would_follow_them():
+    found = pd.DataFrame({"threshold": [0.1, 0.9] * 2, "label": ["A", "A", "everyone", "everyone"]})
+    found = found.assign(benefit=[0.3, 0.1, 0.2, -5.0], low=np.nan, high=np.nan)
+    figure = curves.decisions(found)
+    assert drawn(figure.axes[0]) == [[0.3, 0.1], [0.2, -5.0]]
+    low, high = figure.axes[0].get_ylim()
+    assert -0.2 < low < 0 and 0.3 < high < 0.4
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "everyone"]

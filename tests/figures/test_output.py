@@ -37,9 +37,18 @@ def test_a_figure_may_bring_a_table_of_its_own():
     assert kept["p"].tolist() == [0.1, 0.4, 0.9, 0.8, 0.2, 0.3]
 
 
-def test_pictures_of_exams_have_neither_drawing_nor_table():
-    left = told(pictures.grid({"exam": [pictures.Tile(np.zeros((4, 4)), "lung")]}))
-    assert set(left) == {"by", "alt"} and "lung" in left["alt"]
+def test_pictures_of_exams_have_no_drawing_and_say_what_each_is_of():
+    volume, mask = np.zeros((9, 4, 6), np.int16), np.ones((9, 4, 6), bool)
+    figure = pictures.exams(
+        [("e-1\nCAP", volume, (5, 1, 1))], slices=[(7, 2)], outlines=[{"red": mask, "blue": ~mask}]
+    )
+    left = told(figure)
+    assert set(left) == {"by", "alt", "csv"} and "e-1" in left["alt"]
+    kept = pd.read_csv(io.StringIO(left["csv"]))
+    assert kept["of"].tolist() == ["e-1", "e-1"]
+    assert kept["place"].tolist() == ["axial slice 8 of 9", "coronal slice 3 of 4"]
+    assert kept[["row", "column", "outlined"]].values.tolist() == [[1, 1, 1], [2, 1, 1]]
+    assert kept["pixels"].tolist() == ["6 x 4", "6 x 9"] and set(kept["greys"]) == {"-1350 to 150 HU"}
 
 
 @pytest.mark.parametrize("rows, kept", [(10, True), (30_000, False)])
