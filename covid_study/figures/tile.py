@@ -76,7 +76,7 @@ def plane(
     outlines=(),
     **more,
 ) -> Tile:
-    """A slice of a volume in true proportions: axis 0 axial (anterior up), axis 1 coronal (head up).
+    """A slice of a volume in true proportions: axis 0 axial (anterior up), 1 coronal, 2 sagittal (both head up).
 
     index: the fullest where not given. outlines: colour -> bool volume. more: of the tile.
 
@@ -88,7 +88,11 @@ def plane(
     z, y, x = spacing_mm
     lines = {colour: mask.take(index, axis) for colour, mask in dict(outlines).items()}
     return Tile(
-        volume.take(index, axis), aspect=(z if axis else y) / x, outlines=lines, upward=axis == 1, **more
+        volume.take(index, axis),
+        aspect=(z if axis else y) / (y if axis == 2 else x),
+        outlines=lines,
+        upward=axis > 0,
+        **more,
     )
 
 
