@@ -107,25 +107,21 @@ def predict(
         raise StudyError(f"-o {output}: give a name that ends in .csv or .json.")
     found = ask(read(model), exams, How(device, burnt_in, overlay), workers)
     wanted_json = as_json if output is None else output.suffix == ".json"
-    rows = found.drop(columns="notice")
+    rows = found.drop(columns="notice").astype(object)
+    rows = rows.where(rows.notna(), None).to_dict("records")  # pandas' own JSON ends at 15 digits
     text = (
-        json.dumps(
-            {"notice": NOTICE, "exams": json.loads(rows.to_json(orient="records", double_precision=15))},
-            indent=1,
-        )
-        if wanted_json
-        else found.to_csv(index=False).rstrip("\n")
+        json.dumps({"notice": NOTICE, "exams": rows}, indent=1) if wanted_json else found.to_csv(index=False)
     )
     failed = int((found["error"] != "").sum())
     if output:
-        write_atomically(output, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        write_atomically(output, lambda path, text=text: path.write_text(text, encoding="utf-8"))
         said = {"output": str(output), "exams": len(found), "failed": failed, "notice": NOTICE}
         text = (
             json.dumps(said)
             if as_json
             else f"{output}: {len(found)} exams, {failed} of them failed. {NO_DEVICE}"
         )
-    return text, int(failed > 0)
+    return text.rstrip("\n"), int(failed > 0)
 
 
 @click.command()

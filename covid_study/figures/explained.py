@@ -13,7 +13,7 @@ from covid_study.figures.tile import Tile, show
 MARKS = {"passed": ("✓", style.GREEN), "refused": ("✗", style.RED), "not reached": ("–", style.GREY)}
 SIDE = 2.5  # inches of a tile
 LINE = 0.19  # inches of a line of text
-CHARACTERS = 62  # a line
+CHARACTERS = 60  # a line
 
 
 @style.styled
@@ -24,16 +24,18 @@ def explained(
     histogram: tuple[np.ndarray, np.ndarray] | None = None,
     window: tuple[float, float] | None = None,
     title: str = "",
+    below: str = "",
 ) -> Figure:
     """Tiles at the left, in named rows; at the right the checks, facts in sentences and the histogram.
 
     Args:
         rows: name -> tiles, as many in each. checks: check, state (passed, refused, not reached), said.
         histogram: counts (n,) and edges (n + 1,) of HU or grey values. window: from and to, shaded.
+        below: a small line under all.
     """
     said = [(*MARKS[one["state"]], one["check"], one["said"]) for one in checks]
     lines = [(mark, colour, line) for mark, colour, words, text in said for line in _lines(words, text)]
-    lines += [("", "black", line) for fact in facts for line in wrap(fact, CHARACTERS)]
+    lines += [("", "black", line) for fact in ("", *facts) for line in wrap(fact, CHARACTERS) or [""]]
     columns = max((len(tiles) for tiles in rows.values()), default=0)
     text_high = LINE * (len(lines) + 1)
     tall = [max(tile.tall for tile in tiles) for tiles in rows.values()]
@@ -55,7 +57,7 @@ def explained(
     ax.axis("off")
     ax.set(xlim=(0, 1), ylim=(-len(lines) if histogram is not None else -high / LINE, 0.5))
     for n, (mark, colour, line) in enumerate(lines):
-        if mark and line[0] != " ":
+        if mark and not line.startswith(" "):
             ax.text(0.0, -n, mark, color=colour, fontsize=9, fontweight="bold", va="top")
         ax.text(0.05 if mark else 0, -n, line.strip(), fontsize=8, va="top")
     if histogram is not None:
@@ -63,6 +65,8 @@ def explained(
         ax = fig.add_subplot(parts[1])
         ax.stairs(np.maximum(counts, 0.5), edges, fill=True, color=style.GREY, alpha=0.7, baseline=0.5)
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+        ax.minorticks_off()
         ax.set(
             xlabel="HU" if window else "grey value",
             ylabel="voxels" if window else "pixels",
@@ -71,6 +75,7 @@ def explained(
         if window:
             ax.axvspan(*window, color=style.SKY, alpha=0.2, lw=0, label="the network's window")
             ax.legend(loc="upper right")
+    fig.supxlabel(below, x=0.01, ha="left", fontsize=style.SMALL)
     return fig
 
 

@@ -30,7 +30,9 @@ def of(about: dict) -> str:
         "## What it is",
         "",
         *_table("", "", {"networks": f"{seeds}, of the seeds {', '.join(map(str, about['seeds']))}"} | about["architecture"]),
-        *_table("classes", "", {"outputs": ", ".join(about["classes"]) + " (as named here: COVID-19 first)"}),
+        f"Outputs of the network, in their order: {', '.join(about['outputs'])}. `model.safetensors` holds the weights of each "
+        "network under its seed and a dot.",
+        "",
         "## What it wants",
         "",
         *_table("input", "", about["input"]),

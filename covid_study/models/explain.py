@@ -35,6 +35,7 @@ PAPER_A = {
 PAPER_B = {"kind": "picture", "input": {"size": 224}}
 SHOWN = 5  # pictures of a folder, slices of an exam
 BINS = 128
+CUT_OFF = 0.005  # of the lungs outside the network's view, from which on it is told
 HU_PARTS = {
     "air": -1024,
     "aerated lung": -950,
@@ -115,6 +116,8 @@ def _of_exam(row: Row, about: dict, burnt_in: bool) -> tuple[dict, Figure]:
     if mask is not None:
         ml = mask.sum() * np.prod(volume.spacing_mm) / 1000
         facts.append(f"Lungs: {ml:,.0f} ml, mean {volume.hu[mask].mean():.0f} HU.")
+    if ready and ready.facts.get("cut_off", 0) > CUT_OFF:
+        facts.append(f"Of the lungs {ready.facts['cut_off']:.1%} lie outside what the network sees.")
     facts += [f"Odd: {one}." for one in (ready.odd if ready else [])]
     histogram = None if volume is None else np.histogram(volume.hu, BINS, (-1024, 1500))
     tiles = {} if volume is None else {"as it was read": _planes(volume, mask)}
@@ -123,9 +126,11 @@ def _of_exam(row: Row, about: dict, burnt_in: bool) -> tuple[dict, Figure]:
     level, width = (
         (to_volume.LEVEL, to_volume.WIDTH) if about["kind"] == "volume" else (to_slice.LEVEL, to_slice.WIDTH)
     )
-    title = f"{row.exam_id}: {'can be used' if error is None else 'cannot be used'}\n{NOTICE}"
+    title = f"{row.exam_id}: {'can be used' if error is None else 'cannot be used'}"
     window = level - width / 2, level + width / 2
-    figure = explained(tiles, checks, facts, histogram, None if volume is None else window, title=title)
+    figure = explained(
+        tiles, checks, facts, histogram, None if volume is None else window, title=title, below=NOTICE
+    )
     told = {"name": row.exam_id, "usable": error is None, "checks": checks, "facts": facts}
     if volume is not None:
         told |= {
@@ -184,8 +189,8 @@ def _seen(about: dict, ready: Prepared) -> list[Tile]:
         ]
     volume = ready.data[0]
     mm = tuple(f / n for f, n in zip(reversed(to_volume.FIELD_OF_VIEW_MM), volume.shape, strict=True))
-    size = " x ".join(map(str, volume.shape[::-1]))
-    return [plane(volume, mm, axis, caption=f"{size} voxels" if axis == 0 else "") for axis in range(3)]
+    captions = f"axial, {' x '.join(map(str, volume.shape[::-1]))} voxels", "coronal", "sagittal"
+    return [plane(volume, mm, axis, caption=text) for axis, text in enumerate(captions)]
 
 
 def _of_pictures(name: str, rows: list[Row], about: dict) -> tuple[dict, Figure]:
@@ -224,9 +229,9 @@ def _of_pictures(name: str, rows: list[Row], about: dict) -> tuple[dict, Figure]
         f"Odd: {sentence} ({names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)})."
         for sentence, names in odd.items()
     ][:6]
-    title = f"{os.path.basename(name.rstrip('/')) or name}\n{NOTICE}"
+    title = os.path.basename(name.rstrip("/")) or name
     tiles = {key: of for key, of in tiles.items() if of}
-    figure = explained(tiles, checks, facts, (counts, edges) if tiles else None, title=title)
+    figure = explained(tiles, checks, facts, (counts, edges) if tiles else None, title=title, below=NOTICE)
     return {"name": name, "usable": not bad, "checks": checks, "facts": facts, "pictures": told}, figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from covid_study import __version__, paths
-from covid_study.cohort.findings import numbers
+from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import StudyError
 from covid_study.models import card
 from covid_study.models.model import (
@@ -76,13 +76,15 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
     together = _mean(list(said.values()))
     scoring = SCORINGS[results.attrs["case"]]
     of_cell = results[(results["row"] == row) & (results["column"] == column) & results["mean"].notna()]
+    classes = _classes(first["config"], together)
     about = {
         "format": FORMAT,
         "notice": NOTICE,
         "name": f"{name}, {table}, {of_cell['label'].iloc[0]}, {column}",
         "kind": kind,
         "architecture": architecture,
-        "classes": _classes(first["config"], together),
+        "classes": classes,
+        "outputs": list(outputs(classes)),
         "input": contract | CONTRACTS[kind],
         "threshold": _threshold(kind, together, len(runs)),
         "seeds": list(runs),
@@ -99,12 +101,12 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
 
 def _write(folder: Path, about: dict, runs: list[tuple[int, Path]]) -> Model:
     """The three files, together or not at all: made beside `folder` and moved there."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     partial_folder.mkdir(parents=True)
     try:
-        save_file(weights_of(runs), partial_folder / WEIGHTS, {"notice": NOTICE})
+        (partial_folder / WEIGHTS).write_bytes(save(weights_of(runs), {"notice": NOTICE}))
         about["weights"] = _file(partial_folder / WEIGHTS)
         (partial_folder / CARD).write_text(card.of(about), encoding="utf-8")
         about["card"] = _file(partial_folder / CARD)

@@ -12,6 +12,7 @@ import torch
 from covid_study.analysis.cam import activation_maps, grad_cam
 from covid_study.ct.to_volume import FIELD_OF_VIEW_MM
 from covid_study.figures.pictures import grid
+from covid_study.figures.style import SMALL
 from covid_study.figures.tile import Tile, plane
 from covid_study.models.model import NOTICE, Model
 from covid_study.models.prepared import Prepared, Row
@@ -74,7 +75,9 @@ def drawn(model: Model, row: Row, ready: Prepared, heat: np.ndarray, line: dict)
             ],
             "speaks for COVID-19": [Tile(ready.data[n], heat=heat[n]) for n in chosen],
         }
-    return grid(rows, side=2.6, title=f"{title}\n{NOTICE}")
+    figure = grid(rows, side=2.6, title=title)
+    figure.text(0.01, -0.01, NOTICE, fontsize=SMALL, va="top")
+    return figure
 
 
 def write(folder: Path, model: Model, networks: dict, row: Row, ready: Prepared, line: dict) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -62,7 +62,8 @@ def predict(model: Model, paths: Sequence[str], how: How = How(), workers: int |
     if how.overlay:
         how.overlay.mkdir(parents=True, exist_ok=True)
     workers = min(workers or cpu_count(), len(rows))
-    found = dict(progress(_rows(model, rows, how, workers), "exams", len(rows)))
+    one = partial(of_exam, model.folder, how=how)
+    found = dict(progress(each(one, rows, workers), "exams", len(rows)))
     lines = [{"exam": row.exam_id, "path": row.path} | found[row] for row in rows]
     return pd.DataFrame(lines).reindex(columns=columns(model)).assign(notice=NOTICE)
 
@@ -73,9 +74,9 @@ def columns(model: Model) -> list[str]:
     return ["exam", "path", "probability", "low", "high", "called", *of_each, "slices", "odd", "error"]
 
 
-def _rows(model: Model, rows: list[Row], how: How, workers: int) -> Iterator[tuple[Row, dict]]:
+def each(one: Callable[[Row], tuple[Row, dict]], rows: list[Row], workers: int) -> Iterator[tuple[Row, dict]]:
     """Exam by exam as they end. Where a process dies, what it took along is done again, each in a process of its own."""
-    one, ended = partial(of_exam, model.folder, how=how), set()
+    ended = set()
     try:
         for row, line in side_by_side(one, rows, workers):
             ended.add(row)

@@ -81,9 +81,8 @@ def _at(place: Path) -> dict[str, Path]:
         return {place.name: place}
     files = below(place).files
     scans = any(is_volume(file) or is_dicom(file) for file in files)
-    if not scans:
-        return {f"{place.name}/{f.relative_to(place).as_posix()}": f for f in files if is_picture(f)}
-    return exams_of(place)
+    found = exams_of(place).values() if scans else filter(is_picture, files)
+    return {path.relative_to(place.parent).as_posix(): path for path in found}
 
 
 def _named_apart(rows: Sequence[Row]) -> list[Row]:
@@ -177,7 +176,7 @@ def _of_picture(row: Row, kind: str, wanted: dict) -> list[str]:
     except (UnidentifiedImageError, OSError):  # of a kind that tifffile reads
         sides, mode = (1, 1), "L"
     if max(sides) > STRETCHED * min(sides):
-        said.append(f"it is {sides[0]} x {sides[1]} pixels and is stretched to a square")
+        said.append("it is far from square, and is stretched to one")
     if mode == "I" or mode == "F" or mode.startswith("I;"):
         said.append(
             "its grey values are scaled from its own least to its own greatest: its window is not known"
