@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import sys
 import types
 
@@ -68,7 +69,8 @@ def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
     from covid_study.cli import exams
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "exams").symlink_to(travelled.exams)
+    shutil.copytree(travelled.exams / "covid-0000-a", tmp_path / "exams" / "covid-0000-a")
+    shutil.copy(min(travelled.exams.glob("*.mha")), tmp_path / "exams")
     monkeypatch.setattr(paths, "build", lambda name: travelled.folder / "build" / {"demo": "tiny"}[name])
     text = (DOCS / "my-exams.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
@@ -81,7 +83,7 @@ def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
         said = CliRunner().invoke(getattr(exams, name), arguments)
         assert said.exit_code == 0, said.output
     found = pd.read_csv("predictions.csv")
-    assert len(found) == len(list((tmp_path / "maps").glob("*.png"))) == 13 and found["error"].isna().all()
+    assert len(found) == len(list((tmp_path / "maps").glob("*.png"))) == 2 and found["error"].isna().all()
     assert (tmp_path / "explained.png").is_file()
 
 

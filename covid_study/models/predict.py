@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import cpu_count
 
 from covid_study.errors import ExamError
-from covid_study.models.model import NOTICE, Model, read
+from covid_study.models.model import NOTICE, Model
 from covid_study.models.prepared import Prepared, Row, found_at, prepare
 from covid_study.runtime.progress import progress
 from covid_study.runtime.workers import side_by_side
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_kept: dict[tuple[str, str, str], dict[int, nn.Module]] = {}  # of a process: the networks of one model
 DIED = (
     "a process died while it worked on it, most often because the memory was used up",
     "give it alone, or fewer workers",
@@ -62,7 +63,8 @@ def predict(model: Model, paths: Sequence[str], how: How = How(), workers: int |
     if how.overlay:
         how.overlay.mkdir(parents=True, exist_ok=True)
     workers = min(workers or cpu_count(), len(rows))
-    one = partial(of_exam, model.folder, how=how)
+    model.notes  # noqa: B018  found out here, and not once an exam
+    one = partial(of_exam, model, how=how)
     found = dict(progress(each(one, rows, workers), "exams", len(rows)))
     lines = [{"exam": row.exam_id, "path": row.path} | found[row] for row in rows]
     return pd.DataFrame(lines).reindex(columns=columns(model)).assign(notice=NOTICE)
@@ -89,13 +91,13 @@ def each(one: Callable[[Row], tuple[Row, dict]], rows: list[Row], workers: int) 
                 yield row, {"error": str(ExamError(row.exam_id, *DIED))}
 
 
-def of_exam(folder: Path, row: Row, how: How) -> tuple[Row, dict]:
+def of_exam(model: Model, row: Row, how: How) -> tuple[Row, dict]:
     """One exam, in a worker: what `predict` says of it. Whatever goes wrong with it is its error, and nobody else's."""
     from covid_study.runtime.device import limited_threads
 
     try:
         with limited_threads(1 if how.device == "cpu" else None):
-            model, networks = _loaded(folder, how.device)
+            networks = _networks(model, how.device)
             ready = prepare(model.about, row, partial(load_exam, how={"burnt_in": how.burnt_in}))
             said = {seed: asked(model, network, ready) for seed, network in networks.items()}
             line = summary(model, said) | {"slices": len(ready.data) if model.kind == "slice" else None}
@@ -110,13 +112,15 @@ def of_exam(folder: Path, row: Row, how: How) -> tuple[Row, dict]:
         return row, {"error": f"exam {row.exam_id}: {type(error).__name__}: {str(error)[:300]}"}
 
 
-@lru_cache(maxsize=1)
-def _loaded(folder: Path, device: str) -> tuple[Model, dict[int, nn.Module]]:
-    """The model and its networks, once a process."""
+def _networks(model: Model, device: str) -> dict[int, nn.Module]:
+    """The networks of a model, loaded once a process."""
     from covid_study.runtime.device import find_device
 
-    model = read(folder)
-    return model, model.networks(find_device(device))
+    key = str(model.folder), model.about["weights"]["sha256"], device
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = model.networks(find_device(device))
+    return _kept[key]
 
 
 def asked(model: Model, network: nn.Module, ready: Prepared) -> np.ndarray:

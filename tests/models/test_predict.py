@@ -86,7 +86,7 @@ def test_an_exam_that_kills_its_process_takes_no_other_along():
 def test_what_is_unlike_the_training_exams_is_told(travelled, tmp_path):
     from dicom_factory import chest, write_series
 
-    write_series(tmp_path / "thick", chest(16, 120, 144), (18.0, 3.0, 3.0))
+    write_series(tmp_path / "thick", chest(16, 120, 144), (18.0, 2.2, 2.2))
     (row,) = predict(travelled.models["volumes"], [tmp_path / "thick"], QUIET).to_dict("records")
     assert row["error"] == "" and "slices lie apart by 18 mm" in row["odd"]
 
