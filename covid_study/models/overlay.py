@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from covid_study.analysis.cam import activation_maps, grad_cam
+from covid_study.analysis.cam import SAME, activation_maps, grad_cam
 from covid_study.ct.to_volume import FIELD_OF_VIEW_MM
 from covid_study.figures.pictures import grid
 from covid_study.figures.style import SMALL
@@ -65,7 +65,9 @@ def drawn(model: Model, row: Row, ready: Prepared, heat: np.ndarray, line: dict)
         for axis, name in enumerate(PLANES):
             at = int(place[axis])
             rows["the network's input"].append(plane(volume, mm, axis, at, caption=name))
-            rows["speaks for COVID-19"].append(plane(volume, mm, axis, at, heat=hot.take(at, axis)))
+            rows["speaks for COVID-19"].append(
+                plane(volume, mm, axis, at, heat=hot.take(at, axis), caption=_said(hot))
+            )
     else:
         most = np.argsort(heat.reshape(len(heat), -1).max(1), kind="stable")[::-1][:SHOWN]
         chosen = sorted(most.tolist())
@@ -73,11 +75,22 @@ def drawn(model: Model, row: Row, ready: Prepared, heat: np.ndarray, line: dict)
             "the network's input": [
                 Tile(ready.data[n], f"slice {n + 1}" if len(heat) > 1 else "") for n in chosen
             ],
-            "speaks for COVID-19": [Tile(ready.data[n], heat=heat[n]) for n in chosen],
+            "speaks for COVID-19": [Tile(ready.data[n], _said(heat[n]), heat=heat[n]) for n in chosen],
         }
     figure = grid(rows, side=2.6, title=title)
     figure.text(0.01, -0.01, NOTICE, fontsize=SMALL, va="top")
     return figure
+
+
+def _said(heat: np.ndarray) -> str:
+    """What must be known of a map: of a small input the last layer has one place only, or nothing speaks for the class.
+
+    >>> _said(np.array([0.1, 0.9])), _said(np.zeros(2)), _said(np.ones(2))
+    ('', 'nothing speaks for it', 'the same everywhere: it says nothing of where')
+    """
+    if np.ptp(heat) > SAME:
+        return ""
+    return "the same everywhere: it says nothing of where" if heat.max() > 0 else "nothing speaks for it"
 
 
 def write(folder: Path, model: Model, networks: dict, row: Row, ready: Prepared, line: dict) -> Path:
