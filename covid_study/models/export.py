@@ -28,13 +28,15 @@ from covid_study.models.model import (
     read,
     weights_of,
 )
+from covid_study.report.results import from_scored
 from covid_study.runtime import manifest
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.scores import slices
 from covid_study.scores.binary import best_f1_threshold
-from covid_study.tables.scoring import EXAMS, SLICES
+from covid_study.scores.paired import scored
+from covid_study.tables.scoring import SLICES
 from covid_study.training.run import predictions
 
-SCORINGS = {scoring.case: scoring for scoring in (EXAMS, SLICES)}
 FACTS = (
     "lung_ml",
     "mean_hu",
@@ -74,7 +76,6 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
     method, store = first["config"]["method"], _store(build, first["config"]["samples"])
     kind, architecture, contract = _what(method, manifest.record(store)["config"])
     together = _mean(list(said.values()))
-    scoring = SCORINGS[results.attrs["case"]]
     of_cell = results[(results["row"] == row) & (results["column"] == column) & results["mean"].notna()]
     classes = _classes(first["config"], together)
     about = {
@@ -91,7 +92,7 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
         "trained_on": _trained_on(build, store, first["config"]),
         "tested_on": _counts(together[together["split"] == "test"]),
         "scores": _scores(of_cell),
-        "scores_together": _scores(scoring.scores(together, results.attrs["resamples"]).rename(columns={"value": "mean"})),
+        "scores_together": _scores(_together(together, results.attrs, set(of_cell["metric"]))),
         "usual": _usual(store, first["config"]) if kind == "volume" else {},
         "made_from": {"run": name, "table": table, "row": row, "column": column, "folders": [f.name for f in runs.values()]},
         "code": {"covid-study": __version__, "preparing": preparing(kind), **first["made_with"]},
@@ -215,6 +216,20 @@ def _mean(said: list[pd.DataFrame]) -> pd.DataFrame:
     asked = [name for name in said[0] if name == "probability" or name.startswith("p_")]
     means = np.mean([frame[asked].to_numpy(float) for frame in said], axis=0)
     return said[0].assign(**dict(zip(asked, means.T, strict=True)))
+
+
+def _together(said: pd.DataFrame, about: dict, metrics: set[str]) -> pd.DataFrame:
+    """The scores of what all networks say together, with intervals over patients: those of these metrics.
+
+    about: of the results, with the kind of case and the number of resamples.
+    """
+    runs = {("together", "", 0): said}
+    found = [from_scored(scored(runs, n=about["resamples"]))]
+    if about["case"] == SLICES.case:
+        of_patients = from_scored(scored(runs, n=about["resamples"], per_patient=True))
+        found.append(of_patients.assign(metric=of_patients["metric"] + slices.PATIENT))
+    both = pd.concat(found, ignore_index=True)
+    return both[both["metric"].isin(metrics)]
 
 
 def _threshold(kind: str, together: pd.DataFrame, seeds: int) -> dict:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
 from travelling import predictions_of
 
 from covid_study import paths
@@ -65,6 +66,11 @@ def test_model_json_says_what_the_run_was(travelled):
     for line in about["scores"]:
         assert line["mean"] == pytest.approx(of_table.loc[line["metric"], "mean"])
     assert {"f1", "auc"} <= {line["metric"] for line in about["scores"]}
+    together = {line["metric"]: line for line in about["scores_together"]}
+    test = [one[one["split"] == "test"] for one in said]
+    p = np.mean([one["probability"].to_numpy(float) for one in test], axis=0)
+    assert together["auc"]["mean"] == pytest.approx(roc_auc_score(test[0]["label"], p))
+    assert together["auc"]["low"] <= together["auc"]["mean"] <= together["auc"]["high"]
     ids = {*run.training_ids, *run.test_ids, *table.samples.table["patient_id"]}
     assert not [name for name in ids if name in json.dumps(about)]  # nobody is named
 
@@ -82,6 +88,7 @@ def test_slices_and_pictures_have_their_own_contract(travelled):
     assert (slices["kind"], pictures["kind"]) == ("slice", "picture")
     assert slices["input"] | {"size": 32, "crop": True, "per_exam": 3, "overlap": 0.0} == slices["input"]
     assert slices["classes"][0] == "covid" and len(slices["classes"]) == 3
+    assert {"acc", "f1_patient"} <= {line["metric"] for line in slices["scores_together"]}
     assert pictures["outputs"] == ["non_covid", "covid"] and slices["threshold"]["value"] is None
 
 
