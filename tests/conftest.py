@@ -8,7 +8,8 @@ import pytest
 os.environ["COVID_STUDY_SALT"] = (
     "of the tests"  # hashes alike everywhere; nothing is kept in the user's folder
 )
-pytest_plugins = ["tiny_study", "browser"]  # fixtures root, p, v, table3; browser
+# fixtures root, p, v, table3; browser; travelled
+pytest_plugins = ["tiny_study", "browser", "travelling"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,12 +1,15 @@
 """The pages for people with an archive or a training of their own: every example in them runs, in the order of the page."""
 
 import re
+import shlex
+import shutil
 import sys
 import types
 
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 
 from covid_study import paths
 
@@ -61,7 +64,30 @@ def test_the_losses_are_parts(lightning):
     assert module.loss.raw_alpha.item() != before
 
 
-@pytest.mark.parametrize("page", ["rank-my-archive.md", "losses-in-my-code.md"])
+def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
+    """Every command of the page, in its order, on a run of that name."""
+    from covid_study.cli import exams
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(travelled.exams / "covid-0000-a", tmp_path / "exams" / "covid-0000-a")
+    shutil.copy(min(travelled.exams.glob("*.mha")), tmp_path / "exams")
+    monkeypatch.setattr(paths, "build", lambda name: travelled.folder / "build" / {"demo": "tiny"}[name])
+    text = (DOCS / "my-exams.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    assert text.count("```") == 2 * len(blocks)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert [command[:2] for command in commands] == [
+        ["covid-study", n] for n in ("export", "predict", "explain")
+    ]
+    for _, name, *arguments in commands:
+        said = CliRunner().invoke(getattr(exams, name), arguments)
+        assert said.exit_code == 0, said.output
+    found = pd.read_csv("predictions.csv")
+    assert len(found) == len(list((tmp_path / "maps").glob("*.png"))) == 2 and found["error"].isna().all()
+    assert (tmp_path / "explained.png").is_file()
+
+
+@pytest.mark.parametrize("page", ["rank-my-archive.md", "losses-in-my-code.md", "my-exams.md"])
 def test_the_readme_leads_to_a_page_and_its_links_lead_somewhere(page):
     assert f"(docs/{page})" in (paths.root() / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text()):

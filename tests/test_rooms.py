@@ -33,7 +33,9 @@ ROOMS = [
     "figures",
     "tables",
     "analysis",
+    "models",
     "study",
+    "cli",
 ]
 
 
@@ -121,6 +123,9 @@ def test_seconds_of_imports_are_paid_by_who_needs_them(who):
         "params.sections.Ranking",  # what a profile may hold
         "ct.lungs.lung_mask",  # the lung mask
         "networks.deep_supervision.DeepSupervision",  # deep supervision
+        "models.export.export",  # a model for others
+        "models.predict.predict",  # my exams
+        "models.explain.explain",  # why it was left out
     ],
 )
 def test_it_is_where_a_newcomer_looks(name):

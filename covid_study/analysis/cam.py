@@ -80,7 +80,7 @@ def activation_maps(
     Returns:
         float32 (n, y, x), 0 or more, in no unit; 0 everywhere where nothing speaks for the class.
     """
-    cam, device = _grad_cam(network, layer), next(network.parameters()).device
+    cam, device = grad_cam(Final(network), layer_name(network, layer)), next(network.parameters()).device
     found = [np.empty((0, *images.shape[1:]), np.float32)]
     for part in images.split(batch_size):
         if len(part):
@@ -89,20 +89,22 @@ def activation_maps(
     return np.concatenate(found)
 
 
-def _grad_cam(network: nn.Module, layer: str):
+def grad_cam(model: nn.Module, layer: str):
+    """MONAI's Grad-CAM of a classifier of slices or of volumes, enlarged as `activation_maps` says. layer: its name."""
     from monai.visualize import GradCAM  # takes seconds to import
 
     return GradCAM(
-        Final(network).eval(),
-        layer_name(network, layer),
+        model.eval(),
+        layer,
         upsampler=lambda size: lambda maps: _enlarged(maps, size),
         postprocessing=lambda maps: maps,
     )
 
 
 def _enlarged(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Maps (n, 1, y, x) at another size, each pixel at the middle of its patch."""
-    return nn.functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+    """Maps (n, 1, y, x) or (n, 1, z, y, x) at another size, each pixel at the middle of its patch."""
+    mode = "bilinear" if maps.ndim == 4 else "trilinear"
+    return nn.functional.interpolate(maps, size=tuple(size), mode=mode, align_corners=False)
 
 
 def map_side(network: nn.Module, size: int, layer: str = "last") -> int:
@@ -112,7 +114,8 @@ def map_side(network: nn.Module, size: int, layer: str = "last") -> int:
     (3, 6)
     """
     image = torch.zeros(1, 1, size, size, device=next(network.parameters()).device, requires_grad=True)
-    return int(_grad_cam(network, layer).compute_map(image, class_idx=0).shape[-1])
+    cam = grad_cam(Final(network), layer_name(network, layer))
+    return int(cam.compute_map(image, class_idx=0).shape[-1])
 
 
 def on_truth(maps: np.ndarray, lungs: np.ndarray, lesions: np.ndarray) -> pd.DataFrame:

@@ -94,7 +94,7 @@ def plane(
     outlines=(),
     **more,
 ) -> Tile:
-    """A slice of a volume in true proportions: axis 0 axial (anterior up), axis 1 coronal (head up).
+    """A slice of a volume in true proportions: axis 0 axial (anterior up), 1 coronal, 2 sagittal (both head up).
 
     index: the fullest where not given. outlines: colour -> bool volume. more: of the tile.
 
@@ -106,8 +106,8 @@ def plane(
     z, y, x = spacing_mm
     lines = {colour: mask.take(index, axis) for colour, mask in dict(outlines).items()}
     place = f"{('axial', 'coronal', 'sagittal')[axis]} slice {index + 1} of {volume.shape[axis]}"
-    shape = {"aspect": (z if axis else y) / x, "place": place}
-    return Tile(volume.take(index, axis), outlines=lines, upward=axis == 1, **shape, **more)
+    shape = {"aspect": (z if axis else y) / (y if axis == 2 else x), "place": place}
+    return Tile(volume.take(index, axis), outlines=lines, upward=axis > 0, **shape, **more)
 
 
 def show(ax, tile: Tile, tall: float | None = None) -> None:
