@@ -5,7 +5,7 @@ LAB ?=
 FAULTS ?=
 FUZZ ?=
 KILLS ?=
-BENCH ?= emd training study
+BENCH ?= emd training selection study
 NOTEBOOKS ?=
 A ?=
 B ?=
@@ -87,8 +87,9 @@ help: # the text below, between the two marks
 #                    are those of a run that nobody disturbed; KILLS holds options of tests/kills.py
 #                      make kills KILLS="--number 5 --notebooks 00,01"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
-#                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
-#                    of its own and print how long each notebook takes
+#                    would write (minutes each; into benchmarks/results), then our selections beside imbalanced-learn's
+#                    (an hour and more), then run a profile from nothing in a folder of its own and print how long each
+#                    notebook takes
 #                      make bench
 #   make env         only build the environment; every other target does so by itself
 #                      make env
@@ -115,9 +116,10 @@ help: # the text below, between the two marks
 #              takes some seconds to start. Not together with EXECUTOR. On several machines: set COVID_STUDY_LAUNCHER
 #              to what starts torchrun on them (see covid_study/training/processes.py)
 #                      make reproduce PROFILE=paper PROCESSES=4
-#   BENCH      what `make bench` measures: emd, training, study; the default is all
+#   BENCH      what `make bench` measures: emd, training, selection, study; the default is all
 #                      make bench BENCH=emd
 #                      make bench BENCH=training DEVICE=cpu
+#                      make bench BENCH=selection
 #                      make bench BENCH=study PROFILE=smoke
 #   NAME       folder below build/ and reports/; the default is the profile's name
 #                      make reproduce EXAMS=data/my-exams NAME=my-exams
@@ -149,14 +151,17 @@ env: $(ENV) check-env
 reproduce: $(ENV) check-env
 	@$(STUDY)
 
-.PHONY: bench-emd bench-training bench-study
-bench: $(addprefix bench-,$(or $(BENCH),emd training study))
+.PHONY: bench-emd bench-training bench-selection bench-study
+bench: $(addprefix bench-,$(or $(BENCH),emd training selection study))
 
 bench-emd: $(ENV) check-env
 	@$(call quoted,$(PY)) benchmarks/emd.py $(call option,device,DEVICE)
 
 bench-training: $(ENV) check-env
 	@$(call quoted,$(PY)) benchmarks/training.py --paper --scores $(call option,device,DEVICE)
+
+bench-selection: $(ENV) check-env
+	@$(call quoted,$(PY)) benchmarks/selection.py
 
 # in a folder of its own: never one that holds results
 bench-study: override NAME := bench-$(or $(NAME),$(PROFILE))

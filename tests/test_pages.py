@@ -1,25 +1,32 @@
 """The pages for people with an archive or a training of their own: every example in them runs, in the order of the page."""
 
 import re
+import shlex
 import sys
 import types
 
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 
 from covid_study import paths
+from covid_study.cli import main
 
 DOCS = paths.root() / "docs"
 
 
 def run(page: str) -> dict:
-    """What the examples of a page leave behind."""
+    """What the examples of a page leave behind: its Python, and its commands, of covid-study alone."""
     text, found = (DOCS / page).read_text(), {}
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", text, re.S)
     assert blocks and text.count("```") == 2 * len(blocks)  # nothing but what is run here
-    for block in blocks:
-        exec(compile(block, page, "exec"), found)
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, page, "exec"), found)
+        for program, *words in map(shlex.split, block.splitlines() if kind == "sh" else []):
+            done = CliRunner().invoke(main, words)
+            assert program == "covid-study" and done.exit_code == 0, done.output
     return found
 
 
@@ -28,6 +35,13 @@ def test_an_archive_is_ranked(tmp_path, monkeypatch):
     found = run("rank-my-archive.md")
     assert len(found["ranking"]) == 288 and len(set(found["chosen"])) == 24
     assert pd.read_csv("chosen.csv", index_col=0).index.tolist() == found["chosen"]
+    ranking = pd.read_parquet("ranking.parquet")  # the command's
+    pd.testing.assert_frame_equal(
+        ranking, found["ranking"].loc[ranking.index], check_names=False, check_dtype=False, rtol=1e-12
+    )
+    assert pd.read_csv("chosen-exams.csv", index_col=0).index.tolist() == found["chosen"]
+    assert len(pd.read_csv("hardest.csv")) == len(pd.read_csv("spread-out.csv")) == 24
+    assert len(pd.read_csv("by-hellinger.csv")) == 288
     assert set(found["positives"]) <= set(found["kept"].index)
     assert len(found["kept"]) == len(found["sampler"].sample_indices_) < 72 and len(found["ranked"]) == 288
     assert len(found["spread_out"]) == 24 and found["labels"].sum() == 12

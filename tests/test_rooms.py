@@ -34,6 +34,8 @@ ROOMS = [
     "tables",
     "analysis",
     "study",
+    "cli",
+    "__main__",
 ]
 
 
@@ -96,6 +98,7 @@ jsonschema.validate(1, dict(type="integer"))
 
 
 DEAR = {
+    "asks for help": ("cli", "torch pandas numpy sklearn"),
     "reads results": ("report.beside_paper", "torch"),
     "trains": ("tables.a5_sampling", "monai torchvision ot"),
 }
