@@ -51,6 +51,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except StudyError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # nobody reads on: click knows what to do
+            raise
         except OSError as error:
             said = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})."
             raise click.ClickException(said) from error

@@ -50,7 +50,7 @@ WEIGHT = click.FloatRange(0)
 @click.option("--beta", type=WEIGHT, default=0.5, show_default=True, help="Weight of diversity.")
 @click.option("--pairs", type=click.IntRange(1), default=DIVERSITY_PAIRS, show_default=True,
               help="Most distances of the diversity; beyond, the others met are drawn.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of that draw.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of that draw.")
 @click.option(
     "--executor",
     default="in_process",
@@ -92,7 +92,8 @@ def rank(
         ranking = rank_file(table, near, given, work, executor, device)
         ranking.attrs = {"ranked": {**what, **files}}
         _write(ranking, output)
-        shutil.rmtree(work)
+        for folder in output.parent.glob(f".{output.name}.{'?' * len(key)}"):  # those of other options, too
+            shutil.rmtree(folder)
     best = list(map(str, ranking["joint_rank"].nsmallest(5).index))
     found = {
         "ranking": output,
@@ -129,7 +130,7 @@ def rank(
     show_default=True,
     help="Of the normal bell.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
 @click.option("--features", type=A_FILE, help="For a rival, where the file has moved since it was ranked.")
 @as_json
 def select(

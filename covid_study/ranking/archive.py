@@ -97,7 +97,7 @@ def _features(table: FeatureTable, exams: pd.Index, folder: Path) -> Path:
     def write(temporary: Path) -> None:
         place = exams.get_indexer(table.about.index)
         shape = len(exams), len(table.columns)
-        for start, values in progress(table.pieces(), "reading features", -(-len(place) // 65_536)):
+        for start, values in progress(table.pieces(), "reading features"):
             kept = np.lib.format.open_memmap(
                 temporary, mode="r+" if start else "w+", dtype=np.float64, shape=shape
             )

@@ -3,7 +3,6 @@
 What a table holds besides the ids is a feature where it is a number; the rest (finding, centre, ...) goes along.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -221,13 +220,13 @@ def _pieces(
                     )
         elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
             with file.open(encoding="utf-8-sig") as opened:
-                separator = csv.Sniffer().sniff(opened.readline(), ",;\t").delimiter
+                separator = max(",;\t", key=opened.readline().count)
             how = {"sep": separator, "usecols": columns, "dtype": str if as_text else None}
             for piece in pd.read_csv(file, chunksize=rows, encoding="utf-8-sig", low_memory=False, **how):
                 yield piece if columns is None else piece[list(columns)]
         else:
             raise CohortError(f"{file} is no table that is read here. What to do: save it as {KINDS}.")
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's and pandas' are ValueErrors
+    except (OSError, ValueError) as error:  # pyarrow's and pandas' are ValueErrors
         raise CohortError(f"{file} cannot be read ({error}). What to do: save it as {KINDS}.") from error
 
 

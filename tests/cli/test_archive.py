@@ -162,6 +162,13 @@ def test_every_kind_of_file_gives_the_same(cohort, file, tmp_path):
     same(ranked(tmp_path / "features.npy", "--ids", tmp_path / "exams.csv"), expected)
     positives = tmp_path / "positives.txt"
     positives.write_text("exam_id\n" + "\n".join(cohort.index[:6]) + "\n")
+    pd.Series(cohort.index, name="exam_id").to_csv(tmp_path / "ids.csv", index=False)
+    npy = ["rank", tmp_path / "features.npy", "--positives", positives, "-o", tmp_path / "npy.csv"]
+    call(*npy, "--ids", tmp_path / "ids.csv")
+    same(pd.read_csv(tmp_path / "npy.csv", index_col=0), expected)
+    assert "--ids" in call(*npy, code=1).stderr
+    pd.Series(cohort.index[:9], name="exam_id").to_csv(tmp_path / "ids.csv", index=False)
+    assert "9 rows" in call(*npy, "--ids", tmp_path / "ids.csv", code=1).stderr
     call("rank", file, "--positives", positives, "-o", tmp_path / "mine.csv")
     same(pd.read_csv(tmp_path / "mine.csv", index_col=0), expected)
 
