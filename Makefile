@@ -5,7 +5,7 @@ LAB ?=
 FAULTS ?=
 FUZZ ?=
 KILLS ?=
-BENCH ?= emd training selection study
+BENCH ?= emd training study
 NOTEBOOKS ?=
 A ?=
 B ?=
@@ -87,9 +87,9 @@ help: # the text below, between the two marks
 #                    are those of a run that nobody disturbed; KILLS holds options of tests/kills.py
 #                      make kills KILLS="--number 5 --notebooks 00,01"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
-#                    would write (minutes each; into benchmarks/results), then our selections beside imbalanced-learn's
-#                    (an hour and more), then run a profile from nothing in a folder of its own and print how long each
-#                    notebook takes
+#                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
+#                    of its own and print how long each notebook takes; where BENCH asks for it, our selections beside
+#                    imbalanced-learn's
 #                      make bench
 #   make env         only build the environment; every other target does so by itself
 #                      make env
@@ -116,7 +116,7 @@ help: # the text below, between the two marks
 #              takes some seconds to start. Not together with EXECUTOR. On several machines: set COVID_STUDY_LAUNCHER
 #              to what starts torchrun on them (see covid_study/training/processes.py)
 #                      make reproduce PROFILE=paper PROCESSES=4
-#   BENCH      what `make bench` measures: emd, training, selection, study; the default is all
+#   BENCH      what `make bench` measures: emd, training, selection, study; the default is all but selection, which is long
 #                      make bench BENCH=emd
 #                      make bench BENCH=training DEVICE=cpu
 #                      make bench BENCH=selection
@@ -152,7 +152,7 @@ reproduce: $(ENV) check-env
 	@$(STUDY)
 
 .PHONY: bench-emd bench-training bench-selection bench-study
-bench: $(addprefix bench-,$(or $(BENCH),emd training selection study))
+bench: $(addprefix bench-,$(or $(BENCH),emd training study))
 
 bench-emd: $(ENV) check-env
 	@$(call quoted,$(PY)) benchmarks/emd.py $(call option,device,DEVICE)
