@@ -158,6 +158,16 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def command(words: list[str]) -> str:
+    """How it was called; where the results went is nobody's business.
+
+    >>> command(["--seeds", "3", "--out", "/somewhere", "--quick"])
+    'python benchmarks/selection.py --seeds 3 --quick'
+    """
+    kept = [word for before, word in zip(["", *words], words, strict=False) if "--out" not in (before, word)]
+    return " ".join(["python benchmarks/selection.py", *kept])
+
+
 def write(results: dict[str, Any], stem: Path) -> list[Path]:
     """Write what is known so far as JSON and as Markdown."""
     texts = {".json": json.dumps(short(results), indent=1) + "\n", ".md": table(results)}
@@ -185,7 +195,7 @@ def main() -> int:
     plan["seeds"] = options.seeds or plan["seeds"]
     results = {
         "machine": machine(None, PACKAGES),
-        "command": " ".join(["python benchmarks/selection.py", *sys.argv[1:]]),
+        "command": command(sys.argv[1:]),
         "plan": plan,
         "whole": False,
         "rows": [],

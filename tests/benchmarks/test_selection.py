@@ -40,6 +40,7 @@ def test_results_are_written_and_what_is_too_long_is_left_out(tmp_path, monkeypa
         ("NearMiss-2", 100_000),
         ("NearMiss-2", 1_000_000),
     }  # of the others 100 s are expected
+    assert results["command"] == "python benchmarks/selection.py --limit 200"
     assert results["plan"]["archives"] == benchmark.FULL["archives"]
     text = next(tmp_path.glob("*.md")).read_text()
     assert results["whole"] and "Other work" not in text  # most rows had the machine to themselves
