@@ -88,7 +88,8 @@ help: # the text below, between the two marks
 #                      make kills KILLS="--number 5 --notebooks 00,01"
 #   make bench       measure the earth mover's distances beside POT and SciPy, then training beside what a MONAI user
 #                    would write (minutes each; into benchmarks/results), then run a profile from nothing in a folder
-#                    of its own and print how long each notebook takes
+#                    of its own and print how long each notebook takes; where BENCH asks for it, our selections beside
+#                    imbalanced-learn's
 #                      make bench
 #   make env         only build the environment; every other target does so by itself
 #                      make env
@@ -115,9 +116,10 @@ help: # the text below, between the two marks
 #              takes some seconds to start. Not together with EXECUTOR. On several machines: set COVID_STUDY_LAUNCHER
 #              to what starts torchrun on them (see covid_study/training/processes.py)
 #                      make reproduce PROFILE=paper PROCESSES=4
-#   BENCH      what `make bench` measures: emd, training, study; the default is all
+#   BENCH      what `make bench` measures: emd, training, selection, study; the default is all but selection, which is long
 #                      make bench BENCH=emd
 #                      make bench BENCH=training DEVICE=cpu
+#                      make bench BENCH=selection
 #                      make bench BENCH=study PROFILE=smoke
 #   NAME       folder below build/ and reports/; the default is the profile's name
 #                      make reproduce EXAMS=data/my-exams NAME=my-exams
@@ -149,7 +151,7 @@ env: $(ENV) check-env
 reproduce: $(ENV) check-env
 	@$(STUDY)
 
-.PHONY: bench-emd bench-training bench-study
+.PHONY: bench-emd bench-training bench-selection bench-study
 bench: $(addprefix bench-,$(or $(BENCH),emd training study))
 
 bench-emd: $(ENV) check-env
@@ -157,6 +159,9 @@ bench-emd: $(ENV) check-env
 
 bench-training: $(ENV) check-env
 	@$(call quoted,$(PY)) benchmarks/training.py --paper --scores $(call option,device,DEVICE)
+
+bench-selection: $(ENV) check-env
+	@$(call quoted,$(PY)) benchmarks/selection.py
 
 # in a folder of its own: never one that holds results
 bench-study: override NAME := bench-$(or $(NAME),$(PROFILE))

@@ -10,7 +10,7 @@ from covid_study.runtime.closure import file_of, imports, modules_inside
 
 PAGE = Path(__file__).with_name("architecture.md")
 BEGIN, END = "```mermaid\n", "```\n"
-ALONE = ("errors", "paths")  # every room imports them: no arrows
+ALONE = ("errors", "paths", "__main__")  # every room imports the first two: no arrows
 
 
 def drawing() -> str:

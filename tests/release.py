@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("covid_study", "notebooks", "params", "pyproject.toml", "README.md", "LICENSE", "CITATION.cff")
 COMMANDS = (
     ["-c", "import covid_study; print(covid_study.__version__, covid_study.__file__)"],
-    ["-m", "covid_study.datasets", "list"],
+    ["-m", "covid_study", "datasets", "list"],
     ["-m", "covid_study.study", "--help"],
     ["-m", "covid_study.study", "--profile", "smoke", "--times"],  # reads profiles and notebooks
 )

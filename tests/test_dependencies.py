@@ -22,7 +22,6 @@ NOT_IMPORTED = {
     "playwright": ("tests/browser.py", '"playwright.sync_api"'),
     "pip-audit": ("Makefile", "-m pip_audit"),
     "pre-commit": ("CONTRIBUTING.md", "pre-commit install"),
-    "pyarrow": ("covid_study/report/results.py", "to_parquet"),
     "pytest-cov": ("Makefile", "--cov"),
     "pytest-xdist": ("Makefile", "-n logical"),
     "ruff": ("Makefile", "-m ruff"),

@@ -12,17 +12,22 @@ import torch
 from click.testing import CliRunner
 
 from covid_study import paths
+from covid_study.cli import main
 
 DOCS = paths.root() / "docs"
 
 
 def run(page: str) -> dict:
-    """What the examples of a page leave behind."""
+    """What the examples of a page leave behind: its Python, and its commands, of covid-study alone."""
     text, found = (DOCS / page).read_text(), {}
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", text, re.S)
     assert blocks and text.count("```") == 2 * len(blocks)  # nothing but what is run here
-    for block in blocks:
-        exec(compile(block, page, "exec"), found)
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, page, "exec"), found)
+        for program, *words in map(shlex.split, block.splitlines() if kind == "sh" else []):
+            done = CliRunner().invoke(main, words)
+            assert program == "covid-study" and done.exit_code == 0, done.output
     return found
 
 
@@ -31,6 +36,13 @@ def test_an_archive_is_ranked(tmp_path, monkeypatch):
     found = run("rank-my-archive.md")
     assert len(found["ranking"]) == 288 and len(set(found["chosen"])) == 24
     assert pd.read_csv("chosen.csv", index_col=0).index.tolist() == found["chosen"]
+    ranking = pd.read_parquet("ranking.parquet")  # the command's
+    pd.testing.assert_frame_equal(
+        ranking, found["ranking"].loc[ranking.index], check_names=False, check_dtype=False, rtol=1e-12
+    )
+    assert pd.read_csv("chosen-exams.csv", index_col=0).index.tolist() == found["chosen"]
+    assert len(pd.read_csv("hardest.csv")) == len(pd.read_csv("spread-out.csv")) == 24
+    assert len(pd.read_csv("by-hellinger.csv")) == 288
     assert set(found["positives"]) <= set(found["kept"].index)
     assert len(found["kept"]) == len(found["sampler"].sample_indices_) < 72 and len(found["ranked"]) == 288
     assert len(found["spread_out"]) == 24 and found["labels"].sum() == 12
@@ -66,22 +78,11 @@ def test_the_losses_are_parts(lightning):
 
 def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
     """Every command of the page, in its order, on a run of that name."""
-    from covid_study.cli import exams
-
     monkeypatch.chdir(tmp_path)
     shutil.copytree(travelled.exams / "covid-0000-a", tmp_path / "exams" / "covid-0000-a")
     shutil.copy(min(travelled.exams.glob("*.mha")), tmp_path / "exams")
     monkeypatch.setattr(paths, "build", lambda name: travelled.folder / "build" / {"demo": "tiny"}[name])
-    text = (DOCS / "my-exams.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    assert text.count("```") == 2 * len(blocks)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    assert [command[:2] for command in commands] == [
-        ["covid-study", n] for n in ("export", "predict", "explain")
-    ]
-    for _, name, *arguments in commands:
-        said = CliRunner().invoke(getattr(exams, name), arguments)
-        assert said.exit_code == 0, said.output
+    run("my-exams.md")
     found = pd.read_csv("predictions.csv")
     assert len(found) == len(list((tmp_path / "maps").glob("*.png"))) == 2 and found["error"].isna().all()
     assert (tmp_path / "explained.png").is_file()

@@ -36,6 +36,7 @@ ROOMS = [
     "models",
     "study",
     "cli",
+    "__main__",
 ]
 
 
@@ -98,6 +99,7 @@ jsonschema.validate(1, dict(type="integer"))
 
 
 DEAR = {
+    "asks for help": ("cli", "torch pandas numpy sklearn"),
     "reads results": ("report.beside_paper", "torch"),
     "trains": ("tables.a5_sampling", "monai torchvision ot"),
 }

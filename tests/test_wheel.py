@@ -15,7 +15,10 @@ def made(tmp_path_factory):
 
 
 def test_it_holds_what_git_holds_and_nothing_of_the_tests(made):
-    held = set(zipfile.ZipFile(made).namelist())
+    wheel = zipfile.ZipFile(made)
+    held = set(wheel.namelist())
+    (scripts,) = (name for name in held if name.endswith(".dist-info/entry_points.txt"))
+    assert "covid-study = covid_study.cli:main" in wheel.read(scripts).decode()
     share = f"covid_study-{covid_study.__version__}.data/data/share/covid-study"
     package = [f for f in (ROOT / "covid_study").rglob("*") if f.is_file() and "__pycache__" not in f.parts]
     wanted = {str(f.relative_to(ROOT)) for f in package if f.suffix != ".sh"}

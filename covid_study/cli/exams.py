@@ -1,36 +1,15 @@
 """The commands for models and for exams of one's own: export, predict, explain."""
 
 import json
-import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
-from functools import wraps
 from pathlib import Path
 
 import click
 
+from covid_study.cli.output import answer, as_json, working
 from covid_study.errors import StudyError
 
 NO_DEVICE = "Research software, not a medical device."
 
-
-def told(command: Callable) -> Callable:
-    """A command whose StudyError is a message and exit status 1, not a traceback; what is shown on the way goes to stderr."""
-
-    @wraps(command)
-    def run(**options) -> None:
-        try:
-            with redirect_stdout(sys.stderr):
-                text, status = command(**options)
-        except StudyError as error:
-            raise click.ClickException(str(error)) from None
-        click.echo(text)
-        sys.exit(status)
-
-    return run
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table or text.")
 burnt_in = click.option(
     "--burnt-in", is_flag=True, help="Read exams whose header says that text is burnt into the pixels."
 )
@@ -43,25 +22,22 @@ burnt_in = click.option(
 @click.option("--column", help="A column, such as 56%; may be left out where the row has one only.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @as_json
-@told
-def export(
-    run: str, table: str, row: str, column: str | None, output: Path, as_json: bool
-) -> tuple[str, int]:
+def export(run: str, table: str, row: str, column: str | None, output: Path, as_json: bool) -> None:
     """Write the classifiers of a row and column of RUN, all seeds, as a model that others can use.
 
     The folder holds model.safetensors (weights, no pickle), model.json (what they are, read and were scored) and README.md.
 
     \b
-    Example:
+    Examples:
       covid-study export demo --table A.III --row both --column 56% -o model/
     """
     from covid_study.models.export import export as write
 
-    model = write(run, table, row, column, output)
-    if as_json:
-        return json.dumps(model.about, indent=1), 0
+    with working():
+        model = write(run, table, row, column, output)
     size = sum(file.stat().st_size for file in model.folder.iterdir()) / 1e6
-    return f"{output}: {model.about['name']}, {len(model.seeds)} networks, {size:.1f} MB. {NO_DEVICE}", 0
+    said = f"{output}: {model.about['name']}, {len(model.seeds)} networks, {size:.1f} MB. {NO_DEVICE}"
+    answer(model.about, said, as_json)
 
 
 @click.command()
@@ -79,7 +55,6 @@ def export(
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps or auto.")
 @burnt_in
 @as_json
-@told
 def predict(
     model: Path,
     exams: tuple[str, ...],
@@ -89,14 +64,14 @@ def predict(
     device: str,
     burnt_in: bool,
     as_json: bool,
-) -> tuple[str, int]:
+) -> None:
     """Say how likely each of EXAMS shows COVID-19, by the MODEL that `export` wrote: one row an exam.
 
     EXAMS are DICOM folders, NIfTI, NRRD or MHA files, folders of such, or pictures. An exam that cannot be used has its reason
     in the column error, and does not stop the others; the status is then 1. Research software, not a medical device.
 
     \b
-    Example:
+    Examples:
       covid-study predict model/ exams/*/ -o predictions.csv --overlay maps/
     """
     from covid_study.models.model import NOTICE, read
@@ -105,23 +80,19 @@ def predict(
 
     if output and output.suffix not in (".csv", ".json"):
         raise StudyError(f"-o {output}: give a name that ends in .csv or .json.")
-    found = ask(read(model), exams, How(device, burnt_in, overlay), workers)
-    wanted_json = as_json if output is None else output.suffix == ".json"
+    with working():
+        found = ask(read(model), exams, How(device, burnt_in, overlay), workers)
     rows = found.drop(columns="notice").astype(object)
     rows = rows.where(rows.notna(), None).to_dict("records")  # pandas' own JSON ends at 15 digits
-    text = (
-        json.dumps({"notice": NOTICE, "exams": rows}, indent=1) if wanted_json else found.to_csv(index=False)
-    )
+    told, table = {"notice": NOTICE, "exams": rows}, found.to_csv(index=False)
     failed = int((found["error"] != "").sum())
     if output:
-        write_atomically(output, lambda path, text=text: path.write_text(text, encoding="utf-8"))
-        said = {"output": str(output), "exams": len(found), "failed": failed, "notice": NOTICE}
-        text = (
-            json.dumps(said)
-            if as_json
-            else f"{output}: {len(found)} exams, {failed} of them failed. {NO_DEVICE}"
-        )
-    return text.rstrip("\n"), int(failed > 0)
+        text = json.dumps(told, indent=1) if output.suffix == ".json" else table
+        write_atomically(output, lambda path: path.write_text(text, encoding="utf-8"))
+        told = {"output": output, "exams": len(found), "failed": failed, "notice": NOTICE}
+        table = f"{output}: {len(found)} exams, {failed} of them failed. {NO_DEVICE}"
+    answer(told, table.rstrip("\n"), as_json)
+    click.get_current_context().exit(int(failed > 0))
 
 
 @click.command()
@@ -134,19 +105,18 @@ def predict(
 )
 @burnt_in
 @as_json
-@told
-def explain(
-    exam: Path, model: Path | None, output: Path | None, burnt_in: bool, as_json: bool
-) -> tuple[str, int]:
+def explain(exam: Path, model: Path | None, output: Path | None, burnt_in: bool, as_json: bool) -> None:
     """Why was EXAM left out, or read as it was? Checks, geometry, HU, the lung mask and what a network would see.
 
     EXAM is a DICOM folder, a volume file, a picture or a folder of pictures. The status is 1 where it cannot be used.
 
     \b
-    Example:
+    Examples:
       covid-study explain exams/P001 -o P001.png
     """
     from covid_study.models.explain import explain as look
 
-    found = look(exam, output or Path("explained.png"), model, burnt_in)
-    return json.dumps(found.about, indent=1) if as_json else found.text, int(not found.usable)
+    with working():
+        found = look(exam, output or Path("explained.png"), model, burnt_in)
+    answer(found.about, found.text, as_json)
+    click.get_current_context().exit(int(not found.usable))

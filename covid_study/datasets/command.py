@@ -1,15 +1,17 @@
 """The data sets from the command line: what there is, is it whole, where does it come from.
 
-python -m covid_study.datasets list
-python -m covid_study.datasets check NAME|PATH [--at PATH] [--read]
-python -m covid_study.datasets fetch NAME [--to PATH] [--from ZIP ...] [--most N] [--sha256 HASH]
-python -m covid_study.datasets cards
+covid-study datasets list [--json]
+covid-study datasets check NAME|PATH [--at PATH] [--read] [--json]
+covid-study datasets fetch NAME [--to PATH] [--from ZIP ...] [--most N] [--sha256 HASH] [--json]
+covid-study datasets cards
 """
 
 import argparse
+import json
 import re
 import sys
 import textwrap
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 where all is well, 1 with everything that is wrong on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        with redirect_stdout(sys.stderr) if options.json else nullcontext():
+            code, found = options.run(options)
+        if options.json:
+            print(json.dumps(found, default=str))
+        return code
     except StudyError as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -47,13 +53,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m covid_study.datasets", description="The data sets that the study can read."
+        prog="covid-study datasets", description="The data sets that the study can read."
     )
     commands = parser.add_subparsers(required=True, metavar="list | check | fetch | cards")
 
     def command(name: str, run, what: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=what)
-        one.set_defaults(run=run)
+        one.set_defaults(run=run, json=False)
+        if run is not _cards:
+            one.add_argument(
+                "--json", action="store_true", help="one JSON object on stdout, all else goes to stderr"
+            )
         return one
 
     command("list", _list, "what each is, its terms, how to get it, and whether it is there and whole")
@@ -79,10 +89,24 @@ def _parser() -> argparse.ArgumentParser:
 # ------------------------------------------------------------------------------------------------ list, cards
 
 
-def _list(options: argparse.Namespace) -> int:
-    for dataset in catalogue.catalogue().values():
+Told = tuple[int, dict]  # the exit code, and what --json prints
+
+
+def _list(options: argparse.Namespace) -> Told:
+    sets = catalogue.catalogue()
+    for dataset in sets.values():
         print(describe(dataset))
-    return 0
+    return 0, {name: {"title": dataset.title, **facts(dataset)} for name, dataset in sets.items()}
+
+
+def facts(dataset: DataSet) -> dict[str, str]:
+    """What is said of a data set, its place on this machine looked at."""
+    found = {"what": dataset.what, "for": dataset.used_for}
+    if dataset.kind != "own":
+        where = catalogue.place(dataset)
+        found |= {"size": dataset.size, "terms": dataset.terms, "get it": "; ".join(dataset.obtain)}
+        found |= {"home": dataset.home, "place": str(where), "now": look(where, dataset)}
+    return found
 
 
 def describe(dataset: DataSet) -> str:
@@ -93,27 +117,22 @@ def describe(dataset: DataSet) -> str:
       what    Exams: exam_id, patient_id, path, finding ... Slices: path, finding ...
       for     every notebook (EXAMS=table.csv, DATA=table.csv)
     """
-    facts = {"what": dataset.what, "for": dataset.used_for}
-    if dataset.kind != "own":
-        where = catalogue.place(dataset)
-        facts |= {"size": dataset.size, "terms": dataset.terms, "get it": "; ".join(dataset.obtain)}
-        facts |= {"home": dataset.home, "place": str(where), "now": look(where, dataset)}
     lines = [f"{dataset.name}: {dataset.title}"]
-    for name, text in facts.items():
+    for name, text in facts(dataset).items():
         indent = {"initial_indent": f"  {name:8}", "subsequent_indent": " " * 10}
         lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False, **indent)
     return "\n".join(lines) + "\n"
 
 
-def _cards(options: argparse.Namespace) -> int:
+def _cards(options: argparse.Namespace) -> Told:
     print(catalogue.cards(), end="")
-    return 0
+    return 0, {}
 
 
 # ------------------------------------------------------------------------------------------------ check
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> Told:
     named = options.what in catalogue.catalogue()
     if named or not Path(options.what).expanduser().exists() and not re.search(r"[/\\.]", options.what):
         dataset = catalogue.find(options.what)
@@ -134,7 +153,9 @@ def _check(options: argparse.Namespace) -> int:
             print(found.table.to_csv(index=False, sep="\t"), end="")
     print(summary(found))
     print("\n".join(found.problems), file=sys.stderr, end="\n" if found.problems else "")
-    return 1 if found.problems else 0
+    counts = found.counts.to_dict("index") if found.table is not None else {}
+    said = {"path": found.path, "kind": found.kind, "counts": counts, "sha256": found.digest}
+    return int(bool(found.problems)), {**said, "problems": found.problems, "remarks": found.remarks}
 
 
 def summary(found: Checked) -> str:
@@ -162,7 +183,7 @@ def summary(found: Checked) -> str:
 # ------------------------------------------------------------------------------------------------ fetch
 
 
-def _fetch(options: argparse.Namespace) -> int:
+def _fetch(options: argparse.Namespace) -> Told:
     dataset = catalogue.find(options.name)
     if dataset.kind == "own":
         raise StudyError(f"{dataset.name} stands for data of your own: there is nothing to fetch.")
@@ -182,8 +203,9 @@ def _fetch(options: argparse.Namespace) -> int:
             f"{dataset.name} is not fetched by this command. Terms: {dataset.terms}\nHow to get it:\n{_how(dataset)}\nThen put"
             f" it at {where}, or let `fetch {dataset.name} --from ARCHIVE.zip` unpack it there."
         )
-    print(f"{where}: {look(where, dataset)}")
-    return 0
+    now = look(where, dataset)
+    print(f"{where}: {now}")
+    return 0, {"path": where, "now": now}
 
 
 def _how(dataset: DataSet) -> str:

@@ -1,8 +1,8 @@
 """Which negatives to train on: distances, difficulty, diversity, and selections drawn from their rank (paper A, IV-C to E).
 
 Read `emd` (eq. 3 and 4) with its four ways `emd_partial`, `emd_balanced`, `emd_ground` and `blocks`, then `chords` (cosine and
-Hellinger in its place), `rank` (eq. 5 to 8), `some_others` (eq. 6 of a large archive), `order_free`, `sampling`.
-`under_sampler` is all of it as a part of imbalanced-learn.
+Hellinger in its place), `rank` (eq. 5 to 8), `some_others` (eq. 6 of a large archive), `order_free`, `sampling`, `strata`.
+`archive` is all of it for a file of features (`feature_table`), `under_sampler` is all of it as a part of imbalanced-learn.
 """
 
 from covid_study import handed_on

@@ -80,10 +80,16 @@ def mean_to_others(
     """
     rows = points(checked(F, "F", fewest=2), kind)
     if kind == "cosine":
-        from_mean = ((rows - rows.mean(0)) ** 2).sum(1)
-        from_mean[from_mean < ROUNDING**2] = 0
+        from_mean = squares_from(rows, rows.mean(0))
         return (len(rows) * from_mean + from_mean.sum()) / (2 * (len(rows) - 1))
     return sums(of_a_block(kind, device), rows, SIDE, blocks, threads) / (len(rows) - 1)
+
+
+def squares_from(rows: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Squared chords of rows (n, D) to a point (D,), float64 (n,); what rounding leaves of nothing is nothing."""
+    found = ((rows - middle) ** 2).sum(1)
+    found[found < ROUNDING**2] = 0
+    return found
 
 
 def points(F: np.ndarray, kind: Kind) -> np.ndarray:

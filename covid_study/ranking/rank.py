@@ -131,15 +131,11 @@ def rank_negatives(
         )
     result = pd.DataFrame(index=labels.index)
     result["difficulty"] = labels.mean(axis=1)
-    nothing = ~distances.any(axis=1)
-    if nothing.any():  # a soft label of zeros (the same as every positive) weighs nothing
-        distances = distances.copy()
-        distances[nothing] = np.finfo(float).tiny
+    distances = with_a_weight(distances)
     result["diversity"] = result["diversity_error"] = 0.0  # an archive of one is compared with nobody
     n = len(labels)
     chord = None if distance == "emd" else distance
-    closed = chord == "cosine" or (chord is None and is_closed_form(mass, ground))
-    if not closed and n * (n - 1) // 2 > diversity_pairs:
+    if takes_some(n, diversity_pairs, mass, distance, ground):
         found = mean_emd_to_some(
             distances, diversity_pairs // n, mass, chord=chord, seed=seed, ground=ground, blocks=blocks
         )
@@ -148,9 +144,40 @@ def rank_negatives(
         result["diversity"] = chords.mean_to_others(distances, chord, device=device, blocks=blocks)
     elif n > 1:
         result["diversity"] = mean_emd_to_others(distances, mass, ground=ground, device=device, blocks=blocks)
-    result["difficulty_rank"] = _ranks(result["difficulty"])
-    result["diversity_rank"] = _ranks(-result["diversity"])
-    return jointly(result, alpha, beta)
+    return with_ranks(result, alpha, beta)
+
+
+def takes_some(
+    n: int, diversity_pairs: int, mass: Mass, distance: Distance = "emd", ground: ArrayLike | None = None
+) -> bool:
+    """Is eq. 6 of an archive of n over some others alone? Where there are too many pairs, and no closed form.
+
+    >>> takes_some(10**6, DIVERSITY_PAIRS, "partial"), takes_some(10**6, DIVERSITY_PAIRS, "normalised")
+    (True, False)
+    """
+    closed = distance == "cosine" or (distance == "emd" and is_closed_form(mass, ground))
+    return not closed and n * (n - 1) // 2 > diversity_pairs
+
+
+def with_a_weight(distances: np.ndarray) -> np.ndarray:
+    """Soft labels (M, N), where one of zeros (the same as every positive), which weighs nothing, has the least weight.
+
+    >>> with_a_weight(np.array([[0.0, 0.0], [1.0, 0.0]]))[1].tolist()
+    [1.0, 0.0]
+    """
+    nothing = ~distances.any(axis=1)
+    if nothing.any():
+        distances = distances.copy()
+        distances[nothing] = np.finfo(float).tiny
+    return distances
+
+
+def with_ranks(ranking: pd.DataFrame, alpha: float, beta: float) -> pd.DataFrame:
+    """Difficulty and diversity with their ranks and the joint one (paper A, eq. 5 to 7)."""
+    ranking = ranking.assign(
+        difficulty_rank=_ranks(ranking["difficulty"]), diversity_rank=_ranks(-ranking["diversity"])
+    )
+    return jointly(ranking, alpha, beta)
 
 
 def jointly(ranking: pd.DataFrame, alpha: float, beta: float) -> pd.DataFrame:

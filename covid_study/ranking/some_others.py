@@ -8,6 +8,7 @@ full mean to 0.9991 (Spearman; gamma masses of shape 0.3) and 0.9984 (like soft 
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,11 +54,44 @@ def mean_emd_to_some(
     ([2.0, 1.33], [0.0, 0.0])
     """
     F = checked(F, "F", fewest=3)
-    sizes, known, drawn = draw(F.sum(1), F @ np.arange(F.shape[1]) / F.sum(1), others, seed)
-    rows = chords.points(F, chord) if chord else moved(F, mass)
+    sizes, known, drawn = draw(*totals_and_middles(F), others, seed)
+    how: dict[str, Any] = {"chord": chord, "ground": ground, "threads": threads, "blocks": blocks}
+    return mean_emd_to_drawn(F, F[drawn], sizes, known, mass, **how)
+
+
+def totals_and_middles(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the others are drawn by: the total of each row of F (n, D) and its mean bin, float64 (n,) each.
+
+    >>> totals_and_middles(np.array([[1.0, 0, 1], [0, 0, 3]]))
+    (array([2., 3.]), array([1., 2.]))
+    """
+    totals = F.sum(1)
+    return totals, F @ np.arange(F.shape[1]) / totals
+
+
+def mean_emd_to_drawn(
+    F: np.ndarray,
+    drawn: np.ndarray,
+    sizes: np.ndarray,
+    known: np.ndarray,
+    mass: Mass = "partial",
+    *,
+    chord: chords.Kind | None = None,
+    ground: ArrayLike | None = None,
+    threads: int | None = None,
+    blocks: Blocks | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `mean_emd_to_some` returns, for some rows alone of an archive that is drawn from (paper A, IV-D2, eq. 6).
+
+    Args:
+        F: (n, D) masses of these rows. drawn: (m, D) masses of the others, by stratum.
+        sizes, known: of `draw`; `known` of these rows.
+        mass, chord, ground, threads, blocks: as in `mean_emd_to_some`.
+    """
+    rows, others = (chords.points(x, chord) if chord else moved(x, mass) for x in (F, drawn))
     distances = chords.of_a_block(chord) if chord else of_a_block(ground, F.shape[1], symmetric=True)[0]
     reduce = partial(_estimate, sizes=sizes)
-    mean, variance = by_rows(distances, reduce, rows, rows[drawn], known, SIDE, blocks, threads)
+    mean, variance = by_rows(distances, reduce, rows, others, known, SIDE, blocks, threads)
     return mean, np.sqrt(variance)
 
 

@@ -8,12 +8,14 @@ from this, in the artefacts of `runtime.artefacts`: to run a notebook again is c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import nullcontext, redirect_stdout
 from itertools import islice
 from pathlib import Path
 
@@ -236,7 +238,7 @@ def times(run: Plan) -> str:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m covid_study.study", description="Run the notebooks, write the report."
+        prog="covid-study reproduce", description="Run the notebooks, write the report."
     )
     for option, meaning in {
         "exams": "a CSV exam table or a folder of exams (default: the synthetic cohort)",
@@ -263,6 +265,9 @@ def _arguments() -> argparse.ArgumentParser:
         "--reference", action="store_true", help="keep what this run said in reports/reference/, run nothing"
     )
     parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
+    parser.add_argument(
+        "--json", action="store_true", help="end with one JSON object on stdout, all else goes to stderr"
+    )
     return parser
 
 
@@ -274,26 +279,46 @@ def main(arguments: list[str] | None = None) -> int:
             given.profile, " ".join(given.set), given.kernel, exams=given.exams, images=given.data,
             device=given.device, executor=given.executor, processes=given.processes, name=given.name,
         )  # fmt: skip
-        if given.list:
-            for notebook in run.choose(given.notebooks):
-                status = notebook.status()
-                print(f"{notebook.stem:<28}{notebook.why_stale() if status == 'stale' else status}")
-            return 0
-        if given.times:
-            print(times(run))
-            return 0
-        if given.reference:
-            from covid_study.study.reference import keep  # needs pandas, which the runner does not
-
-            return 0 if keep(run) else 1
-        if given.verify:
-            from covid_study.study.verify import verify  # needs torch, which the runner does not
-
-            return 0 if verify(run) else 1
-        return 0 if reproduce(run, given.notebooks) else 1
+        with redirect_stdout(sys.stderr) if given.json else nullcontext():
+            done = _asked(run, given)
+        if given.json:
+            print(json.dumps(state(run, done)))
+        return 0 if done else 1
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. The next call goes on where this one was.", file=sys.stderr)
         return 130
+
+
+def _asked(run: Plan, given: argparse.Namespace) -> bool:
+    """Do what the options ask for; True where all of it went well."""
+    if given.list:
+        for notebook in run.choose(given.notebooks):
+            status = notebook.status()
+            print(f"{notebook.stem:<28}{notebook.why_stale() if status == 'stale' else status}")
+        return True
+    if given.times:
+        print(times(run))
+        return True
+    if given.reference:
+        from covid_study.study.reference import keep  # needs pandas, which the runner does not
+
+        return bool(keep(run))
+    if given.verify:
+        from covid_study.study.verify import verify  # needs torch, which the runner does not
+
+        return bool(verify(run))
+    return reproduce(run, given.notebooks)
+
+
+def state(run: Plan, done: bool) -> dict[str, object]:
+    """A run for programs: whether all that was asked for is done, its report, status and seconds of each notebook."""
+    index = run.reports / "index.html"
+    notebooks = {
+        n.stem: {"status": n.status(), "seconds": n.record["seconds"] if n.record else None}
+        for n in run.notebooks
+    }
+    report = str(index) if index.is_file() else None
+    return {"run": run.name, "done": done, "report": report, "notebooks": notebooks}
