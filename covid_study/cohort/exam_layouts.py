@@ -183,7 +183,7 @@ def _by_finding(path: Path) -> pd.DataFrame | None:
             if is_volume(entry):
                 rows.append((f"{finding}-{_stem(entry)}", _stem(entry), str(entry), finding))
             elif entry.is_dir() and not entry.name.startswith("."):
-                found = _exams_of(entry).items()
+                found = exams_of(entry).items()
                 rows += [(f"{finding}-{name}", entry.name, str(exam), finding) for name, exam in found]
     return _table(rows)
 
@@ -218,7 +218,7 @@ def _volumes(folder: Path) -> dict[str, Path]:
     return {_stem(f): f for f in (sorted(folder.iterdir()) if folder.is_dir() else ()) if is_volume(f)}
 
 
-def _exams_of(patient: Path) -> dict[str, Path]:
+def exams_of(patient: Path) -> dict[str, Path]:
     """Name -> path of the exams of one folder: itself where slices lie in it, else each thing it holds."""
     entries = [e for e in sorted(patient.iterdir()) if not e.name.startswith(".")]
     nested = [e for e in entries if e.is_dir() or is_volume(e)]

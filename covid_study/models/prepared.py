@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from covid_study.cohort.bad_exams import LISTED
-from covid_study.cohort.exam_layouts import _exams_of as exams_of
+from covid_study.cohort.exam_layouts import exams_of
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
 from covid_study.cohort.folders import below
 from covid_study.errors import ExamError, StudyError
