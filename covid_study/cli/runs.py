@@ -97,7 +97,7 @@ def scoreboard(name: str, verdict: str | None, as_json: bool) -> None:
         line |= line["references"]
     shown = [line for line in lines if verdict in (None, line["verdict"])]
     heads = {"key": "key", "claim": "text", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    heads |= {"verdict": "verdict", **{f"in {other}": other for other in others}}
+    heads |= {"verdict": "verdict", "by AUC": "auc_said", **{f"in {other}": other for other in others}}
     said = f"{run.name}: of {len(lines)} claims {', '.join(f'{n} {one}' for one, n in counts.items())}.\n\n"
     claims = [{name: value for name, value in line.items() if name not in others} for line in shown]
     found = {"run": run.name, "facts": run.facts, "counts": counts, "claims": claims}
