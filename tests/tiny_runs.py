@@ -3,15 +3,20 @@
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 import torch
 from torch import nn
 
+from covid_study.networks.precision import multiplies_bf16
 from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run
 from covid_study.training.volume_classifier import VolumeClassifier
 
 CPU = torch.device("cpu")
+# elsewhere bf16 on a CPU is refused (`precision.settled`)
+BF16_IS_RIGHT = pytest.mark.skipif(not multiplies_bf16(CPU), reason="a CPU without AMX: its bf16 is wrong")
+BF16 = pytest.param("bf16", marks=BF16_IS_RIGHT)
 SHAPE = (16, 24, 32)
 NETWORK = {"width": 0.0625, "stem_stride": 2, "depth": 18, "precision": "float32"}
 TRAINING = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3, "intensity": [0.9, 1.1], "flips": True}

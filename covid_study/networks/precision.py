@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from covid_study.errors import StudyError
+
 # From how many voxels or pixels a side on (the longest) bf16 was faster every time, on one thread of a CPU with AMX; smaller
 # ones were not measured or not always. Networks that are not here have a convolution for each channel (MobileNet,
 # EfficientNet), or updating their weights takes longer than the passes (AlexNet): casts cost more than the products save.
@@ -29,9 +31,19 @@ def settled(asked: str, network: str, side: int, device: torch.device) -> str:
         asked: float32, bf16 or auto. network: "resnet3d" or a name of `backbones.NAMES`.
         side: the longest of its input, in voxels or pixels.
 
-    >>> settled("auto", "mobilenet_v2", 96, torch.device("cpu")), settled("bf16", "mobilenet_v2", 96, torch.device("cpu"))
+    Raises:
+        StudyError: bf16 is asked of a CPU without matrix units for it. There it gains nothing, and is wrong: on an AMD EPYC
+            with AVX-512 (torch 2.13) weight gradients of 3-D convolutions over small maps, and of 2-D ones over a single
+            pixel, held what lay in memory before.
+
+    >>> settled("auto", "mobilenet_v2", 96, torch.device("cpu")), settled("bf16", "mobilenet_v2", 96, torch.device("mps"))
     ('float32', 'bf16')
     """
+    if asked == "bf16" and device.type == "cpu" and not multiplies_bf16(device):
+        raise StudyError(
+            "precision: bf16 was asked for, and this processor has no matrix units for it (AMX): there it is slower, and some "
+            "gradients are wrong. What to do: set precision to auto or float32."
+        )
     if asked != "auto":
         return asked
     return "bf16" if side >= GAIN.get(network, math.inf) and multiplies_bf16(device) else "float32"

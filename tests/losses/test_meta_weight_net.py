@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_runs import CPU, Killed
+from tiny_runs import BF16, CPU, Killed
 from torch import nn
 from torch.nn import functional as F
 
@@ -118,7 +118,7 @@ def test_the_loss_is_weighted_by_the_weights_just_learnt_and_trains_the_classifi
     assert all(p.grad is not None for p in model.network.parameters())
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", BF16])
 def test_killed_and_resumed_with_the_state_of_the_weighing_network(tmp_path, monkeypatch, precision):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     whole = MetaWeighted(small_network())

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from tiny_runs import CPU, problem, small_model
+from tiny_runs import BF16_IS_RIGHT, CPU, problem, small_model
 from torch.nn import functional as F
 
+from covid_study.errors import StudyError
 from covid_study.networks import backbones
 from covid_study.networks.precision import GAIN, settled
 from covid_study.samples.batch import to_input
@@ -38,18 +39,22 @@ def test_auto_takes_bf16_where_there_are_matrix_units_and_the_network_gains(
     for name, side in {"resnet3d": 47, "vgg16_bn": 95, "efficientnet_lite0": 512}.items():
         assert settled("auto", name, side, device) == "float32"
     for asked in ("float32", "bf16"):
-        assert {settled(asked, name, 8, device) for name in ("resnet3d", "efficientnet_lite0")} == {asked}
+        if asked == "bf16" and device.type == "cpu" and expected == "float32":
+            with pytest.raises(StudyError, match="precision"):
+                settled(asked, "resnet3d", 48, device)
+        else:
+            assert {settled(asked, name, 8, device) for name in ("resnet3d", "efficientnet_lite0")} == {asked}
 
 
 def test_what_gains_are_networks_that_there_are():
     assert {"resnet3d"} <= GAIN.keys() <= {"resnet3d", *backbones.NAMES}
 
 
+@BF16_IS_RIGHT
 def test_a_step_in_bf16_goes_where_one_in_float32_goes():
     """Weights and their gradients stay float32 and point the same way, within the 8 bits of a bfloat16.
 
-    With fixed statistics: normalising ten exams by themselves, one voxel each at the end, magnifies whatever rounding. How much
-    it is depends on the processor: a cosine of 0.9896 by AVX-512 of an AMD EPYC, above 0.99 by AMX of an Intel Xeon.
+    With fixed statistics: normalising ten exams by themselves, one voxel each at the end, magnifies whatever rounding.
     """
     volumes, labels = problem()
     gradients = {}
@@ -61,5 +66,5 @@ def test_a_step_in_bf16_goes_where_one_in_float32_goes():
         assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
         gradients[bf16] = torch.cat([p.grad.ravel() for p in model.parameters()]), loss.item()
     assert gradients[True][1] == pytest.approx(gradients[False][1], rel=0.002)
-    assert F.cosine_similarity(gradients[True][0], gradients[False][0], dim=0) > 0.98
+    assert F.cosine_similarity(gradients[True][0], gradients[False][0], dim=0) > 0.99
     assert not torch.equal(gradients[True][0], gradients[False][0])

@@ -115,7 +115,7 @@ def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tm
     """Neither pre-training nor run; each shares them with who asks for its precision by name."""
     found, larger = {}, replace(v, data=v.data.repeat(1, 1, 1, 2))
     monkeypatch.setattr(volume_steps, "artefact", lambda build, label, config, *_: config)
-    for asked, units in (("auto", True), ("bf16", False), ("auto", False), ("float32", True)):
+    for asked, units in (("auto", True), ("bf16", True), ("auto", False), ("float32", True)):
         monkeypatch.setattr(precision, "multiplies_bf16", lambda device, units=units: units)
         q = parameters(root, network={"width": 0.0625, "precision": asked})
         negatives = volume_steps.ids(v, "train", False)
@@ -123,7 +123,7 @@ def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tm
             volume_steps.pretext(q, larger),
             volume_steps.run(q, larger, negatives, 0).folder(tmp_path),
         )
-    assert found["auto", True] == found["bf16", False] and found["auto", False] == found["float32", True]
+    assert found["auto", True] == found["bf16", True] and found["auto", False] == found["float32", True]
     assert all(mine != other for mine, other in zip(found["auto", True], found["auto", False], strict=True))
 
 

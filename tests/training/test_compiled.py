@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_runs import CPU, NETWORK, Killed, problem, small_model
+from tiny_runs import BF16, CPU, NETWORK, Killed, problem, small_model
 from torch import nn
 
 from covid_study.losses.by_stage import slice_loss
@@ -78,7 +78,7 @@ def kept(folder) -> dict:
     return torch.load(folder / "checkpoint.pt", weights_only=True)["parts"][0]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", BF16])
 def test_a_compiled_training_is_the_plain_one(tmp_path, asked, precision, monkeypatch):
     """Loss by loss and weight by weight; the rest batch goes through the network itself, as what is evaluated does."""
     fast = Watched()

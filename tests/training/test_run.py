@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_runs import NETWORK, TRAINING, Killed, a_run, with_method
+from tiny_runs import BF16_IS_RIGHT, NETWORK, TRAINING, Killed, a_run, with_method
 
 from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.rivals.feature_classifiers import FeatureClassifier
@@ -119,6 +119,7 @@ def test_predictions_are_those_of_the_weights(tmp_path, volumes):
     assert recorded["training_ids"] == sorted(run.training_ids)
 
 
+@BF16_IS_RIGHT
 def test_a_run_is_evaluated_in_its_precision(tmp_path, volumes):
     folder = a_run(network=NETWORK | {"precision": "bf16"}).train(volumes, tmp_path)
     model = Classifier(encoder(NETWORK["width"]), 32)
