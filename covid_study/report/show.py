@@ -119,7 +119,7 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "seeds": [line["seeds"] for line in lines],
             "patients": [line["fewest"] for line in lines],
             "verdict": [line["verdict"] for line in lines],
-            "by AUC": list(map(auc_text, lines)),
+            "by AUC": [in_words(line)["auc_said"] for line in lines],
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
@@ -134,13 +134,14 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
 
 
 def in_words(line: Mapping) -> dict[str, str]:
-    """A claim's score and numbers as a reader wants them: by, here, theirs (the paper's), between, auc_said."""
+    """A claim's score and numbers as a reader wants them: by, here, theirs (the paper's), between, auc_here, auc_said."""
     return {
         "by": metric_head(line["score"]),
         "here": amount_text(line, "difference"),
         "theirs": amount_text(line, "published"),
         "between": between_text(line),
-        "auc_said": auc_text(line),
+        "auc_here": auc_text(line),
+        "auc_said": f"{line['by_auc']}, {auc_text(line)}" if auc_text(line) else "",
     }
 
 
@@ -150,15 +151,13 @@ def between_text(line: Mapping) -> str:
 
 
 def auc_text(line: Mapping) -> str:
-    """What AUC says of a claim that is judged by another score; nothing where it says nothing.
+    """AUC's difference between a claim's cells with its interval; nothing where it says nothing of the claim.
 
-    >>> auc_text({"score": "f1", "kind": "difference", "auc": 0.01, "auc_low": -0.01, "auc_high": 0.02, "by_auc": "no effect"})
-    'no effect, +1.0 (-1.0 to +2.0)'
+    >>> auc_text({"score": "f1", "kind": "difference", "auc": 0.01, "auc_low": -0.01, "auc_high": 0.02})
+    '+1.0 (-1.0 to +2.0)'
     """
-    if pd.isna(line.get("auc")):
-        return ""
     here, low, high = (amount_text(line, of) for of in ("auc", "auc_low", "auc_high"))
-    return f"{line['by_auc']}, {here} ({low} to {high})"
+    return f"{here} ({low} to {high})" if here else ""
 
 
 def amount_text(line: Mapping, of: str) -> str:

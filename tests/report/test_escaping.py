@@ -78,6 +78,8 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
         **CLAIM,
         "decided": False,
         "auc_said": PLANTED,
+        "by_auc": PLANTED,
+        "auc_here": PLANTED,
         **dict.fromkeys(("by", "here", "theirs", "between", "paper", "notebook", "page"), PLANTED),
     }
     claim |= {"drawing": scoreboard.drawing(claim), "references": {PLANTED: PLANTED}}
