@@ -61,8 +61,6 @@ def lightning(monkeypatch):
 
 
 def test_the_losses_are_parts(lightning):
-    from covid_study.networks import torchvision_compat  # where torchvision has no operators of its own  # noqa: F401
-
     torch.manual_seed(0)
     found = run("losses-in-my-code.md")
     assert found["diagnosis"].shape == (8, 2) and float(found["value"].detach()) > 0
