@@ -60,10 +60,11 @@ def drawn(model: Model, row: Row, ready: Prepared, heat: np.ndarray, line: dict)
     if model.kind == "volume":
         volume, hot = ready.data[0], heat[0]
         mm = tuple(f / n for f, n in zip(reversed(FIELD_OF_VIEW_MM), volume.shape, strict=True))
-        place = np.unravel_index(int(hot.argmax()), hot.shape) if hot.any() else [n // 2 for n in hot.shape]
+        # where most of the map lies in the lungs: its own maximum may lie beside them, for it has few places
+        inside = (volume > 0) * (hot if hot.any() else 1)
         rows: dict[str, list] = {"the network's input": [], "speaks for COVID-19": []}
         for axis, name in enumerate(PLANES):
-            at = int(place[axis])
+            at = int(inside.sum(tuple(a for a in range(3) if a != axis)).argmax())
             rows["the network's input"].append(plane(volume, mm, axis, at, caption=name))
             rows["speaks for COVID-19"].append(
                 plane(volume, mm, axis, at, heat=hot.take(at, axis), caption=_said(hot))
