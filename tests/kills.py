@@ -27,7 +27,17 @@ from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMES = re.compile(r"second|hour|minute|time|pace|cost", re.IGNORECASE)  # a machine's moods are no results
-LEFT = (".lock", ".partial-", ".running", ".progress", ".used", ".jupyter", "kernel.log", "profile-")
+LEFT = (
+    ".lock",
+    ".samples-",
+    ".partial-",
+    ".running",
+    ".progress",
+    ".used",
+    ".jupyter",
+    "kernel.log",
+    "profile-",
+)
 Start = Callable[[], subprocess.Popen]
 
 
@@ -117,18 +127,24 @@ def differences(one: Path, other: Path) -> list[str]:
 def _same(one: Path, other: Path) -> bool:
     if one.name in ("config.json", "timing.json", "beside.json") or one.parent.name == "notebooks":
         return True  # times; and what a notebook shows is a result's
-    if one.name == "spent.json":
-        spent = (pd.json_normalize(json.loads(file.read_text())) for file in (one, other))
-        return _timeless(next(spent)).equals(_timeless(next(spent)))
+    if one.name in ("spent.json", "facts.json"):
+        kept = (_without_times(json.loads(file.read_text())) for file in (one, other))
+        return next(kept) == next(kept)
     if one.suffix in (".parquet", ".csv"):
         read = pd.read_parquet if one.suffix == ".parquet" else pd.read_csv
         return _timeless(read(one)).equals(_timeless(read(other)))
     return one.read_bytes() == other.read_bytes()
 
 
+def _without_times(value):
+    if isinstance(value, dict):
+        return {name: _without_times(one) for name, one in value.items() if not TIMES.search(name)}
+    return [_without_times(one) for one in value] if isinstance(value, list) else value
+
+
 def _timeless(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[[column for column in frame if not TIMES.search(str(column))]]
-    for column in ("metric", "score", "key"):
+    for column in ("metric", "measure", "score", "key"):
         if column in frame:
             frame = frame[~frame[column].astype(str).str.contains(TIMES)]
     return frame.reset_index(drop=True)

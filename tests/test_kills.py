@@ -1,5 +1,6 @@
 """A short form of `make kills`: a small study without networks, killed three times, ends with the same bytes."""
 
+import json
 import multiprocessing
 import random
 import subprocess
@@ -112,5 +113,11 @@ def test_a_difference_is_found(tmp_path):
         (tmp_path / name / "runs" / "a.npy").write_bytes(name[1:2].encode())
         frame = pd.DataFrame({"metric": ["f1", "hours"], "mean": [0.5, len(name)], "seconds": len(name)})
         frame.to_parquet(tmp_path / name / "b.parquet")
+        for file, value in (("facts.json", 1), ("c.json", len(name))):  # times in any depth are none
+            (tmp_path / name / file).write_text(json.dumps([{"seconds": len(name), "auc": [value]}]))
     (tmp_path / "one" / "lone").touch()
-    assert kills.differences(tmp_path / "one", tmp_path / "other") == ["lone is in one of them", "runs/a.npy"]
+    assert kills.differences(tmp_path / "one", tmp_path / "other") == [
+        "lone is in one of them",
+        "c.json",
+        "runs/a.npy",
+    ]

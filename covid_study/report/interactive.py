@@ -51,9 +51,11 @@ def interactive(draw: Callable[..., "Figure"], live: bool | None = None, **contr
         return draw(**{name: start(control) for name, control in controls.items()})
     import ipywidgets
 
-    return ipywidgets.interactive(
-        draw, {"auto_display": True}, **{name: _widget(control) for name, control in controls.items()}
-    )
+    def drawn(**values: object) -> "Figure":  # ipywidgets asks for a name, which a partial function has not
+        return draw(**values)
+
+    widgets = {name: _widget(control) for name, control in controls.items()}
+    return ipywidgets.interactive(drawn, {"auto_display": True}, **widgets)
 
 
 def start(control: Control):
