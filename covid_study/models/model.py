@@ -117,7 +117,7 @@ def read(folder: Path | str) -> Model:
     Raises:
         StudyError: names the file that is missing, was changed, or is of another version.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder).expanduser().absolute()  # processes that are kept may stand elsewhere
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except FileNotFoundError:

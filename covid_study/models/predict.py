@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,9 @@ def predict(model: Model, paths: Sequence[str], how: How = How(), workers: int |
     """
     rows = found_at(paths)
     if how.overlay:
+        how = replace(
+            how, overlay=how.overlay.expanduser().absolute()
+        )  # processes that are kept may stand elsewhere
         how.overlay.mkdir(parents=True, exist_ok=True)
     workers = min(workers or cpu_count(), len(rows))
     model.notes  # noqa: B018  found out here, and not once an exam

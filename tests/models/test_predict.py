@@ -1,6 +1,8 @@
 """A model says of an exam what its run said of it, bit for bit, whatever kind it is and whatever comes along."""
 
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from travelling import predictions_of
 
 from covid_study.errors import StudyError
-from covid_study.models.model import NOTICE
+from covid_study.models.model import NOTICE, read
 from covid_study.models.predict import How, each, predict
 from covid_study.models.prepared import Row
 
@@ -68,6 +70,15 @@ def test_one_bad_exam_does_not_stop_the_rest_and_processes_say_the_same(travelle
     assert "cut.mha" in beside["error"][0] and np.isnan(beside["probability"][0])
     assert (beside["error"][1:] == "").all() and beside["probability"][1:].notna().all()
     assert (beside["notice"] == NOTICE).all()
+
+
+def test_processes_that_are_kept_from_another_folder_find_relative_paths(travelled, tmp_path, monkeypatch):
+    exams = sorted(travelled.exams.iterdir())[:2]
+    predict(travelled.models["volumes"], exams, QUIET, workers=2)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(travelled.models["volumes"].folder, "model")
+    found = predict(read("model"), exams, How(overlay=Path("maps")), workers=2)
+    assert (found["error"] == "").all() and len(list(Path("maps").iterdir())) == 2
 
 
 def test_an_exam_that_kills_its_process_takes_no_other_along():

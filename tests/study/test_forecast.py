@@ -10,6 +10,7 @@ from torch import nn
 
 from covid_study import paths
 from covid_study.errors import StudyError
+from covid_study.networks import precision
 from covid_study.params import profiles
 from covid_study.params.sections import Profile
 from covid_study.study import forecast, needs, reproduce
@@ -22,7 +23,8 @@ GIB = 2**30
 
 
 @pytest.fixture
-def p():
+def p(monkeypatch):
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda device: True)
     values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
     values["slice_network"] |= {"backbone": "thin_resnet", "weights": "none", "precision": "bf16"}
     values["slice_training"] |= {"seeds": [0, 1], "epochs": 3, "batch_size": 4}
