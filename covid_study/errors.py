@@ -32,7 +32,10 @@ class ExamError(StudyError):
     """
 
     def __init__(self, exam_id: str, problem: str, remedy: str):
-        super().__init__(f"exam {exam_id}: {problem.rstrip('.')}. What to do: {remedy.rstrip('.')}.")
+        self.said = (
+            f"{problem.rstrip('.')}. What to do: {remedy.rstrip('.')}."  # where the exam is named already
+        )
+        super().__init__(f"exam {exam_id}: {self.said}")
         self.exam_id, self.problem, self.remedy = exam_id, problem, remedy
 
     def __reduce__(self):  # so that a worker process can hand it back whole

@@ -37,7 +37,7 @@ def read_csv(
         text = raw.decode("utf-16" if wide else "utf-8-sig", encoding_errors)
         if "\0" in text:
             raise csv.Error("it holds NUL, which no text does")
-        reader = csv.reader(io.StringIO(text), delimiter=_separator(text), skipinitialspace=True, strict=True)
+        reader = csv.reader(io.StringIO(text), delimiter=separator(text), skipinitialspace=True, strict=True)
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
         if not rows:
             raise csv.Error("it is empty")
@@ -60,7 +60,7 @@ def read_csv(
     return pd.DataFrame({name: found.get(name, [""] * len(rows)) for name in kept}, dtype=str)
 
 
-def _separator(text: str) -> str:
+def separator(text: str) -> str:
     """What stands most often in the first line."""
     head = text.lstrip().partition("\n")[0]
     return max(",;\t", key=head.count)

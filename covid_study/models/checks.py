@@ -63,7 +63,7 @@ def outcome(path: Path, error: ExamError | None) -> list[dict[str, str]]:
         {
             "check": words,
             "state": PASSED if n < at else REFUSED if n == at else NOT_REACHED,
-            "said": f"{error.problem}. What to do: {error.remedy}." if n == at else "",
+            "said": error.said if n == at else "",
         }
         for n, (words, _) in enumerate(checks)
     ]

@@ -107,7 +107,7 @@ def _of_exam(row: Row, about: dict, burnt_in: bool) -> tuple[dict, Figure]:
         error = one
     checks = outcome(Path(row.path), error if mask is None else None)
     if mask is not None:
-        said = "" if error is None else f"{error.problem}. What to do: {error.remedy}."
+        said = "" if error is None else error.said
         checks.append(
             {"check": "an input for the network", "state": PASSED if ready else REFUSED, "said": said}
         )
@@ -203,7 +203,7 @@ def _of_pictures(name: str, rows: list[Row], about: dict) -> tuple[dict, Figure]
             grey = read_image(row.path, row.exam_id)
             ready = prepare(about, row, _no_exam)
         except ExamError as error:
-            told.append(line | {"error": f"{error.problem}. What to do: {error.remedy}."})
+            told.append(line | {"error": error.said})
             continue
         with Image.open(row.path) as image:
             line |= {"pixels_xy": image.size, "mode": image.mode}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,22 +29,12 @@ from covid_study.models.model import (
     read,
     weights_of,
 )
-from covid_study.report.results import from_scored
+from covid_study.models.prepared import WORDS
 from covid_study.runtime import manifest
-from covid_study.runtime.artefacts import write_atomically
-from covid_study.scores import slices
 from covid_study.scores.binary import best_f1_threshold
 from covid_study.scores.paired import scored
-from covid_study.tables.scoring import SLICES
+from covid_study.tables.scoring import SCORINGS, scores_of
 from covid_study.training.run import predictions
-
-FACTS = (
-    "lung_ml",
-    "mean_hu",
-    "cut_off",
-    "spacing_z_mm",
-    "spacing_xy_mm",
-)  # of an exam, told where they are unusual
 
 
 def export(name: str, table: str, row: str, column: str | None, folder: Path | str) -> Model:
@@ -112,7 +103,7 @@ def _write(folder: Path, about: dict, runs: list[tuple[int, Path]]) -> Model:
         (partial_folder / CARD).write_text(card.of(about), encoding="utf-8")
         about["card"] = _file(partial_folder / CARD)
         text = json.dumps(about, indent=1, default=float, ensure_ascii=False) + "\n"
-        write_atomically(partial_folder / ABOUT, partial(Path.write_text, data=text, encoding="utf-8"))
+        (partial_folder / ABOUT).write_text(text, encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(partial_folder, folder)
@@ -224,12 +215,9 @@ def _together(said: pd.DataFrame, about: dict, metrics: set[str]) -> pd.DataFram
     about: of the results, with the kind of case and the number of resamples.
     """
     runs = {("together", "", 0): said}
-    found = [from_scored(scored(runs, n=about["resamples"]))]
-    if about["case"] == SLICES.case:
-        of_patients = from_scored(scored(runs, n=about["resamples"], per_patient=True))
-        found.append(of_patients.assign(metric=of_patients["metric"] + slices.PATIENT))
-    both = pd.concat(found, ignore_index=True)
-    return both[both["metric"].isin(metrics)]
+    scoring = replace(SCORINGS[about["case"]], metrics=tuple(metrics))
+    found = scores_of(partial(scored, runs, n=about["resamples"]), scoring)
+    return found[found["metric"].isin(metrics)]
 
 
 def _threshold(kind: str, together: pd.DataFrame, seeds: int) -> dict:
@@ -281,5 +269,5 @@ def _scores(found: pd.DataFrame) -> list[dict]:
 def _usual(store: Path, config: dict) -> dict[str, list[float]]:
     """Fact -> the least and the greatest of it among the training exams."""
     table = pd.read_parquet(store / "exams.parquet").set_index("exam_id").reindex(config["training_ids"])
-    found = table.reindex(columns=list(FACTS)).astype(float)
-    return {name: [found[name].min(), found[name].max()] for name in FACTS if found[name].notna().any()}
+    found = table.reindex(columns=list(WORDS)).astype(float)
+    return {name: [found[name].min(), found[name].max()] for name in WORDS if found[name].notna().any()}

@@ -22,7 +22,6 @@ from covid_study.samples.cohorts import load_exam
 from covid_study.scores.seeds import half_width
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 _kept: dict[tuple[str, str, str], dict[int, nn.Module]] = {}  # of a process: the networks of one model
@@ -135,27 +134,15 @@ def asked(model: Model, network: nn.Module, ready: Prepared) -> np.ndarray:
 
     from covid_study.training.loop import in_batches
 
-    data, precision = torch.from_numpy(ready.data), model.about["architecture"]["precision"]
+    architecture, data = model.about["architecture"], torch.from_numpy(ready.data)
     twice = data if len(data) > 1 else torch.cat([data, data])
     if model.kind == "volume":
-        return torch.from_numpy(in_batches(network, twice, precision)).softmax(1).numpy()[: len(data)]
-    return _of_slices(model, network, twice)[: len(data)]
+        said = torch.from_numpy(in_batches(network, twice, architecture["precision"])).softmax(1).numpy()
+    else:
+        from covid_study.training.slice_classifier import probabilities
 
-
-def _of_slices(model: Model, network: nn.Module, data: torch.Tensor) -> np.ndarray:
-    """As a run asks about its test slices (`slice_classifier.probabilities`)."""
-    from types import SimpleNamespace
-
-    from covid_study.samples.samples import Samples
-    from covid_study.training.slice_classifier import probabilities
-
-    architecture, names = model.about["architecture"], [f"{n}" for n in range(len(data))]
-    table = pd.DataFrame(index=pd.Index(names, name="slice_id"))
-    method = SimpleNamespace(
-        training={"augment": architecture["mirrored"]}, precision=architecture["precision"]
-    )
-    samples = Samples(table, data.to(next(network.parameters()).device), "")
-    return probabilities(network, SimpleNamespace(asked_ids=names, method=method), samples)
+        said = probabilities(network, twice, architecture["mirrored"], architecture["precision"])
+    return said[: len(data)]
 
 
 def summary(model: Model, said: dict[int, np.ndarray]) -> dict:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from covid_study.cohort.csv_files import separator
 from covid_study.errors import CohortError
 from covid_study.ranking.emd import bad_row
 
@@ -220,8 +221,8 @@ def _pieces(
                     )
         elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
             with file.open(encoding="utf-8-sig") as opened:
-                separator = max(",;\t", key=opened.readline().count)
-            how = {"sep": separator, "usecols": columns, "dtype": str if as_text else None}
+                line = opened.readline()
+            how = {"sep": separator(line), "usecols": columns, "dtype": str if as_text else None}
             for piece in pd.read_csv(file, chunksize=rows, encoding="utf-8-sig", low_memory=False, **how):
                 yield piece if columns is None else piece[list(columns)]
         else:

@@ -108,18 +108,19 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
     decided: of `scores.claims.decide`. Differences are in percentage points, ratios and counts as they are.
     """
     lines = decided.to_dict("records")
+    said = list(map(in_words, lines))
     shown = pd.DataFrame(
         {
             "claim": [line["text"] for line in lines],
             "in": [f"{line['table']}, {line['place']}" for line in lines],
-            "by": [metric_head(line["score"]) for line in lines],
-            "paper": [amount_text(line, "published") for line in lines],
-            "here": [amount_text(line, "difference") for line in lines],
-            "95 %": list(map(between_text, lines)),
+            "by": [one["by"] for one in said],
+            "paper": [one["theirs"] for one in said],
+            "here": [one["here"] for one in said],
+            "95 %": [one["between"] for one in said],
             "seeds": [line["seeds"] for line in lines],
             "patients": [line["fewest"] for line in lines],
             "verdict": [line["verdict"] for line in lines],
-            "by AUC": [in_words(line)["auc_said"] for line in lines],
+            "by AUC": [one["auc_said"] for one in said],
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
@@ -135,13 +136,14 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
 
 def in_words(line: Mapping) -> dict[str, str]:
     """A claim's score and numbers as a reader wants them: by, here, theirs (the paper's), between, auc_here, auc_said."""
+    auc = auc_text(line)
     return {
         "by": metric_head(line["score"]),
         "here": amount_text(line, "difference"),
         "theirs": amount_text(line, "published"),
         "between": between_text(line),
-        "auc_here": auc_text(line),
-        "auc_said": f"{line['by_auc']}, {auc_text(line)}" if auc_text(line) else "",
+        "auc_here": auc,
+        "auc_said": f"{line['by_auc']}, {auc}" if auc else "",
     }
 
 

@@ -126,7 +126,7 @@ def _ratios(tested: Tested, parts: Parts, n: int) -> pd.DataFrame:
     """
     tables = []
     for label, frames in tested.items():
-        y, values, draws = np.empty(0), [], []
+        values, draws = [], []
         for frame in frames:
             y, p = binary.checked(frame["label"], frame["probability"])
             over, under = parts(y, p)

@@ -15,11 +15,10 @@ from covid_study.scores.claims import scored
 from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import Plan
-from covid_study.tables.scoring import EXAMS, SLICES, scores_of
+from covid_study.tables.scoring import SCORINGS, scores_of
 from covid_study.training.run import predictions
 
 CELLS = 5  # of each table that are computed again
-SCORINGS = {scoring.case: scoring for scoring in (EXAMS, SLICES)}
 
 
 def verify(run: Plan) -> bool:

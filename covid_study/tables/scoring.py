@@ -33,6 +33,7 @@ def _of_slices(score: str) -> tuple[str, ...]:
 
 EXAMS = Scoring("exam_id", "test exams", (*SCORES, *(f"{m}_validation" for m in AT_THRESHOLD)), _of_exams)
 SLICES = Scoring("slice_id", "test patients", slices.OF_SLICES, _of_slices, ("acc", "f1", "gmean"), True)
+SCORINGS = {scoring.case: scoring for scoring in (EXAMS, SLICES)}
 
 
 def scores_of(scored: Callable[..., Scored], scoring: Scoring) -> pd.DataFrame:

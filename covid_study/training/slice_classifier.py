@@ -123,10 +123,12 @@ class SliceClassifier:
         two, generator = torch.arange(2, device=device), torch.Generator(device).manual_seed(0)
         turns = range(self.meta_every)  # one of which is a step of the network that weighs
         flops = counted_flops(model, lambda: sum(loss_of(model, two, generator)[0] for _ in turns))
+        mirrored, precision = run.method.training["augment"], run.method.precision
+        said = probabilities(network, samples.of(run.asked_ids), mirrored, precision)
         write_results(
             folder,
             run,
-            predicted(samples, run, probabilities(network, run, samples), named=True),
+            predicted(samples, run, said, named=True),
             seconds=float(history["seconds"].sum()),
             load_seconds=load_seconds,
             flops=flops / len(two) / len(turns),
@@ -226,11 +228,16 @@ def slices_loss(data: torch.Tensor | Chosen, labels: torch.Tensor, augment: bool
     return loss_of
 
 
-def probabilities(network: nn.Module, run: Run, samples: Samples) -> np.ndarray:
-    """What a trained network says of the slices that its run is asked about: float32 (n, classes)."""
-    asked = samples.of(run.asked_ids)
-    views = [asked, asked.flip(2)] if run.method.training["augment"] else [asked]
-    logits = [in_batches(Final(network), view, run.method.precision, most=64) for view in views]
+def probabilities(
+    network: nn.Module, asked: torch.Tensor | Chosen, mirrored: bool, precision: str
+) -> np.ndarray:
+    """What a trained network says of slices, uint8 (n, y, x): float32 (n, classes).
+
+    Args:
+        mirrored: it has learnt from mirrored slices: asked about both, and the mean taken. precision: that it was trained in.
+    """
+    views = [asked, asked.flip(2)] if mirrored else [asked]
+    logits = [in_batches(Final(network), view, precision, most=64) for view in views]
     return np.mean([softmax(view, axis=1) for view in logits], axis=0)
 
 
