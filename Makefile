@@ -109,7 +109,7 @@ help: # the text below, between the two marks
 #                      make reproduce DATA=data/images NAME=my-images NOTEBOOKS=09,10,11,12,13,14
 #   DEVICE     auto (the default), cpu, cuda, cuda:1, mps
 #                      make reproduce DEVICE=cuda:1
-#   EXECUTOR   where long rankings are computed: in_process (the default), dask (a local cluster), or the address of
+#   EXECUTOR   where distances and trainings are done: in_process (the default), dask (a local cluster), or the address of
 #              a running Dask scheduler
 #                      make reproduce EXECUTOR=tcp://10.0.0.1:8786
 #   PROCESSES  that train each network together, one a GPU; the results are those of one. For long trainings: each

@@ -1,31 +1,42 @@
 """The pages for people with an archive or a training of their own: every example in them runs, in the order of the page."""
 
+import os
 import re
 import shlex
 import shutil
+import socket
+import subprocess
 import sys
 import types
+from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from distributed import Client
 
 from covid_study import paths
 from covid_study.cli import main
+from covid_study.ranking import rank_negatives, soft_labels
 
 DOCS = paths.root() / "docs"
 
 
-def run(page: str) -> dict:
-    """What the examples of a page leave behind: its Python, and its commands, of covid-study alone."""
+def run(page: str, others: Callable[[list[str]], list[str]] = lambda words: words) -> dict:
+    """What the examples of a page leave behind: its Python, and its commands of covid-study.
+
+    others: does another command itself, or changes one of covid-study; what it returns is run, nothing where it is empty.
+    """
     text, found = (DOCS / page).read_text(), {}
     blocks = re.findall(r"```(python|sh)\n(.*?)```", text, re.S)
     assert blocks and text.count("```") == 2 * len(blocks)  # nothing but what is run here
     for kind, block in blocks:
         if kind == "python":
             exec(compile(block, page, "exec"), found)
-        for program, *words in map(shlex.split, block.splitlines() if kind == "sh" else []):
+        lines = map(others, map(shlex.split, block.splitlines() if kind == "sh" else []))
+        for program, *words in filter(None, lines):
             done = CliRunner().invoke(main, words)
             assert program == "covid-study" and done.exit_code == 0, done.output
     return found
@@ -86,7 +97,49 @@ def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
     assert (tmp_path / "explained.png").is_file()
 
 
-@pytest.mark.parametrize("page", ["rank-my-archive.md", "losses-in-my-code.md", "my-exams.md"])
+def test_a_cluster_takes_the_work(travelled, tmp_path, monkeypatch):
+    """Every command of the page: a scheduler and a worker of its own; what runs for hours is only listed."""
+    free, started = socket.socket(), []
+    free.bind(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+    free.close()
+
+    def others(words: list[str]) -> list[str]:
+        words = [word.replace("8786", port) for word in words]
+        if words[0] == "dask":
+            how = {"stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(paths.root())}}
+            started.append(subprocess.Popen([sys.executable, "-m", *words], **how))
+            if words[1] == "worker":
+                with Client(words[2], timeout=60) as client:
+                    client.wait_for_workers(1, timeout=60)
+            return []
+        return words + ["--list"] * (words[1] == "reproduce" and "--list" not in words)
+
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).gamma(2, size=(30, 5))
+    table = pd.DataFrame(values, [f"exam-{number}" for number in range(30)], list("abcde"))
+    table.assign(finding=["covid"] * 6 + ["cap"] * 24).to_parquet("features.parquet")
+    pd.Series(dtype=str, name="exam_id").to_csv("exams.csv")
+    build = paths.build
+    monkeypatch.setattr(
+        paths, "build", lambda name: travelled.folder / "build" / "tiny" if name == "laptop" else build(name)
+    )
+    try:
+        run("from-a-laptop-to-a-cluster.md", others)
+    finally:
+        for one in started:
+            one.terminate()
+            one.wait()
+    near, far = table[:6], table[6:]
+    expected = rank_negatives(soft_labels(near.sort_index(), far.sort_index()))
+    found = pd.read_parquet("ranking.parquet")
+    pd.testing.assert_frame_equal(found[list(expected)], expected, check_names=False, rtol=1e-12)
+    assert len(started) == 2 and (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    "page", ["rank-my-archive.md", "losses-in-my-code.md", "my-exams.md", "from-a-laptop-to-a-cluster.md"]
+)
 def test_the_readme_leads_to_a_page_and_its_links_lead_somewhere(page):
     assert f"(docs/{page})" in (paths.root() / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text()):

@@ -141,9 +141,13 @@ class _Ranking:
         """The tracks and their ranks, indexed by exam."""
         rule, n = self.rule, len(self.exams)
         labels = self._slabs("labels", "distances to the positives", self._labels)
-        cosine = self.chord == "cosine"
+        closed = None
+        if self.chord == "cosine":
+            closed = self._cosine
+        elif self.chord is None and is_closed_form(rule.mass, self.of_positives):
+            closed = self._normalised
         if n <= SLAB or not (
-            cosine or takes_some(n, rule.diversity_pairs, rule.mass, self.distance, self.of_positives)
+            closed or takes_some(n, rule.diversity_pairs, rule.mass, self.distance, self.of_positives)
         ):
             whole = pd.DataFrame(self._joined(labels), self.exams, self.near.index, copy=False)
             how = {"distance": self.distance, "ground": self.of_positives, **self.on}
@@ -158,8 +162,7 @@ class _Ranking:
             )
         found = pd.DataFrame(index=self.exams)
         found["difficulty"] = np.concatenate([np.load(file).mean(1) for file in labels])
-        diversity = self._cosine(labels) if cosine else self._of_some(labels)
-        found["diversity"], found["diversity_error"] = diversity
+        found["diversity"], found["diversity_error"] = (closed or self._of_some)(labels)
         return with_ranks(found, rule.alpha, rule.beta)
 
     def _slabs(self, name: str, what: str, compute: Callable[[int], np.ndarray]) -> list[Path]:
@@ -207,6 +210,19 @@ class _Ranking:
         return np.concatenate(
             [np.load(f) for f in self._slabs("diversity", "distances to others", mean)], axis=1
         )
+
+    def _normalised(self, labels: list[Path]) -> np.ndarray:
+        """Eq. 6 by sums of columns, over all others (`emd_balanced.mean_by_columns`): float64 (2, M)."""
+        from covid_study.ranking import emd_balanced
+
+        totals = [with_a_weight(np.load(file)).sum(1) for file in labels]
+
+        def columns(start: int, stop: int) -> np.ndarray:
+            return np.concatenate([with_a_weight(np.load(file))[:, start:stop] for file in labels])
+
+        device = self.on["device"]
+        mean = emd_balanced.mean_by_columns(columns, np.concatenate(totals), len(self.near), device)
+        return np.stack([mean, np.zeros(len(mean))])
 
     def _cosine(self, labels: list[Path]) -> np.ndarray:
         """Eq. 6 in cosine, over all others, by the distance from their mean (`chords.mean_to_others`): float64 (2, M)."""

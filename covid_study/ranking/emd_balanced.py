@@ -5,6 +5,8 @@ mean distance to all others (eq. 6) is then a sum over coordinates of mean absol
 sorting a coordinate gives those of all rows at once: no matrix of pairs.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
@@ -49,21 +51,36 @@ def mean_to_others(
 ) -> np.ndarray:
     """Mean distance of each row to all the others (paper A, IV-D2, eq. 6), exactly, in O(D n log n): float64 (n,).
 
-    With c_1 <= ... <= c_n a coordinate of the cumulative sums in order, the one of rank r (from 0) is
-    sum_m |c_r - c_m| = c_r (2 r - n) - 2 (c_1 + ... + c_{r-1}) + (c_1 + ... + c_n) away from all others.
-
     >>> mean_to_others(np.eye(3))
     array([1.5, 1. , 1.5])
     """
-    device = _with_float64(device)
-    n, d = F.shape
-    mass = torch.from_numpy(F.sum(1)).to(device)
+    return mean_by_columns(lambda start, stop: F[:, start:stop], F.sum(1), F.shape[1], device, threads)
+
+
+def mean_by_columns(
+    columns: Callable[[int, int], np.ndarray],
+    masses: np.ndarray,
+    bins: int,
+    device: str | torch.device = "cpu",
+    threads: int | None = None,
+) -> np.ndarray:
+    """`mean_to_others` of n rows that need not be in memory, some columns of all of them at a time.
+
+    With c_1 <= ... <= c_n a coordinate of the cumulative sums in order, the one of rank r (from 0) is
+    sum_m |c_r - c_m| = c_r (2 r - n) - 2 (c_1 + ... + c_{r-1}) + (c_1 + ... + c_n) away from all others.
+
+    Args:
+        columns: masses of bins `start` up to `stop`, float64 (n, stop - start). masses: the total of each row.
+        bins: how many there are. device, threads: as in `distances`.
+    """
+    device, n = _with_float64(device), len(masses)
+    mass = torch.from_numpy(masses).to(device)
     running, total = torch.zeros(n, dtype=torch.float64, device=device), torch.zeros_like(mass)
     weight = 2.0 * torch.arange(n, dtype=torch.float64, device=device) - n
     step = max(1, BLOCK // (8 * n))
     with limited_threads(threads):
-        for start in range(0, d, step):
-            part = torch.from_numpy(np.array(F[:, start : start + step].T, order="C")).to(device)
+        for start in range(0, bins, step):
+            part = torch.from_numpy(np.array(columns(start, start + step).T, order="C")).to(device)
             coordinates = part.div_(mass).cumsum_(0).add_(running)
             running = coordinates[-1].clone()
             ordered, order = coordinates.sort(dim=1)

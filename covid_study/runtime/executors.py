@@ -45,7 +45,8 @@ def completed(
         workers: processes of a local cluster; None: one a core.
 
     Raises:
-        StudyError: no such executor, no scheduler at the address, or the cluster is lost. What `function` raises goes through.
+        StudyError: no such executor, no scheduler at the address, the cluster is lost or lacks this package. What `function`
+            raises goes through.
 
     >>> dict(completed(lambda key, x, y: x + y, {"a": 1, "b": 2}, [("ab", ("a", "b")), ("bb", ("b", "b"))]))
     {'ab': 3, 'bb': 4}
@@ -115,6 +116,13 @@ def _on_cluster(client, function: Callable, inputs: Mapping[str, Any], tasks: li
         raise StudyError(
             f"The Dask cluster was lost in the middle of the work ({type(error).__name__}: {error}). What had been finished "
             "is kept: run the same again."
+        ) from error
+    except RuntimeError as error:
+        if "deserialization" not in str(error):
+            raise
+        raise StudyError(
+            "The Dask cluster does not know this package, or another version of it: start its scheduler and workers in this "
+            "project's environment, from its folder."
         ) from error
 
 

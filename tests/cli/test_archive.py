@@ -127,6 +127,9 @@ def test_an_exam_like_every_positive_is_ranked_in_pieces_too(tmp_path, monkeypat
         expected = rank_negatives(labels, distance="hellinger", diversity_pairs=9, seed=seed)
         found = ranked(tmp_path / "features.parquet", "--distance", "hellinger", "--pairs", 9, "--seed", seed)
         same(found, expected)
+    labels = soft_labels(frame.iloc[:2, :2], frame.iloc[2:, :2], "normalised")
+    found = ranked(tmp_path / "features.parquet", "--mass", "normalised")
+    same(found, rank_negatives(labels, mass="normalised"))
 
 
 def test_stopped_it_goes_on(file, monkeypatch):

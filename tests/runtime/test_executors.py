@@ -71,6 +71,19 @@ def test_what_a_task_raises_goes_through(cluster):
             list(completed(wrong, INPUTS, [(7, ("a",))], executor))
 
 
+class OfAnotherPackage:
+    def __reduce__(self):
+        return __import__, ("no_such_package",)
+
+    def __call__(self, key, x):
+        return key
+
+
+def test_a_cluster_that_lacks_the_package_is_said(cluster):
+    with pytest.raises(StudyError, match="does not know this package"):
+        list(completed(OfAnotherPackage(), INPUTS, [(1, ("a",))], cluster.scheduler_address))
+
+
 def test_no_scheduler_at_the_address_is_said(monkeypatch):
     monkeypatch.setattr(executors, "PATIENCE", 1)
     with pytest.raises(StudyError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
