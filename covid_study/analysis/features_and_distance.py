@@ -63,7 +63,7 @@ def measured(p, v: Samples, load: pd.Series | None, n: int = 1000) -> pd.DataFra
         difficulties of two seeds: median, smallest and largest), "orders" (with the channels as listed: the same over random
         orders) and "seconds" (features and distances, the mean over seeds).
     """
-    found, told = _difficulties(p, v, sources(p))
+    found, told = _difficulties(p, v, sources(p, p.study.seeds))
     auc = from_scored(scored(found, v.table, n)).rename(columns={"row": "source", "mean": "value"})
     parts = [auc.assign(measure="auc"), _between_seeds(found)]
     if load is not None:
@@ -84,7 +84,7 @@ def of_the_papers_features(p, v: Samples, n: int = 1000) -> claims.Scored:
     Returns:
         Cells (distance, "cap", seed) with `auc`, see `ranking_meaning.scored`.
     """
-    found, _ = _difficulties(p, v, [asked for asked in sources(p) if asked[0] == "pretext"])
+    found, _ = _difficulties(p, v, [asked for asked in sources(p, p.study.seeds) if asked[0] == "pretext"])
     asked = {(pair.split()[1], seed): ranking for (pair, seed), ranking in found.items()}
     return scored(asked, v.table, n)
 

@@ -189,7 +189,7 @@ def of_exams(p, v: Samples, sources: Iterable[str] | None = None) -> dict[str, c
     labels = (about["finding"] == "covid").astype(int)
     return {
         source: scored(_of_source(p, v, source, test), labels, about["patient_id"], p.study.bootstrap)
-        for source in sources or dict(ranking_meaning.sources(p))
+        for source in sources or dict(ranking_meaning.sources(p, p.study.seeds[:1]))
     }
 
 

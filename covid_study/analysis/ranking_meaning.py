@@ -21,7 +21,7 @@ from covid_study.samples.samples import Samples
 from covid_study.scores import binary, claims
 from covid_study.scores.closed_form import spearman_interval
 from covid_study.scores.resamples import Interval, Resamples, auc_interval
-from covid_study.tables import slice_ranking, volume_steps
+from covid_study.tables import a3_ranking, slice_ranking, volume_steps
 from covid_study.tables.selection_and_supervision import left, shares
 from covid_study.tables.table import column as share_name
 
@@ -37,9 +37,9 @@ RankingsBySeed = dict[tuple[str, int], pd.DataFrame]  # (source, seed) -> what r
 RankingsByShare = dict[tuple[str, str], pd.DataFrame]  # (source, share) -> the same of slices
 
 
-def sources(p) -> list[tuple[str, int]]:
+def sources(p, seeds: list[int]) -> list[tuple[str, int]]:
     """Every source of features and seed; the HU histogram and the chest-CT encoder, where it is installed, know no seed."""
-    wanted = [(source, seed) for source in ("pretext", "untrained") for seed in p.study.seeds]
+    wanted = [(source, seed) for source in ("pretext", "untrained") for seed in seeds]
     wanted.append(("hu_histogram", p.study.seeds[0]))
     if p.ranking.features == "ct_encoder" or ct_encoder.find():
         wanted.append(("ct_encoder", p.study.seeds[0]))
@@ -47,8 +47,9 @@ def sources(p) -> list[tuple[str, int]]:
 
 
 def rankings(p, v: Samples) -> RankingsBySeed:
-    """The archive ranked from every source of features."""
-    return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in sources(p)}
+    """The archive ranked from every source of features, with every seed that Table III selects by."""
+    wanted = sources(p, a3_ranking.seeds(p))
+    return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in wanted}
 
 
 def _asked(ranking: pd.DataFrame, table: pd.DataFrame, target: pd.Series | None = None) -> tuple:
@@ -165,11 +166,15 @@ def made_of(ranked: volume_steps.Ranked) -> pd.DataFrame:
 
 
 def agreement(found: RankingsBySeed) -> pd.DataFrame:
-    """Spearman's correlation between the difficulties of every two rankings, a square table."""
-    columns = {
-        f"{SOURCES[source]}, seed {seed}": ranking["difficulty"] for (source, seed), ranking in found.items()
-    }
-    return pd.DataFrame(columns).corr(method="spearman")
+    """Spearman's correlation between the difficulties of two sources, a square table: the median over pairs of seeds.
+
+    Of a source with itself over two of its seeds, NaN where it has one.
+    """
+    each = pd.DataFrame({key: ranking["difficulty"] for key, ranking in found.items()}).corr("spearman")
+    pairs = each.where(~np.eye(len(each), dtype=bool)).stack([0, 1], future_stack=True)
+    order = [source for source in SOURCES if source in each.columns.levels[0]]
+    of_sources = pairs.groupby(level=[0, 2]).median().unstack().reindex(order, columns=order)
+    return of_sources.rename(index=SOURCES, columns=SOURCES)
 
 
 def spread(values: pd.Series, n: int = 5) -> list[str]:

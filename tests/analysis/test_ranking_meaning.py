@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, spearmanr
 
 from covid_study.analysis import ranking_meaning as evidence
 from covid_study.analysis.pretext_learnt import TARGETS, UNTRAINED, pretext_tests, probe_aucs, probe_changes
@@ -82,9 +82,24 @@ def test_difficulty_that_follows_the_load(archive):
     table = evidence.follows_load(found, load, exams).set_index(["source", "among"])["value"]
     assert table["pretext", "all negatives"] == pytest.approx(1)
     assert table["untrained", "CAP alone"] == pytest.approx(-1)
-    assert evidence.agreement(found).loc[
-        "pretext features, seed 0", "untrained encoder, seed 0"
-    ] == pytest.approx(-1)
+    assert evidence.agreement(found).loc["pretext features", "untrained encoder"] == pytest.approx(-1)
+
+
+def test_agreement_is_the_median_over_pairs_of_seeds():
+    rng = np.random.default_rng(0)
+    hard = {(source, s): rng.normal(size=30) for source in ("pretext", "untrained") for s in range(3)}
+    hard["hu_histogram", 0] = rng.normal(size=30)
+    told = evidence.agreement({key: pd.DataFrame({"difficulty": values}) for key, values in hard.items()})
+    assert (
+        list(told.index)
+        == list(told.columns)
+        == ["pretext features", "untrained encoder", "lung HU histogram"]
+    )
+    assert np.isnan(told.loc["lung HU histogram", "lung HU histogram"])
+    for one, other, shown in (("pretext", "untrained", (0, 1)), ("pretext", "pretext", (0, 0))):
+        pairs = [(a, b) for a in range(3) for b in range(3) if one != other or a < b]
+        rhos = [spearmanr(hard[one, a], hard[other, b]).statistic for a, b in pairs]
+        assert told.iloc[shown] == pytest.approx(np.median(rhos))
 
 
 def test_no_cap_no_answer(archive):
