@@ -25,6 +25,8 @@ COLUMN_HEADS = FINDINGS | {
     "saal_no_reverse": "SAAL, beta 0",
     "dsn_saal_one_beta": "DSN-SAAL, one beta",
     "inverse_frequency": "CE by 1 / frequency",
+    "imagenet": "ImageNet weights",
+    "random_weights": "Random weights",
     "vgg16_bn": "VGG-16",
     "resnet50": "ResNet-50",
     "densenet169": "DenseNet-169",

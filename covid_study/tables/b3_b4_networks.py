@@ -1,5 +1,7 @@
 """Tables 3 and 4 of paper B: other networks beside DSN-SAAL, and networks without and with deep supervision (5.1 and 5.2)."""
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 
@@ -47,6 +49,22 @@ def table_4(p, s: Samples) -> Table:
     counted = parameters(rows).set_index(["row", "column"])["mean"]
     known = {"params": {cell: float(counted[cell[:2]]) for cell in runs}}
     return Table("B.4", runs, s, p.study, main="B4", scoring=SLICES, words=words("B.4"), known=known)
+
+
+def of_weights(p, s: Samples) -> Table:
+    """A table that the paper lacks: a plain network from its ImageNet weights and from random ones (paper B, 4.3).
+
+    The backbone of `slice_network` where its weights are at hand, else EfficientNet-Lite0, whose come with the environment;
+    trained as in Table 3. Without weights it has no runs.
+    """
+    names = p.slice_network.backbone, "efficientnet_lite0"
+    backbone = next((name for name in names if slice_steps.weights(p, name)), None)
+    runs = {}
+    for seed in p.slice_training.seeds if backbone else ():
+        given = slice_steps.run(p, s, seed, backbone=backbone)
+        runs["imagenet", COLUMN, seed] = given
+        runs["random_weights", COLUMN, seed] = replace(given, method=replace(given.method, weights=None))
+    return Table("B.weights", runs, s, p.study, main="B26", scoring=SLICES, words=words(None))
 
 
 def parameters(rows) -> pd.DataFrame:

@@ -97,6 +97,7 @@ PAPER = {
     "B24a": [],
     "B24b": [],
     "B25": [],
+    "B26": [],
 }
 # by how much Table 9 has DSN-SAAL ahead of the next best, index by index
 NEXT_BEST = {"B22a": 0.0054, "B22b": 0.013, "B22c": 0.0163, "B22d": 0.0032, "B22e": 0.0049}

@@ -13,6 +13,7 @@ from tiny_study import parameters
 from covid_study import paths
 from covid_study.analysis import line_or_ranking
 from covid_study.errors import CohortError
+from covid_study.networks.weights import Weights
 from covid_study.params import profiles
 from covid_study.samples.samples import Samples
 from covid_study.scores import published
@@ -89,6 +90,23 @@ def test_parts_of_saal_are_asked_with_right_and_with_wrong_labels(p, s):
     both = {row for row, column, _ in runs if column == "40%"}
     assert both == {*b5_losses.LOSSES, "saal_no_reverse", "dsn_saal"}
     assert {row for row, *_ in runs} - both == {"inverse_frequency", "dsn_saal_one_beta"}
+
+
+def test_imagenet_weights_against_random_ones_and_nothing_else(p, s, monkeypatch):
+    found = {"efficientnet_lite0": Weights("efficientnet_lite0", Path("w.pth"), "0", "")}
+    monkeypatch.setattr(slice_steps, "weights", lambda p, backbone: found.get(backbone))
+    runs = b3_b4_networks.of_weights(p, s).runs
+    assert {seed for *_, seed in runs} == set(p.slice_training.seeds)
+    for seed in p.slice_training.seeds:
+        given, random = (runs[row, "slices", seed] for row in ("imagenet", "random_weights"))
+        assert given.method.backbone == "efficientnet_lite0" and random.method.weights is None
+        assert replace(given, method=replace(given.method, weights=None)) == random
+    own = p.slice_network.backbone
+    found[own] = Weights(own, Path("w.pth"), "0", "")
+    runs, third = b3_b4_networks.of_weights(p, s).runs, b3_b4_networks.table_3(p, s).runs
+    assert runs["imagenet", "slices", 1] == third[own, "slices", 1]
+    found.clear()
+    assert not b3_b4_networks.of_weights(p, s).runs
 
 
 def test_a_table_without_runs_is_empty(p, s):
