@@ -40,7 +40,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 # make passes what follows `=` on; quoted here so that a path may hold spaces
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(2)),--$(1) $(call quoted,$($(2))))
-STUDY = $(call quoted,$(PY)) -m covid_study.study --profile $(call quoted,$(PROFILE)) \
+STUDY = $(call quoted,$(PY)) -m covid_study reproduce --profile $(call quoted,$(PROFILE)) \
 	$(call option,exams,EXAMS) $(call option,data,DATA) $(call option,device,DEVICE) $(call option,executor,EXECUTOR) $(call option,processes,PROCESSES) \
 	$(call option,kernel,KERNEL) $(call option,name,NAME) $(call option,notebooks,NOTEBOOKS) $(call option,set,SET)
 
@@ -174,7 +174,7 @@ verify: $(ENV) check-env
 	@$(STUDY) --verify
 
 compare: $(ENV) check-env
-	@$(call quoted,$(PY)) -m covid_study.study.compare $(call quoted,$(A)) $(call quoted,$(B))
+	@$(call quoted,$(PY)) -m covid_study compare $(if $(A),$(call quoted,$(A))) $(if $(B),$(call quoted,$(B)))
 
 lab: $(ENV) check-env
 	@$(call quoted,$(PY)) -m jupyterlab --ServerApp.root_dir=. $(if $(KERNEL),--MultiKernelManager.default_kernel_name=$(KERNEL)) \

@@ -169,7 +169,16 @@ def main() -> int:
     }
 
     def start() -> subprocess.Popen:
-        command = [sys.executable, "-m", "covid_study.study", "--profile", asked.profile, "--device", "cpu"]
+        command = [
+            sys.executable,
+            "-m",
+            "covid_study",
+            "reproduce",
+            "--profile",
+            asked.profile,
+            "--device",
+            "cpu",
+        ]
         command += ["--name", "kills-killed", "--notebooks", asked.notebooks]
         return subprocess.Popen(command, cwd=ROOT, env=environ, start_new_session=True)
 

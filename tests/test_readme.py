@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,7 @@ def test_a_command_can_be_called(command):
         assert (ROOT / words[2]).is_file()
     elif words[:1] == ["-m"]:
         options = {word for word in words[2:] if word.startswith("--")}
-        done = called(sys.executable, "-m", words[1], *words[2:3], "--help")
+        done = called(sys.executable, *takewhile(lambda word: not word.startswith("--"), words), "--help")
         assert done.returncode == 0 and all(option in done.stdout for option in options), (
             done.stdout + done.stderr
         )

@@ -1,6 +1,7 @@
 """The command line, `covid-study` or `python -m covid_study`: a command is imported when it is asked for, and no sooner.
 
-`archive` ranks and selects, `exams` predicts and explains, `runs` has the commands about runs of the study.
+`archive` ranks and selects, `exams` predicts and explains, `runs` has the commands about runs of
+the study, `datasets` those about public data.
 """
 
 from importlib import import_module
@@ -14,7 +15,7 @@ from covid_study.errors import StudyError
 # Where each command lies, and what the list of commands says of it.
 COMMANDS = {
     "reproduce": ("covid_study.cli.runs:reproduce", "Run the notebooks, write the report."),
-    "datasets": ("covid_study.cli.runs:datasets", "List, check and fetch the public data sets."),
+    "datasets": ("covid_study.cli.datasets:datasets", "List, check and fetch the public data sets."),
     "rank": ("covid_study.cli.archive:rank", "Rank an archive by its distance to a few positives."),
     "select": ("covid_study.cli.archive:select", "Choose exams of a ranked archive to train on."),
     "predict": ("covid_study.cli.exams:predict", "Say of exams how likely they show COVID-19."),

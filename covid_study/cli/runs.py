@@ -1,43 +1,53 @@
-"""`covid-study reproduce`, `datasets`, `scoreboard` and `compare`: runs of the study, and what they said."""
+"""`covid-study reproduce`, `scoreboard` and `compare`: runs of the study, and what they said."""
 
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
-from importlib import import_module
-from io import StringIO
-from typing import Any
+from contextlib import nullcontext
 
 import click
 
 from covid_study import paths
-from covid_study.cli.output import answer, as_json, working
+from covid_study.cli.output import answer, as_json as json_too, working
+from covid_study.study.plan import Plan
 
 VERDICTS = ("holds", "fails", "no effect", "open")
-THEIR_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+ASKED = {
+    "list": "Say what is up to date, run nothing.",
+    "verify": "Say whether what was computed still holds, run nothing.",
+    "reference": "Keep what this run said in reports/reference/, run nothing.",
+    "times": "Say how long each notebook took, run nothing.",
+}
 
 
-class PassedOn(click.Command):
-    """A command whose arguments another parser reads; the help has both."""
-
-    def __init__(self, *args: Any, module: str, **kwargs: Any):
-        super().__init__(*args, context_settings=THEIR_OWN, **kwargs)
-        self.module = module
-        self.params.append(click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED))
-
-    def their_main(self) -> Callable[[list[str]], int]:
-        """What reads the arguments."""
-        return import_module(self.module).main
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The other parser's help."""
-        told = StringIO()
-        with redirect_stdout(told), suppress(SystemExit):
-            self.their_main()(["--help"])
-        formatter.write(f"\n{told.getvalue()}")
+def _instead(command):
+    """The options of `reproduce` that run nothing."""
+    for name, what in reversed(ASKED.items()):
+        command = click.option(f"--{name}", "instead", flag_value=name, help=what)(command)
+    return command
 
 
-@click.command(cls=PassedOn, module="covid_study.study.reproduce")
+@click.command()
+@click.option("--profile", default="demo", show_default=True, help="A file of params/, without .yaml.")
+@click.option("--exams", help="A CSV exam table or a folder of exams.  [default: the synthetic cohort]")
+@click.option("--data", help="A folder or a CSV of slice images for paper B.  [default: slices of the exams]")
+@click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--executor", help="in_process, dask, or the address of a Dask scheduler.")
+@click.option("--processes", type=int, help="That train a network together.  [default: the profile's]")
+@click.option("--kernel", help="A Jupyter kernel.  [default: this interpreter]")
+@click.option("--name", help="The folder below build/ and reports/.  [default: the profile's name]")
+@click.option("--notebooks", help="Only these, e.g. 03,04.")
+@click.option(
+    "--set",
+    "changed",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Another value than the profile's. Repeatable.",
+)
+@_instead
+@json_too
 @click.pass_context
-def reproduce(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+def reproduce(
+    ctx: click.Context, profile: str, data: str | None, notebooks: str | None, kernel: str | None, changed: tuple[str, ...],
+    instead: str | None, as_json: bool, **given: str | int | None,
+) -> None:  # fmt: skip
     """Run the notebooks in order and write reports/NAME/index.html, as `make reproduce` does.
 
     \b
@@ -46,27 +56,42 @@ def reproduce(ctx: click.Context, arguments: tuple[str, ...]) -> None:
       covid-study reproduce --profile demo --exams my-exams.csv --name my-exams
       covid-study reproduce --profile smoke --list --json
     """
-    ctx.exit(ctx.command.their_main()(list(arguments)))
+    from covid_study.study import reproduce as study
+    from covid_study.study.plan import plan
+
+    with working() if as_json else nullcontext():
+        run = plan(profile, " ".join(changed), kernel, images=data, **given)
+        done = _done_instead(run, instead, notebooks) if instead else study.reproduce(run, notebooks)
+    if as_json:
+        answer(study.state(run, done), "", as_json)
+    ctx.exit(int(not done))
 
 
-@click.command(cls=PassedOn, module="covid_study.datasets.command")
-@click.pass_context
-def datasets(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-    """List the public data sets that can be read, check one, fetch one.
+def _done_instead(run: Plan, instead: str, notebooks: str | None) -> bool:
+    """What was asked for in place of a run; True where all of it went well."""
+    if instead == "list":
+        for notebook in run.choose(notebooks):
+            status = notebook.status()
+            click.echo(f"{notebook.stem:<28}{notebook.why_stale() if status == 'stale' else status}")
+        return True
+    if instead == "times":
+        from covid_study.study.reproduce import times
 
-    \b
-    Examples:
-      covid-study datasets list
-      covid-study datasets check covid-ct --at data/covid-ct
-      covid-study datasets fetch --help
-    """
-    ctx.exit(ctx.command.their_main()(list(arguments)))
+        click.echo(times(run))
+        return True
+    if instead == "reference":
+        from covid_study.study.reference import keep  # needs pandas, which the runner does not
+
+        return bool(keep(run))
+    from covid_study.study.verify import verify  # needs torch, which the runner does not
+
+    return bool(verify(run))
 
 
 @click.command()
 @click.argument("name")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only claims that came out so.")
-@as_json
+@json_too
 def scoreboard(name: str, verdict: str | None, as_json: bool) -> None:
     """Print every claim of the run NAME, with its numbers and its verdict.
 
@@ -107,7 +132,7 @@ def scoreboard(name: str, verdict: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@as_json
+@json_too
 def compare(a: str, b: str, as_json: bool) -> None:
     """Write reports/compare-A-B.html: what differs between two runs, and what it did to claims and tables.
 
@@ -119,9 +144,8 @@ def compare(a: str, b: str, as_json: bool) -> None:
     from covid_study.study import compare as runs
 
     with working():
-        page = runs.compare(a, b)
         sides = runs.side(a), runs.side(b)
-        claims = runs.claims(*sides)
+        page, claims = runs.compare(*sides), runs.claims(*sides)
     flipped = [line["key"] for line in claims if line["flipped"]]
     parameters = {name: [one, other] for name, one, other in runs.differences(*(s.parameters for s in sides))}
     found = {"page": page, "claims": len(claims), "flipped": flipped, "parameters": parameters}

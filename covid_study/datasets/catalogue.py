@@ -137,12 +137,12 @@ INTRODUCTION = f"""# Data cards
 
 The data sets that the study can read, each as its authors describe it, and what is known to be wrong with it. None of them
 comes with this project. This page is written from `covid_study/data/datasets.yaml`: change that, then
-`python -m covid_study.datasets cards > docs/data.md`.
+`covid-study datasets cards > docs/data.md`.
 
 ```sh
-python -m covid_study.datasets list             # what each is, and whether it is there and whole
-python -m covid_study.datasets check covid-ct   # count it, open and hash every file, say what is wrong
-python -m covid_study.datasets fetch stoic      # where the terms allow it; else how to get it
+covid-study datasets list             # what each is, and whether it is there and whole
+covid-study datasets check covid-ct   # count it, open and hash every file, say what is wrong
+covid-study datasets fetch stoic      # where the terms allow it; else how to get it
 make reproduce DATA=data/covid-ct               # slices for paper B; EXAMS=data/covid-ct-md for exams
 ```
 
@@ -177,7 +177,7 @@ def card(dataset: DataSet) -> str:
             f"- **Size**: {dataset.size}",
             f"- **How to get it**: {'; '.join(dataset.obtain)}",
             f"- **Home**: <{dataset.home}>",
-            f"- **Where to put it**: `data/{dataset.name}`; then `python -m covid_study.datasets check {dataset.name}`",
+            f"- **Where to put it**: `data/{dataset.name}`; then `covid-study datasets check {dataset.name}`",
             f"- **Used for**: {dataset.used_for} (`{variable}=data/{dataset.name}`)",
             f"- **Cite**: {dataset.cite}",
             "",

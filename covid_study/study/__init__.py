@@ -1,4 +1,4 @@
-"""Runs the notebooks: `python -m covid_study.study --profile demo`.
+"""Runs the notebooks: `covid-study reproduce`.
 
 Read `plan` (what a run is), `notebook` and `dependencies`, then `execute` (one notebook), `kernels` (its process),
 `display`, `pages` and `run_pages` (the report), `reproduce`, `verify`.

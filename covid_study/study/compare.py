@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from covid_study.study.notebook import read_record, short
 from covid_study.study.reference import claims_and_cells, flat, tables
 
 CELL = ["table", *results.KEY]
-USAGE = "Say which runs: make compare A=smoke B=trial; a run that is kept is reference/laptop."
 
 
 @dataclass
@@ -46,7 +44,9 @@ def side(name: str) -> Side:
     kept = name.startswith("reference/")
     folder = paths.reference(name.removeprefix("reference/")) if kept else paths.build(name)
     if not folder.is_dir():
-        raise StudyError(f"there is no run {name}: {short(folder)} is not there. {USAGE}")
+        raise StudyError(
+            f"there is no run {name}: {short(folder)} is not there; one that is kept is reference/laptop."
+        )
     parameters, facts, claims, cells = (_kept if kept else _built)(folder)
     parameters.pop("study.name", None)  # names the two, and changes nothing
     cells = cells[cells["mean"].notna()]  # else only the paper has it
@@ -138,13 +138,8 @@ def _cell(metric: str, mean: float, low: float, high: float) -> tuple[str, str]:
     return value_text(metric, mean) or "–", " to ".join(ends) if all(ends) else ""
 
 
-def compare(first: str, second: str) -> Path:
-    """Write `reports/compare-A-B.html`, and return its path.
-
-    Raises:
-        StudyError: one of the runs is not there, or nothing of it is done.
-    """
-    a, b = side(first), side(second)
+def compare(a: Side, b: Side) -> Path:
+    """Write `reports/compare-A-B.html`, and return its path."""
     file = paths.reports(f"compare-{a.name}-{b.name}".replace("/", "-")).with_suffix(".html")
     file.parent.mkdir(exist_ok=True)
     told = claims(a, b)
@@ -160,24 +155,4 @@ def compare(first: str, second: str) -> Path:
     pages.write(
         file, "compare.html.j2", names=(a.name, b.name), kinds=kinds, unknown=unknown, claims=told, cells=cells(a, b)
     )  # fmt: skip
-    flipped = sum(line["flipped"] for line in told)
-    print(f"{short(file)}: {flipped} of {len(told)} claims have another verdict.")
     return file
-
-
-def main(arguments: list[str]) -> int:
-    """The command line; returns the exit code."""
-    names = [name for name in arguments if name]
-    if len(names) != 2:
-        print(USAGE, file=sys.stderr)
-        return 1
-    try:
-        compare(*names)
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

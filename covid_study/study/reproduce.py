@@ -1,4 +1,4 @@
-"""Runs the notebooks in order and keeps the report: `python -m covid_study.study --profile demo`.
+"""Runs the notebooks in order and keeps the report: `covid-study reproduce`.
 
 A notebook that ran before is not run again while all that it depends on is the same: its text, its parameters, the
 modules that it and the notebooks before it import, the exams, the environment. What a module computes is kept apart
@@ -7,15 +7,12 @@ from this, in the artefacts of `runtime.artefacts`: to run a notebook again is c
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import nullcontext, redirect_stdout
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +26,7 @@ from covid_study.runtime.progress import duration
 from covid_study.study import dependencies, execute, pages
 from covid_study.study.display import Display, Screen
 from covid_study.study.notebook import Notebook, read_notebook, short
-from covid_study.study.plan import Plan, plan
+from covid_study.study.plan import Plan
 from covid_study.study.run_pages import write_index, write_page
 
 REFUSED = 3  # what a forecast ends with where the trainings do not fit; a traceback ends with 1
@@ -234,83 +231,6 @@ def times(run: Plan) -> str:
     seconds["all"] = sum(seconds.values())
     lines = [f"{stem:<28}{duration(took):>9}" for stem, took in seconds.items()]
     return "\n".join([f"{run.name}, {say.cpu()}", *lines])
-
-
-def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="covid-study reproduce", description="Run the notebooks, write the report."
-    )
-    for option, meaning in {
-        "exams": "a CSV exam table or a folder of exams (default: the synthetic cohort)",
-        "data": "a folder or a CSV of slice images for paper B (default: slices of the exams)",
-        "device": "auto, cpu, cuda, cuda:1, mps",
-        "executor": "in_process, dask, or the address of a Dask scheduler",
-        "kernel": "a Jupyter kernel (default: this interpreter)",
-        "name": "the folder below build/ and reports/ (default: the profile's name)",
-        "notebooks": "only these, e.g. 03,04",
-    }.items():
-        parser.add_argument(f"--{option}", help=meaning)
-    parser.add_argument("--profile", default="demo", help="a file of params/, without .yaml (default: demo)")
-    parser.add_argument(
-        "--processes", type=int, help="that train a network together (default: the profile's)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="section.key=value", help="another value than the profile's"
-    )  # fmt: skip
-    parser.add_argument("--list", action="store_true", help="say what is up to date, run nothing")
-    parser.add_argument(
-        "--verify", action="store_true", help="say whether what was computed still holds, run nothing"
-    )
-    parser.add_argument(
-        "--reference", action="store_true", help="keep what this run said in reports/reference/, run nothing"
-    )
-    parser.add_argument("--times", action="store_true", help="say how long each notebook took, run nothing")
-    parser.add_argument(
-        "--json", action="store_true", help="end with one JSON object on stdout, all else goes to stderr"
-    )
-    return parser
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    given = _arguments().parse_args(arguments)
-    try:
-        run = plan(
-            given.profile, " ".join(given.set), given.kernel, exams=given.exams, images=given.data,
-            device=given.device, executor=given.executor, processes=given.processes, name=given.name,
-        )  # fmt: skip
-        with redirect_stdout(sys.stderr) if given.json else nullcontext():
-            done = _asked(run, given)
-        if given.json:
-            print(json.dumps(state(run, done)))
-        return 0 if done else 1
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped. The next call goes on where this one was.", file=sys.stderr)
-        return 130
-
-
-def _asked(run: Plan, given: argparse.Namespace) -> bool:
-    """Do what the options ask for; True where all of it went well."""
-    if given.list:
-        for notebook in run.choose(given.notebooks):
-            status = notebook.status()
-            print(f"{notebook.stem:<28}{notebook.why_stale() if status == 'stale' else status}")
-        return True
-    if given.times:
-        print(times(run))
-        return True
-    if given.reference:
-        from covid_study.study.reference import keep  # needs pandas, which the runner does not
-
-        return bool(keep(run))
-    if given.verify:
-        from covid_study.study.verify import verify  # needs torch, which the runner does not
-
-        return bool(verify(run))
-    return reproduce(run, given.notebooks)
 
 
 def state(run: Plan, done: bool) -> dict[str, object]:

@@ -190,10 +190,10 @@ def test_make_bench_runs_all_benchmarks_or_the_one_asked_for():
         return subprocess.run(command, cwd=paths.root(), env=environ, capture_output=True, text=True).stdout
 
     both = make("bench", "PROFILE=smoke")
-    assert both.index("benchmarks/emd.py") < both.index("covid_study.study --profile 'smoke'  ")
+    assert both.index("benchmarks/emd.py") < both.index("covid_study reproduce --profile 'smoke'  ")
     assert "build/'bench-smoke'" in both
     only = make("bench", "BENCH=emd", "DEVICE=cuda:1")
-    assert "benchmarks/emd.py --device 'cuda:1'" in only and "covid_study.study" not in only
+    assert "benchmarks/emd.py --device 'cuda:1'" in only and "covid_study reproduce" not in only
     assert "benchmarks/emd.py" not in make("bench", "BENCH=study")
 
 

@@ -286,8 +286,10 @@ def test_make_bench_runs_training_between_the_distances_and_the_study():
         return subprocess.run(command, cwd=paths.root(), env=environ, capture_output=True, text=True).stdout
 
     every = make("bench", "PROFILE=smoke")
-    places = [every.index(w) for w in ("benchmarks/emd.py", "benchmarks/training.py", "covid_study.study")]
+    places = [
+        every.index(w) for w in ("benchmarks/emd.py", "benchmarks/training.py", "covid_study reproduce")
+    ]
     assert places == sorted(places)
     only = make("bench", "BENCH=training", "DEVICE=cpu")
     assert "benchmarks/training.py --paper --scores --device 'cpu'" in only
-    assert "benchmarks/emd.py" not in only and "covid_study.study" not in only
+    assert "benchmarks/emd.py" not in only and "covid_study reproduce" not in only

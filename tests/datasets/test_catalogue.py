@@ -67,7 +67,7 @@ def test_the_authors_totals_are_those_of_their_tables():
 
 def test_the_page_is_written_from_the_catalogue():
     page = (paths.root() / "docs" / "data.md").read_text(encoding="utf-8")
-    assert page == cards(), "run: python -m covid_study.datasets cards > docs/data.md"
+    assert page == cards(), "run: covid-study datasets cards > docs/data.md"
 
 
 def test_links_in_the_page_lead_somewhere():

@@ -95,10 +95,10 @@ def test_help_is_the_default_and_names_every_target_and_variable(make):
 
 
 def test_which_python_make_takes(make):
-    assert "'.venv/bin/python' -m covid_study.study" in make("-n", "reproduce")
-    assert "'/env/bin/python' -m covid_study.study" in make("-n", "reproduce", CONDA_PREFIX="/env")
+    assert "'.venv/bin/python' -m covid_study reproduce" in make("-n", "reproduce")
+    assert "'/env/bin/python' -m covid_study reproduce" in make("-n", "reproduce", CONDA_PREFIX="/env")
     assert "'.venv/bin/python' -m" in make("-n", "reproduce", CONDA_PREFIX="/conda", CONDA_DEFAULT_ENV="base")
-    assert "'/mine/python' -m covid_study.study" in make(
+    assert "'/mine/python' -m covid_study reproduce" in make(
         "-n", "reproduce", "PYTHON=/mine/python", CONDA_PREFIX="/env"
     )
 

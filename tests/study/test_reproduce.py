@@ -11,16 +11,19 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from offline import outside_references
 
 from covid_study import paths
+from covid_study.cli import main
 from covid_study.errors import ParameterError, StudyError
 from covid_study.params import sections
 from covid_study.runtime import closure
 from covid_study.study import beside, dependencies, execute, pages, reproduce, verify
 from covid_study.study.display import Display
+from covid_study.study.plan import plan
 
 PARAMETERS = new_code_cell('study = {"profile": "toy"}', metadata={"tags": ["parameters"]})
 STEMS = ("00_guide", "01_good", "02_bad", "03_after")
@@ -88,14 +91,12 @@ def ran(project):
         patch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
         patch.setenv("JUPYTER_PATH", "")
         patch.setenv("PYTHONPATH", "")
-        assert (
-            reproduce.reproduce(reproduce.plan("toy", root=project, assignments="training.epochs=7")) is False
-        )
+        assert reproduce.reproduce(plan("toy", root=project, assignments="training.epochs=7")) is False
     return project
 
 
 def statuses(root, **options):
-    return {n.stem: n.status() for n in reproduce.plan("toy", root=root, **options).notebooks}
+    return {n.stem: n.status() for n in plan("toy", root=root, **options).notebooks}
 
 
 def test_run_stops_at_the_failure_and_goes_on_with_nothing_else(ran):
@@ -171,7 +172,7 @@ def test_index_shows_what_notebooks_said_and_which_failed(ran):
 
 def test_processes_are_asked_for_as_the_executor_is(project):
     def planned(**asked):
-        return reproduce.plan("toy", root=project, **asked).profile["study"]["processes"]
+        return plan("toy", root=project, **asked).profile["study"]["processes"]
 
     assert planned() == 1 and planned(processes=2) == 2
     with pytest.raises(ParameterError, match="study.processes.*EXECUTOR, here dask"):
@@ -184,27 +185,27 @@ def test_images_are_a_matter_of_the_notebooks_of_slices_alone(project, tmp_path,
     monkeypatch.setitem(sections.NOTEBOOKS, "03_after", ("slices",))
     (tmp_path / "covid").mkdir()
     (tmp_path / "covid" / "1.png").write_bytes(b"1")
-    run = reproduce.plan("toy", images=str(tmp_path), root=project)
+    run = plan("toy", images=str(tmp_path), root=project)
     assert run.profile["slices"]["images"] == run.images == str(tmp_path.resolve())
     with_images = {n.stem: n.parts for n in run.notebooks}
     (tmp_path / "covid" / "1.png").write_bytes(b"12")
-    changed = {n.stem: n.parts for n in reproduce.plan("toy", images=str(tmp_path), root=project).notebooks}
+    changed = {n.stem: n.parts for n in plan("toy", images=str(tmp_path), root=project).notebooks}
     assert changed["01_good"] == with_images["01_good"]
     assert changed["03_after"].pop("the images") != with_images["03_after"].pop("the images")
     assert changed["03_after"] == with_images["03_after"]
     with pytest.raises(StudyError, match="DATA=nowhere: there is no such file or folder"):
-        reproduce.plan("toy", images="nowhere", root=project)
+        plan("toy", images="nowhere", root=project)
 
 
 def test_a_second_call_does_nothing_and_starts_nothing(ran, monkeypatch, capsys):
     monkeypatch.setattr(execute, "execute", lambda *a: pytest.fail("a notebook was run"))
-    assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01") is True
+    assert reproduce.reproduce(plan("toy", root=ran), "01") is True
     assert "Nothing to do" in capsys.readouterr().out
 
 
 def test_what_lies_beside_the_index_is_written_where_it_is_gone_or_would_say_otherwise(ran, monkeypatch):
     def call():
-        reproduce.reproduce(reproduce.plan("toy", root=ran), "01")
+        reproduce.reproduce(plan("toy", root=ran), "01")
         return len(written)
 
     reports, write, written = ran / "reports" / "toy", beside.write, []
@@ -218,9 +219,9 @@ def test_what_lies_beside_the_index_is_written_where_it_is_gone_or_would_say_oth
 
 
 def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
-    assert reproduce.plan("toy", root=ran, device="cuda").notebooks[0].changes() == ["its parameters"]
+    assert plan("toy", root=ran, device="cuda").notebooks[0].changes() == ["its parameters"]
     monkeypatch.setattr(dependencies, "notebook_key", lambda content: "edited")
-    run = reproduce.plan("toy", root=ran)
+    run = plan("toy", root=ran)
     assert run.notebooks[0].status() == "stale"
     monkeypatch.setattr(
         execute, "execute", lambda *a: pytest.fail("only 03 was asked for, and it is stopped")
@@ -232,21 +233,19 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
     assert "Out of date: changed since it ran: the notebook." in page.read_text()
     monkeypatch.undo()
     monkeypatch.setattr(sections, "NOTEBOOKS", dict.fromkeys(STEMS, ()))
-    assert reproduce.reproduce(reproduce.plan("toy", root=ran), "01_good")
+    assert reproduce.reproduce(plan("toy", root=ran), "01_good")
     assert "Out of date" not in page.read_text()
 
 
 def test_a_page_of_an_older_template_is_made_again_whatever_is_asked_for(ran, tmp_path, monkeypatch):
     copy = shutil.copytree(ran, tmp_path / "copy")
-    have_run = {n.stem for n in reproduce.plan("toy", root=copy).notebooks if n.record}
+    have_run = {n.stem for n in plan("toy", root=copy).notebooks if n.record}
     monkeypatch.setattr(pages, "templates_key", lambda: "newer")
-    assert reproduce.reproduce(reproduce.plan("toy", root=copy), "01")
+    assert reproduce.reproduce(plan("toy", root=copy), "01")
     files = (copy / "reports" / "toy").glob("0*.html")
     assert {file.stem for file in files if 'content="newer"' in file.read_text()} == have_run > {"01_good"}
     assert "This notebook failed" in (copy / "reports" / "toy" / "02_bad.html").read_text()
-    assert {n.record["templates"] for n in reproduce.plan("toy", root=copy).notebooks if n.record} == {
-        "newer"
-    }
+    assert {n.record["templates"] for n in plan("toy", root=copy).notebooks if n.record} == {"newer"}
 
 
 def test_a_half_written_record_or_a_lost_page_is_no_result(ran, tmp_path):
@@ -286,7 +285,7 @@ def test_a_notebook_whose_artefact_or_result_is_removed_or_broken_runs_again(
     (harmed,) = (copy / "build" / "toy").glob(place)
     assert statuses(copy)["01_good"] == "done"
     harm(harmed)
-    run = reproduce.plan("toy", root=copy)
+    run = plan("toy", root=copy)
     assert run.notebooks[0].status() == "stale" and harmed.name in run.notebooks[0].why_stale()
     assert verify.verify(run) is False
     told = capsys.readouterr().out
@@ -299,7 +298,7 @@ def test_a_notebook_whose_artefact_or_result_is_removed_or_broken_runs_again(
 
 
 def test_two_runs_in_one_folder_do_not_collide(project, tmp_path):
-    run = reproduce.plan("toy", root=project, name="locked")
+    run = plan("toy", root=project, name="locked")
     run.build.mkdir(parents=True)
     with (
         FileLock(run.build / ".lock"),
@@ -318,7 +317,7 @@ def test_two_runs_in_one_folder_do_not_collide(project, tmp_path):
 )
 def test_bad_requests_are_refused_before_anything_runs(project, options, message):
     with pytest.raises(StudyError, match=message):
-        reproduce.plan(root=project, **options)
+        plan(root=project, **options)
 
 
 def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp_path, monkeypatch):
@@ -342,7 +341,7 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        reproduce.reproduce(reproduce.plan("toy", root=tmp_path))
+        reproduce.reproduce(plan("toy", root=tmp_path))
     signal.signal(signal.SIGINT, before)
     for file in begun:
         stat = Path(f"/proc/{file.read_text()}/stat")
@@ -351,14 +350,14 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
 
 
 def test_choosing_notebooks(project):
-    run = reproduce.plan("toy", root=project)
+    run = plan("toy", root=project)
     assert [n.stem for n in run.choose("03, 01_good")] == ["01_good", "03_after"]
     with pytest.raises(StudyError, match="no notebook is called '7'. There are: 01_good"):
         run.choose("7")
 
 
 def test_what_is_injected_are_the_sections_that_the_parameters_cell_names(project):
-    profile = reproduce.plan("toy", root=project).profile
+    profile = plan("toy", root=project).profile
 
     def injected(text):
         cell = new_code_cell(text, metadata={"tags": ["parameters"]})
@@ -379,7 +378,7 @@ def test_another_value_runs_the_notebooks_that_read_its_section_and_no_other(pro
     monkeypatch.setitem(sections.NOTEBOOKS, "03_after", ("ranking",))
 
     def keys(assignments):
-        run = reproduce.plan("toy", root=project, assignments=assignments)
+        run = plan("toy", root=project, assignments=assignments)
         return {n.stem: n.parts["its parameters"] for n in run.notebooks}
 
     before, after = keys(""), keys("ranking.mass=normalised")
@@ -389,10 +388,9 @@ def test_another_value_runs_the_notebooks_that_read_its_section_and_no_other(pro
         keys("ranking.mas=normalised")
 
 
-def test_command_line_reports_errors_in_one_message(capsys):
-    assert reproduce.main(["--profile", "no-such-profile"]) == 1
-    captured = capsys.readouterr()
-    assert "there is no profile 'no-such-profile'" in captured.err and "Traceback" not in captured.err
+def test_command_line_reports_errors_in_one_message():
+    done = CliRunner().invoke(main, ["reproduce", "--profile", "no-such-profile"])
+    assert done.exit_code == 1 and "there is no profile 'no-such-profile'" in done.stderr
 
 
 def test_a_kernel_that_is_not_there_is_named(tmp_path):
@@ -485,7 +483,7 @@ def test_an_edit_of_a_figure_runs_its_own_notebook_again_and_none_after_it(ran, 
 
     def keys():
         closure.parsed.cache_clear()
-        return {n.stem: n.parts for n in reproduce.plan("toy", root=project).notebooks}
+        return {n.stem: n.parts for n in plan("toy", root=project).notebooks}
 
     def edit(module):
         before, file = keys(), closure.file_of(module)

@@ -6,20 +6,22 @@ import zipfile
 
 import dataset_trees as trees
 import pytest
+from click.testing import CliRunner
 from file_server import serving
 
-from covid_study.datasets import catalogue, command
+from covid_study.cli import main
+from covid_study.datasets import catalogue, check as checks
 from covid_study.datasets.catalogue import File, find
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     """Run a command with the sets expected below tmp_path: exit code, stdout, stderr."""
     monkeypatch.setenv(catalogue.FOLDER, str(tmp_path / "sets"))
 
     def call(*arguments):
-        code = command.main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
+        done = CliRunner().invoke(main, ["datasets", *map(str, arguments)])
+        return done.exit_code, done.stdout, done.stderr
 
     return call
 
@@ -115,7 +117,7 @@ def test_a_file_that_may_not_be_read_is_no_traceback(run, tmp_path, monkeypatch)
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "secret.csv")
 
-    monkeypatch.setattr(command, "check", refuse)
+    monkeypatch.setattr(checks, "check", refuse)
     code, _, err = run("check", tmp_path)
     assert code == 1 and "secret.csv cannot be used (Permission denied)" in err
 
@@ -124,9 +126,9 @@ def test_stopped_by_hand(run, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "check", stop)
+    monkeypatch.setattr(checks, "check", stop)
     code, _, err = run("check", tmp_path)
-    assert code == 130 and "Run the same command again" in err
+    assert code == 130 and "The same command goes on" in err
 
 
 def test_fetch_takes_the_table_then_what_it_lists_and_goes_on_later(run, other, tmp_path):
