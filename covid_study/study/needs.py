@@ -108,7 +108,8 @@ def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
     for seed in a3_ranking.seeds(p):
         add("all", negatives, seed)
         for share in p.sampling.shares:
-            for draw in (*draws, *p.sampling.rivals, *p.sampling.alphas):
+            rivals = p.sampling.rivals if seed in p.study.seeds else ()
+            for draw in (*draws, *rivals, *p.sampling.alphas):
                 add(draw, selection_size(share, negatives), seed)
     for seed in p.study.seeds:
         for depth in (p.network.depth, p.transfer.depth):

@@ -25,7 +25,7 @@ def table(p, v: Samples) -> Table:
     rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top")}
     rows["long_tail"] = a3_ranking.selected(p, v, "both")
     rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "both", encoder="rubiks_cube_pro_all")
-    runs = a3_ranking.cells(p, rows)
+    runs = a3_ranking.cells(p, rows, a3_ranking.seeds(p))
     pretexts = {c: volume_steps.pretext(p, v, PRETEXTS[c[0]], c[2]) for c in runs if c[0] in PRETEXTS}
     took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}
     shared = {cell: float(beside(folder)) for cell, folder in pretexts.items()}

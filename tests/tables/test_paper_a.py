@@ -71,7 +71,7 @@ def test_rows_of_table_3(q, v, tables):
 
 
 def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
-    asked = parameters(root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"]})
+    asked = parameters(root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"], "more_seeds": [1]})
     table, known = a3_ranking.table(asked, v), tables["A.III"]
     rivals = {cell: run for cell, run in table.runs.items() if cell[0] in asked.sampling.rivals}
     assert len(rivals) == 4
@@ -83,7 +83,8 @@ def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
     picked = RIVALS["d2"](ranked.features.loc[ranked.ranking.index], near, 4, 0, ranked.ranking["difficulty"])
     assert set(negatives(table.runs["d2", "60%", 0], v)) == set(picked)
     others = {cell: run for cell, run in known.runs.items() if cell[0] != "k_center"}  # smoke's
-    assert {cell: run for cell, run in table.runs.items() if cell not in rivals} == others
+    assert {seed for *_, seed in table.runs} == {0, 1} and {seed for *_, seed in rivals} == {0}
+    assert {cell: run for cell, run in table.runs.items() if cell not in rivals and cell[2] == 0} == others
     assert set(table.labels) >= set(RIVALS)
 
 
