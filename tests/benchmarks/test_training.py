@@ -273,7 +273,7 @@ def test_hours_and_training_sets_are_the_paper_s():
 def test_settings_are_those_of_the_profiles(monkeypatch):
     monkeypatch.setattr(precision, "multiplies_bf16", lambda device: True)
     demo, paper = benchmark.settings(benchmark.FULL, torch.device("cuda"))
-    assert (demo.name, demo.shape, demo.batch, demo.precision) == ("demo", (64, 48, 16), 16, "bf16")
+    assert (demo.name, demo.shape, demo.batch, demo.precision) == ("demo", (64, 48, 16), 8, "bf16")
     assert demo.exams % demo.batch == 0 and 0 <= demo.exams - demo.epoch < demo.batch
     assert (paper.shape, paper.precision, paper.epoch, paper.exams) == ((256, 192, 56), "float32", 2028, 64)
     assert benchmark.settings(benchmark.FULL, CPU) == [demo]
