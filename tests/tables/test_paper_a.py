@@ -71,7 +71,9 @@ def test_rows_of_table_3(q, v, tables):
 
 
 def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
-    asked = parameters(root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"], "more_seeds": [1]})
+    asked = parameters(
+        root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"], "more_seeds": [1]}
+    )
     table, known = a3_ranking.table(asked, v), tables["A.III"]
     rivals = {cell: run for cell, run in table.runs.items() if cell[0] in asked.sampling.rivals}
     assert len(rivals) == 4
