@@ -15,7 +15,7 @@ PARTS = ("covid_study", "notebooks", "params", "pyproject.toml", "README.md", "L
 COMMANDS = (
     ["-c", "import covid_study; print(covid_study.__version__, covid_study.__file__)"],
     ["-m", "covid_study", "datasets", "list"],
-    ["-m", "covid_study", "--help"],
+    ["-m", "covid_study", "reproduce", "--help"],
     ["-m", "covid_study", "reproduce", "--profile", "smoke", "--times"],  # reads profiles and notebooks
 )
 
