@@ -218,7 +218,8 @@ class _Ranking:
         totals = [with_a_weight(np.load(file)).sum(1) for file in labels]
 
         def columns(start: int, stop: int) -> np.ndarray:
-            return np.concatenate([with_a_weight(np.load(file))[:, start:stop] for file in labels])
+            # copies: a part of a slab would keep all of it in memory
+            return np.concatenate([with_a_weight(np.load(file))[:, start:stop].copy() for file in labels])
 
         device = self.on["device"]
         mean = emd_balanced.mean_by_columns(columns, np.concatenate(totals), len(self.near), device)
