@@ -91,9 +91,10 @@ def fetch(
     name: str, to: str | None, sources: tuple[str, ...], most: int | None, sha256: str | None, as_json: bool
 ) -> None:
     """Fetch a data set where its terms allow it; else say how to get it. It goes on where it stopped."""
+    dataset = catalogue.find(name)
     with working() if as_json else nullcontext():
-        where = _fetched(catalogue.find(name), to, sources, most, sha256)
-    now = checks.look(where, catalogue.find(name))
+        where = _fetched(dataset, to, sources, most, sha256)
+    now = checks.look(where, dataset)
     answer({"path": where, "now": now}, f"{where}: {now}", as_json)
 
 

@@ -1,12 +1,17 @@
 """`covid-study reproduce`, `scoreboard` and `compare`: runs of the study, and what they said."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import click
 
 from covid_study import paths
 from covid_study.cli.output import answer, as_json as json_too, working
-from covid_study.study.plan import Plan
+
+if TYPE_CHECKING:
+    from covid_study.study.plan import Plan
 
 VERDICTS = ("holds", "fails", "no effect", "open")
 ASKED = {

@@ -47,6 +47,14 @@ def test_help_lists_every_command_and_imports_none():
     }
 
 
+def test_help_of_what_only_reads_runs_is_quick():
+    code = "import sys; from covid_study.cli import main; main(['scoreboard', '--help'], standalone_mode=False); "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert not set(done.stdout.splitlines()[-1].split()) & {"pandas", "pydantic", "joblib", "torch"}
+
+
 def test_the_module_is_the_same_command():
     done = subprocess.run(
         [sys.executable, "-m", "covid_study", "rank"], capture_output=True, text=True, check=False

@@ -26,12 +26,6 @@ def run():
     return a_run()
 
 
-@pytest.fixture(autouse=True)
-def none_has_begun(monkeypatch):
-    """Processes that tests before these have left would take a small sweep, too, and nothing here would see it."""
-    monkeypatch.setattr(module, "start_up", lambda workers: 7.0)
-
-
 def seeds(run, *numbers):
     return {f"seed {n}": dataclasses.replace(run, seed=n) for n in numbers}
 
