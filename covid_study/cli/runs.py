@@ -150,8 +150,17 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
     with working():
         sides = runs.side(a), runs.side(b)
-        page, claims = runs.compare(*sides), runs.claims(*sides)
+        page, claims = runs.compare(*sides)
+    shared = sum(not line["alone"] for line in claims)
     flipped = [line["key"] for line in claims if line["flipped"]]
     parameters = {name: [one, other] for name, one, other in runs.differences(*(s.parameters for s in sides))}
-    found = {"page": page, "claims": len(claims), "flipped": flipped, "parameters": parameters}
-    answer(found, f"{page}: {len(flipped)} of {len(claims)} claims have another verdict.", as_json)
+    found = {
+        "page": page,
+        "claims": shared,
+        "alone": len(claims) - shared,
+        "flipped": flipped,
+        "parameters": parameters,
+    }
+    answer(
+        found, f"{page}: {len(flipped)} of the {shared} claims that both have got another verdict.", as_json
+    )

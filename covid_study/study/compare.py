@@ -95,12 +95,13 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, A
 
 
 def claims(a: Side, b: Side) -> list[dict[str, Any]]:
-    """Every claim of either run, those first that `flipped`: whose verdict is another."""
+    """Every claim of either run; those first that `flipped`, whose verdict is another, last those that one run alone has."""
     found = []
     for key in dict.fromkeys([*a.claims.index, *b.claims.index]):
         both = [side.claims.loc[key].to_dict() if key in side.claims.index else None for side in (a, b)]
         line = both[0] or both[1]
         verdicts = [of["verdict"] if of else "–" for of in both]
+        alone = None in both
         numbers = [(amount_text(of, "difference"), between_text(of)) if of else ("", "") for of in both]
         text = {name: line[name] for name in ("text", "table", "place")} | {"by": metric_head(line["score"])}
         found.append(
@@ -109,10 +110,11 @@ def claims(a: Side, b: Side) -> list[dict[str, Any]]:
                 **text,
                 "verdicts": verdicts,
                 "numbers": numbers,
-                "flipped": verdicts[0] != verdicts[1],
+                "flipped": not alone and verdicts[0] != verdicts[1],
+                "alone": alone,
             }
         )
-    return sorted(found, key=lambda line: not line["flipped"])
+    return sorted(found, key=lambda line: (line["alone"], not line["flipped"]))
 
 
 def cells(a: Side, b: Side) -> dict[str, list[dict[str, Any]]]:
@@ -138,8 +140,8 @@ def _cell(metric: str, mean: float, low: float, high: float) -> tuple[str, str]:
     return value_text(metric, mean) or "–", " to ".join(ends) if all(ends) else ""
 
 
-def compare(a: Side, b: Side) -> Path:
-    """Write `reports/compare-A-B.html`, and return its path."""
+def compare(a: Side, b: Side) -> tuple[Path, list[dict[str, Any]]]:
+    """Write `reports/compare-A-B.html`; its path, and the claims that it shows."""
     file = paths.reports(f"compare-{a.name}-{b.name}".replace("/", "-")).with_suffix(".html")
     file.parent.mkdir(exist_ok=True)
     told = claims(a, b)
@@ -155,4 +157,4 @@ def compare(a: Side, b: Side) -> Path:
     pages.write(
         file, "compare.html.j2", names=(a.name, b.name), kinds=kinds, unknown=unknown, claims=told, cells=cells(a, b)
     )  # fmt: skip
-    return file
+    return file, told

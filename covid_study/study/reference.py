@@ -101,7 +101,8 @@ def _counts(claims: pd.DataFrame) -> str:
     count = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
     if "by_auc" not in claims:
         return count
-    by_either = ~claims[["verdict", "by_auc"]].fillna("").isin(["", "open"])
+    either = claims[["verdict", "by_auc"]]
+    by_either = either.notna() & ~either.isin(["", "open"])
     return f"{count}; {by_either.any(axis=1).sum()} decided by the paper's score or by AUC"
 
 
@@ -136,7 +137,10 @@ def _sentence(line: Mapping[str, Any]) -> str:
 
 def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
     """The claims with their numbers in words."""
-    return [in_words(line) | line for line in claims.fillna({"here": "", "by_auc": ""}).to_dict("records")]
+    return [
+        in_words(line) | line
+        for line in claims.astype(object).fillna({"here": "", "by_auc": ""}).to_dict("records")
+    ]
 
 
 def _page(name: str, claims: pd.DataFrame, said: dict) -> str:

@@ -49,6 +49,18 @@ def test_what_flipped_comes_first(two):
     assert told[0]["numbers"] == [("+5.0", "+1.0 to +9.0"), ("-5.0", "-9.0 to -1.0")]
 
 
+def test_a_claim_that_one_run_alone_has_did_not_flip(two):
+    a, b = two
+    b.claims.drop("A1", inplace=True)
+    told = compare.claims(a, b)
+    assert [(line["key"], line["flipped"], line["alone"]) for line in told] == [
+        ("A12a", False, False),
+        ("B1", False, False),
+        ("A1", False, True),
+    ]
+    assert told[-1]["verdicts"] == ["holds", "–"]
+
+
 def test_cells_whose_intervals_have_nothing_in_common_are_apart(two):
     lines = {line["row"]: line for line in compare.cells(*two)["A.III"]}
     assert lines["Random"]["apart"] and lines["Random"]["sides"] == [
@@ -66,7 +78,7 @@ def test_a_run_compares_with_itself_kept_as_a_reference(whole, two):
     assert compare.differences(two[0].facts, kept.facts) == []
     assert not any(line["flipped"] for line in compare.claims(two[0], kept))
     assert all(line["same"] for line in compare.cells(two[0], kept)["A.III"])
-    page = compare.compare(two[0], kept)
+    page, _ = compare.compare(two[0], kept)
     assert page.name == "compare-my_run-reference-my_run.html"
     text = page.read_text()
     assert "half &lt;is&gt; as good" in text and "half <is> as good" not in text
