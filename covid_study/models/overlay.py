@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,8 +94,9 @@ def _said(heat: np.ndarray) -> str:
 
 
 def write(folder: Path, model: Model, networks: dict, row: Row, ready: Prepared, line: dict) -> Path:
-    """Draw an exam into `folder`, the file called like the exam; returns the file."""
-    file = folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', row.exam_id.strip('/'))}.png"
+    """Draw an exam into `folder`, where it lies as the exam does in what was asked for; returns the file."""
+    file = folder / f"{row.exam_id.strip('/')}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
     figure = drawn(model, row, ready, maps(model, networks, ready), line)
     write_atomically(file, lambda path: figure.savefig(path, format="png", dpi=DPI, bbox_inches="tight"))
     return file

@@ -1,5 +1,6 @@
 """Where the networks looked: on the input's own grid, of every kind of model."""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -58,3 +59,17 @@ def test_a_picture_an_exam(travelled, tmp_path, kind):
     drawn = sorted((tmp_path / "maps").iterdir())
     assert [file.name for file in drawn] == [f"{path.name}.png" for path in given]
     assert all(min(Image.open(file).size) > 300 for file in drawn)
+
+
+def test_no_two_exams_share_a_picture(travelled, tmp_path):
+    exam = sorted(travelled.exams.glob("*.mha"))[0]
+    names = ("a b", "a_b", "å")  # of a folder each; their exams have the same name
+    for name in names:
+        (tmp_path / "all" / name).mkdir(parents=True)
+        shutil.copyfile(exam, tmp_path / "all" / name / "1.mha")
+    found = predict(
+        travelled.models["volumes"], [tmp_path / "all"], How(overlay=tmp_path / "maps"), workers=1
+    )
+    assert (found["error"] == "").all() and len(found) == 3
+    drawn = {file.relative_to(tmp_path / "maps").as_posix() for file in (tmp_path / "maps").rglob("*.png")}
+    assert drawn == {f"{name}.png" for name in found["exam"]}
