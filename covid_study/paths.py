@@ -11,9 +11,6 @@ from pathlib import Path
 
 from covid_study.errors import StudyError
 
-NAMES = "letters, digits, dots, dashes and underscores"
-
-
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -59,6 +56,7 @@ def reference(name: str) -> Path:
 def _checked(name: str) -> str:
     if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
         raise StudyError(
-            f"the run's name '{name}' becomes a folder: give it {NAMES} only, such as 'my-exams'."
+            f"the run's name '{name}' becomes a folder: give it letters, digits, dots, dashes and underscores only, such as "
+            "'my-exams'."
         )
     return name

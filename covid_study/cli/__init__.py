@@ -58,7 +58,10 @@ class Commands(click.Group):
             said = f"{error.filename or 'a file'} cannot be used ({error.strerror or error})."
             raise click.ClickException(said) from error
         except KeyboardInterrupt:
-            click.echo("\nStopped. The same command goes on where this one was.", err=True)
+            click.echo(
+                "\nStopped. The same command goes on where this one was, if it is reproduce, rank or fetch.",
+                err=True,
+            )
             ctx.exit(STOPPED)
 
 

@@ -1,5 +1,6 @@
 """`covid-study rank` and `select`: which exams of an archive are worth training on (paper A, IV-C to E)."""
 
+import math
 import shutil
 import time
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from covid_study.runtime.manifest import sha256_of
 DISTANCES = get_args(get_type_hints(Rule)["distance"])
 A_FILE = click.Path(path_type=Path)
 WEIGHT = click.FloatRange(0)
+TRACKS = ("joint", "difficulty", "diversity")
 
 
 @click.command()
@@ -76,6 +78,8 @@ def rank(
     """
     started, given = time.monotonic(), Rule(diversity_pairs=rule.pop("pairs"), **rule)
     _check_output(output)
+    if not 0 < given.alpha + given.beta < math.inf:
+        raise click.UsageError("--alpha and --beta: numbers, one of them above 0.")
     if not is_executor(executor):
         raise click.UsageError(
             f"--executor {executor}: in_process, dask, or a scheduler's address (tcp://host:8786)."
@@ -90,7 +94,7 @@ def rank(
         key = fingerprint([what, hashes, table.about.index.name, source_key(["ranking.archive"])])
         work = output.with_name(f".{output.name}.{key}")
         ranking = rank_file(table, near, given, work, executor, device)
-        ranking.attrs = {"ranked": {**what, **files}}
+        ranking.attrs = {"ranked": {**what, **files, "sha256": hashes}}
         _write(ranking, output)
         for folder in output.parent.glob(f".{output.name}.{'?' * len(key)}"):  # those of other options, too
             shutil.rmtree(folder)
@@ -120,7 +124,7 @@ def rank(
 @click.option("--rival", type=click.Choice([name for name in RIVALS if name != "stratified"]),
               help="Somebody else's rule in its place, by the same features.")  # fmt: skip
 @click.option("--stratify", metavar="COLUMN", help="Every value of it keeps its share of the archive.")
-@click.option("--by", type=click.Choice(["joint", "difficulty", "diversity"]), default="joint", show_default=True,
+@click.option("--by", type=click.Choice(TRACKS), default="joint", show_default=True,
               help="The track whose ranks count.")  # fmt: skip
 @click.option("--exponent", type=WEIGHT, default=1.0, show_default=True, help="Of the long tail.")
 @click.option(
@@ -189,8 +193,10 @@ def _features(table: pd.DataFrame, file: Path, moved: Path | None) -> tuple[pd.D
         raise StudyError(
             f"{file} does not say by which features it was ranked. What to do: rank into a Parquet file."
         )
-    ids = Path(made["ids"]) if made["ids"] else None
-    features = open_features(moved or Path(made["features"]), ids, made["id"], made["columns"])
+    ids, held = Path(made["ids"]) if made["ids"] else None, moved or Path(made["features"])
+    features = open_features(held, ids, made["id"], made["columns"])
+    if made["sha256"] != [sha256_of(one) for one in (held, ids) if one]:
+        raise StudyError(f"{held} is not what it was when {file} was made of it: rank it again.")
     lost = table.index.difference(features.about.index).union(
         pd.Index(made["positives"]).difference(features.about.index)
     )
@@ -207,8 +213,11 @@ def _read(file: Path) -> pd.DataFrame:
         raise StudyError(f"{file} does not exist. What to do: make it with covid-study rank.")
     try:
         if file.suffix == ".csv":
-            name = pd.read_csv(file, nrows=0).columns[0]
-            table = pd.read_csv(file, dtype={name: str}).set_index(name)
+            names = pd.read_csv(file, nrows=0).columns
+            words = {
+                name: str for name in names if name.partition("_")[0] not in TRACKS
+            }  # ids of people, centres
+            table = pd.read_csv(file, dtype=words).set_index(names[0])
         else:
             table = pd.read_parquet(file)
     except ValueError as error:

@@ -12,6 +12,7 @@ from covid_study.cli.output import answer, as_json as json_too, working
 from covid_study.datasets import catalogue, check as checks, fetch as fetches
 from covid_study.datasets.catalogue import DataSet
 from covid_study.errors import StudyError
+from covid_study.runtime.artefacts import fingerprint
 from covid_study.runtime.manifest import sha256_of
 from covid_study.runtime.progress import progress
 
@@ -42,7 +43,7 @@ def listed(as_json: bool) -> None:
     """What each is, its terms, how to get it, and whether it is there and whole."""
     sets = catalogue.catalogue()
     found = {name: {"title": dataset.title, **facts(dataset)} for name, dataset in sets.items()}
-    answer(found, "\n".join(map(describe, sets.values())), as_json)
+    answer(found, "\n".join(describe(name, **said) for name, said in found.items()), as_json)
 
 
 @datasets.command()
@@ -108,17 +109,18 @@ def facts(dataset: DataSet) -> dict[str, str]:
     return found
 
 
-def describe(dataset: DataSet) -> str:
-    """What `list` shows of one data set, its place on this machine looked at.
+def describe(name: str, title: str, **said: str) -> str:
+    """What `list` shows of one data set. said: its `facts`.
 
-    >>> print(describe(catalogue.find("csv")))
+    >>> own = catalogue.find("csv")
+    >>> print(describe(own.name, own.title, **facts(own)))
     csv: Your own table
       what    Exams: exam_id, patient_id, path, finding ... Slices: path, finding ...
       for     every notebook (EXAMS=table.csv, DATA=table.csv)
     """
-    lines = [f"{dataset.name}: {dataset.title}"]
-    for name, text in facts(dataset).items():
-        indent = {"initial_indent": f"  {name:8}", "subsequent_indent": " " * 10}
+    lines = [f"{name}: {title}"]
+    for head, text in said.items():
+        indent = {"initial_indent": f"  {head:8}", "subsequent_indent": " " * 10}
         lines += textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False, **indent)
     return "\n".join(lines) + "\n"
 
@@ -195,7 +197,8 @@ def _archive(source: str, where: Path, sha256: str | None) -> Path:
     """An archive on this machine: as it lies there, or fetched to the folder in which the data set will lie."""
     if re.match(r"https?://", source):
         name = re.sub(r"[?#].*", "", source).rstrip("/").rpartition("/")[2] or "archive.zip"
-        got = fetches.fetch(source, where.parent / name, sha256)
+        # archives of other addresses often have the same name: master.zip, download
+        got = fetches.fetch(source, where.parent / f"{fingerprint(source)}-{name}", sha256)
         print(f"{got.file}: {AGAINST[got.against]}")
         return got.file
     file = Path(source).expanduser()

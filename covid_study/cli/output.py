@@ -2,16 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import click
 
-
-def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option --json of a command, as its argument `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")(command)
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 
 
 @contextmanager

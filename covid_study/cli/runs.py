@@ -9,11 +9,11 @@ import click
 
 from covid_study import paths
 from covid_study.cli.output import answer, as_json as json_too, working
+from covid_study.report.words import VERDICTS
 
 if TYPE_CHECKING:
     from covid_study.study.plan import Plan
 
-VERDICTS = ("holds", "fails", "no effect", "open")
 ASKED = {
     "list": "Say what is up to date, run nothing.",
     "verify": "Say whether what was computed still holds, run nothing.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from covid_study.cohort.exam_layouts import find_exams, notes_on_exams
 from covid_study.cohort.exams import PHANTOM
@@ -206,9 +206,12 @@ def _picture(name: str, file: Path, box: str) -> tuple[dict[Path, str], str, str
     try:
         raw = file.read_bytes()
         hashes[file] = hashlib.sha256(raw).hexdigest()
-        with Image.open(BytesIO(raw)) as image:
-            kind = image.format
-            image.verify()
+        try:
+            with Image.open(BytesIO(raw)) as image:
+                kind = image.format
+                image.verify()
+        except UnidentifiedImageError:  # it may be of a kind that tifffile reads
+            kind = "TIFF"
         read_image(file, name, box)
     except ExamError as error:
         return hashes, "", str(error)

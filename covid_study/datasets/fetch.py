@@ -12,6 +12,7 @@ import stat
 import sys
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -72,11 +73,12 @@ def fetch(
         whole = file if there else _download(url, file, tries, pause)
         found = sha256_of(whole)
         if expected and found != expected:
-            todo = "delete it and fetch it again"
+            todo, kept_in = "delete it and fetch it again", _beside(file, "sha256").name
             if not there:
                 whole.unlink()
                 todo = f"what came was deleted; try again, or put the right file at {file}"
-            known = f" (kept from the first fetch in {file.name}.sha256)" if against == "kept" else ""
+                todo += f", or delete {kept_in} where its authors changed it" if against == "kept" else ""
+            known = f" (kept from the first fetch in {kept_in})" if against == "kept" else ""
             raise StudyError(
                 f"{file.name} from {url} is damaged or has changed: its SHA-256 is {found}, expected was {expected}{known}. "
                 f"What to do: {todo}."
@@ -95,7 +97,7 @@ def unpack(archives: list[Path], folder: str | os.PathLike) -> Path:
     Raises:
         StudyError: no zip, damaged, encrypted, a name that leads out of the folder, no room, the folder is not empty.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder).expanduser().absolute()
     if folder.is_file() or folder.exists() and any(folder.iterdir()):
         raise StudyError(f"{folder} is not empty. What to do: delete it or give another place with --to.")
     new = folder.with_name(f".{folder.name}.unpacking")
@@ -140,13 +142,27 @@ def _extract(archive: Path, folder: Path) -> None:
                     f"{archive.name} holds {bad.filename!r}, which leads out of the folder; nothing was unpacked. What to do: "
                     "fetch the archive from its authors."
                 )
+            if twin := next((m for m in members if _taken(m, folder / m.filename)), None):
+                raise StudyError(
+                    f"{archive.name} and what was unpacked before it hold different files called {twin.filename!r}. "
+                    "What to do: unpack each into a folder of its own."
+                )
             _check_room(folder, sum(member.file_size for member in members))
             for member in progress(members, f"unpacking {archive.name}"):
                 opened.extract(member, folder)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise StudyError(
-            f"{archive} cannot be unpacked ({error}). What to do: fetch it again, or unpack it yourself."
+            f"{archive} cannot be unpacked ({error}). What to do: delete it and {_beside(archive, 'sha256').name} and fetch it "
+            "again, or unpack it yourself."
         ) from error
+
+
+def _taken(member: zipfile.ZipInfo, file: Path) -> bool:
+    """Does a file with other contents lie where this one goes?"""
+    return file.is_file() and (file.stat().st_size, zlib.crc32(file.read_bytes())) != (
+        member.file_size,
+        member.CRC,
+    )
 
 
 def _leads_out(member: zipfile.ZipInfo) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from covid_study.cohort.file_kinds import is_picture
 from covid_study.ct import to_slice, to_volume
@@ -205,8 +205,11 @@ def _of_pictures(name: str, rows: list[Row], about: dict) -> tuple[dict, Figure]
         except ExamError as error:
             told.append(line | {"error": error.said})
             continue
-        with Image.open(row.path) as image:
-            line |= {"pixels_xy": image.size, "mode": image.mode}
+        try:
+            with Image.open(row.path) as image:
+                line |= {"pixels_xy": image.size, "mode": image.mode}
+        except UnidentifiedImageError:  # of a kind that tifffile reads
+            line |= {"pixels_xy": grey.shape[::-1], "mode": "F"}
         told.append(line | {"grey": [int(grey.min()), int(grey.max())], "odd": ready.odd})
         counts = counts + np.histogram(grey, edges)[0]
         if n in shown:

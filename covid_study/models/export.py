@@ -27,7 +27,6 @@ from covid_study.models.model import (
     Model,
     preparing,
     read,
-    weights_of,
 )
 from covid_study.models.prepared import WORDS
 from covid_study.runtime import manifest
@@ -50,8 +49,9 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
         StudyError: no such run, table, row or column; the runs are gone or leave no weights; `folder` is there and holds
             something else.
     """
-    build, folder = paths.build(name), Path(folder).expanduser()
-    if folder.exists() and not (folder / ABOUT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    build, folder = paths.build(name), Path(folder).expanduser().absolute()
+    held = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    if folder.is_file() or (held and not {ABOUT} <= held <= {ABOUT, WEIGHTS, CARD}):
         raise StudyError(f"{folder} holds something else. What to do: give a new or empty folder with -o.")
     results = _results(build, table)
     column, runs = _cell(results, build, table, row, column)
@@ -93,12 +93,18 @@ def export(name: str, table: str, row: str, column: str | None, folder: Path | s
 
 def _write(folder: Path, about: dict, runs: list[tuple[int, Path]]) -> Model:
     """The three files, together or not at all: made beside `folder` and moved there."""
-    from safetensors.torch import save
+    from safetensors.torch import load_file, save
 
+    # all seeds in one file, by "<seed>.<name>"
+    weights = {
+        f"{seed}.{name}": values
+        for seed, run in runs
+        for name, values in load_file(run / "weights.safetensors").items()
+    }
     partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     partial_folder.mkdir(parents=True)
     try:
-        (partial_folder / WEIGHTS).write_bytes(save(weights_of(runs), {"notice": NOTICE}))
+        (partial_folder / WEIGHTS).write_bytes(save(weights, {"notice": NOTICE}))
         about["weights"] = _file(partial_folder / WEIGHTS)
         (partial_folder / CARD).write_text(card.of(about), encoding="utf-8")
         about["card"] = _file(partial_folder / CARD)

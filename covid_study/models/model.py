@@ -1,7 +1,6 @@
 """A model's folder: `model.json` says what it is and reads, `model.safetensors` holds its weights; checked when read."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,14 +178,3 @@ def empty_network(architecture: dict, classes: int) -> "nn.Module":
 
     network = backbones.build(architecture["network"], classes)
     return DeepSupervision(network) if architecture["supervised"] else network
-
-
-def weights_of(folders: Sequence[tuple[int, Path]]) -> "dict[str, torch.Tensor]":
-    """The weights of several trainings by "<seed>.<name>", as one file holds them. folders: seed, of a run."""
-    from safetensors.torch import load_file
-
-    return {
-        f"{seed}.{name}": values
-        for seed, folder in folders
-        for name, values in load_file(folder / "weights.safetensors").items()
-    }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _kept: dict[tuple[str, str, str], dict[int, nn.Module]] = {}  # of a process: the networks of one model
+STOPPED = {"error": "it was stopped before this exam was asked"}
 DIED = (
     "a process died while it worked on it, most often because the memory was used up",
     "give it alone, or fewer workers",
@@ -55,8 +56,10 @@ def predict(model: Model, paths: Sequence[str], how: How = How(), workers: int |
         called (a class), p_<class>, seed_<seed> (each network's), slices (how many the probability is a mean of), odd (what is
         unlike the training exams), error ("" where there is a probability), notice.
 
+    Stopped by hand, what is known by then is returned; the others' error says so.
+
     Raises:
-        StudyError: a path is not there or holds nothing.
+        StudyError: a path is not there or holds nothing, or the device is not there.
     """
     rows = found_at(paths)
     if how.overlay:
@@ -64,11 +67,21 @@ def predict(model: Model, paths: Sequence[str], how: How = How(), workers: int |
             how, overlay=how.overlay.expanduser().absolute()
         )  # processes that are kept may stand elsewhere
         how.overlay.mkdir(parents=True, exist_ok=True)
+    if how.device != "cpu":  # where it is not there, said once; auto may be the CPU
+        from covid_study.runtime.device import find_device
+
+        how = replace(how, device=str(find_device(how.device)))
     workers = min(workers or cpu_count(), len(rows))
     model.notes  # noqa: B018  found out here, and not once an exam
     one = partial(of_exam, model, how=how)
-    found = dict(progress(each(one, rows, workers), "exams", len(rows)))
-    lines = [{"exam": row.exam_id, "path": row.path} | found[row] for row in rows]
+    found: dict[Row, dict] = {}
+    try:
+        for row, line in progress(each(one, rows, workers), "exams", len(rows)):
+            found[row] = line
+    except KeyboardInterrupt:  # an hour's work is not lost
+        if not found:
+            raise
+    lines = [{"exam": row.exam_id, "path": row.path} | found.get(row, STOPPED) for row in rows]
     return pd.DataFrame(lines).reindex(columns=columns(model)).assign(notice=NOTICE)
 
 

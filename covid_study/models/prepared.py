@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,10 +88,9 @@ def _at(place: Path) -> dict[str, Path]:
 
 def _named_apart(rows: Sequence[Row]) -> list[Row]:
     """The rows, those of the same name by their paths."""
-    names = [row.exam_id for row in rows]
+    names = Counter(row.exam_id for row in rows)
     return [
-        row if names.count(row.exam_id) == 1 else row._replace(exam_id=row.path, slice_id=row.path)
-        for row in rows
+        row if names[row.exam_id] == 1 else row._replace(exam_id=row.path, slice_id=row.path) for row in rows
     ]
 
 
@@ -174,7 +174,7 @@ def _of_picture(row: Row, kind: str, wanted: dict) -> list[str]:
         with Image.open(row.path) as image:
             sides, mode = image.size, image.mode
     except (UnidentifiedImageError, OSError):  # of a kind that tifffile reads
-        sides, mode = (1, 1), "L"
+        sides, mode = (1, 1), "F"
     if max(sides) > STRETCHED * min(sides):
         said.append("it is far from square, and is stretched to one")
     if mode == "I" or mode == "F" or mode.startswith("I;"):

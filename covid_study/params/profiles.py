@@ -5,6 +5,7 @@ An unknown key or a wrong type is an error that names the key, where it stands a
 
 import difflib
 import os
+import re
 import reprlib
 import shlex
 from collections.abc import Iterator, Mapping
@@ -47,11 +48,9 @@ def load(notebook: str, **sections: Mapping[str, Any]) -> Profile:
 def show(p: Profile) -> None:
     """Show every parameter that the notebook reads, the paper's value beside it where the paper gives one; folded away."""
     rows = table(p)
-    try:
-        from IPython import get_ipython
-        from IPython.display import HTML, display
-    except ImportError:
-        get_ipython = lambda: None  # noqa: E731
+    from IPython import get_ipython
+    from IPython.display import HTML, display
+
     if get_ipython() is None:
         print(rows.to_string(index=False))
         return
@@ -135,11 +134,13 @@ def changed(values: dict[str, dict], assignments: str) -> dict[str, dict]:
         ParameterError: no `=`, or a key or value that the profile cannot have.
 
     >>> demo = load_profile(paths.root() / "params" / "demo.yaml")
-    >>> changed(demo, "training.epochs=2 sampling.shares=[0.1,0.5]")["sampling"]["shares"]
+    >>> changed(demo, "training.epochs=2 sampling.shares=[0.1, 0.5]")["sampling"]["shares"]
     [0.1, 0.5]
     """
     try:
-        parts = [assignment.partition("=") for assignment in shlex.split(assignments)]
+        # apart before a key only: of a value with spaces the shell may have taken the quotes
+        ones = filter(None, re.split(r"\s+(?=['\"]?\w+\.[\w.]+=)", assignments.strip()))
+        parts = [(" ".join(shlex.split(one)) if one[0] in "'\"" else one).partition("=") for one in ones]
         given = [(name, yaml.safe_load(text if equals else "[")) for name, equals, text in parts]
     except (ValueError, yaml.YAMLError, RecursionError):  # the last: nested too deep
         example = "training.epochs=2 'sampling.shares=[0.1, 0.5]'"

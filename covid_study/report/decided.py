@@ -5,17 +5,9 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from covid_study.report import show
+from covid_study.report.show import points
 from covid_study.report.words import column_head, counted, metric_head
 from covid_study.scores import published
-
-
-def points(difference: float) -> str:
-    """A difference of fractions in percentage points, with its sign.
-
-    >>> points(0.0421), points(float("nan"))
-    ('+4.2', '')
-    """
-    return "" if pd.isna(difference) else f"{100 * difference:+.1f}"
 
 
 def between(low: float, high: float) -> str:
@@ -38,8 +30,8 @@ def in_words(line: pd.Series) -> str:
     number = show.amount_text(line, "difference") or "not defined"
     said = f"{line['text']}: {line['verdict']}. {metric_head(line['score'])} {number}"
     said += " points" * (line["kind"] == "difference" and pd.notna(line["difference"]))
-    if pd.notna(line["low"]):
-        said += f", 95 % interval {show.amount_text(line, 'low')} to {show.amount_text(line, 'high')}"
+    if ends := show.between_text(line):
+        said += f", 95 % interval {ends}"
     said += f" ({counted(int(line['seeds']), 'seed')})"
     return f"{said}; to close it: {line['needs']}." if line["needs"] else f"{said}."
 

@@ -164,17 +164,17 @@ def _warn(text: str) -> None:
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None; all its claims.
 
-    A caution is added to the text of the headline.
+    Cautions are added to the text of the headline.
     """
     said: dict[str, Any] = {"headline": None, "cohort": None, "left_out": None}
-    kinds = {HEADLINE: "headline", COHORT: "cohort", LEFT_OUT: "left_out", CAUTION: "caution"}
+    kinds = {HEADLINE: "headline", COHORT: "cohort", LEFT_OUT: "left_out"}
     found = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
     for data in found:
         said.update({kinds[kind]: value for kind, value in data.items() if kind in kinds})
     said["claims"] = [line for data in found for line in data.get(CLAIMS, [])]
-    warned = said.pop("caution", None)
-    if warned and said["headline"]:
-        said["headline"] = {**said["headline"], "text": f"{said['headline']['text']} {warned['text']}"}
+    if said["headline"]:
+        texts = [said["headline"]["text"], *(data[CAUTION]["text"] for data in found if CAUTION in data)]
+        said["headline"] = {**said["headline"], "text": " ".join(texts)}
     return said
 
 

@@ -176,5 +176,14 @@ def amount_text(line: Mapping, of: str) -> str:
         return value_text(line["score"], value)
     if line["kind"] in ("auc", "ratio"):
         return f"{0.5 + value:.2f}" if line["kind"] == "auc" else f"{value:.2f} ×"
-    text = f"{100 * value:+.1f}"
+    return points(value)
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in percentage points, with its sign.
+
+    >>> points(0.0421), points(-1e-4), points(float("nan"))
+    ('+4.2', '0.0', '')
+    """
+    text = "" if pd.isna(difference) else f"{100 * difference:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text

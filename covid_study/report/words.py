@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+VERDICTS = ("holds", "fails", "no effect", "open")
 BY_PATIENT = "_patient"  # the ending of `scores.slices.PATIENT`, which would take seconds to import
 FINDINGS = {"covid": "COVID-19", "cap": "CAP", "non_pneumonia": "Non-pneumonia", "other": "Other or unknown"}
 COLUMN_HEADS = FINDINGS | {

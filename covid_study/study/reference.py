@@ -13,6 +13,7 @@ from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.report import results
 from covid_study.report.show import amount_text, in_words
+from covid_study.report.words import VERDICTS
 from covid_study.runtime.artefacts import write_atomically
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
@@ -22,7 +23,6 @@ from covid_study.study.plan import PLACES, Plan
 from covid_study.study.scoreboard import markdown
 from covid_study.study.story import story
 
-VERDICTS = ("holds", "fails", "no effect", "open")
 IN_PLURAL = {"holds": "hold", "fails": "fail", "no effect": "have no effect of 2 points"}
 
 

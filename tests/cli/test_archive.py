@@ -312,6 +312,35 @@ def test_every_stratum_keeps_its_share(file, how):
     assert expected is None or set(found.index[found["centre"] == "x"]) == set(expected)
 
 
+def test_what_is_no_rank_stays_as_it_is_written(cohort, tmp_path):
+    cohort.assign(patient_id=[f"{n:04d}" for n in range(30)]).to_parquet(tmp_path / "f.parquet")
+    call(
+        "rank",
+        tmp_path / "f.parquet",
+        "--positives",
+        "finding=covid",
+        "--columns",
+        "f*",
+        "-o",
+        tmp_path / "r.csv",
+    )
+    call("select", tmp_path / "r.csv", "-n", 4, "-o", tmp_path / "c.csv")
+    assert pd.read_csv(tmp_path / "c.csv", dtype=str)["patient_id"].str.len().eq(4).all()
+
+
+def test_features_that_changed_since_are_refused(cohort, file):
+    ranked(file)
+    cohort.assign(f0=1.0).to_parquet(file)
+    words = ["select", file.with_name("ranking.parquet"), "-n", 2, "--rival", "ccs"]
+    assert "rank it again" in call(*words, code=1).stderr
+
+
+def test_weights_that_weigh_nothing_are_refused(file):
+    words = ["rank", file, "--positives", "finding=covid", "-o", file.with_name("r.csv")]
+    for alpha in (0, "nan"):
+        assert "--alpha" in call(*words, "--alpha", alpha, "--beta", 0, code=2).stderr
+
+
 def test_select_says_what_is_wrong(file, tmp_path):
     ranked(file)
     ranking = file.with_name("ranking.parquet")

@@ -128,7 +128,7 @@ def test_stopped_by_hand(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(checks, "check", stop)
     code, _, err = run("check", tmp_path)
-    assert code == 130 and "The same command goes on" in err
+    assert code == 130 and "Stopped" in err
 
 
 def test_fetch_takes_the_table_then_what_it_lists_and_goes_on_later(run, other, tmp_path):
@@ -174,6 +174,18 @@ def test_fetch_unpacks_what_you_got_where_it_is_expected(run, other, tmp_path):
             "fetch", "covid-ct", "--from", f"{server.url}/copy.zip?x=1", "--to", tmp_path / "second"
         )
     assert code == 0 and "copy.zip: no SHA-256 is published" in out and "24 slices, whole" in out
+
+
+def test_archives_of_other_addresses_do_not_share_a_file(run, tmp_path):
+    archives = {}
+    for name in ("a", "b"):
+        with zipfile.ZipFile(tmp_path / name, "w") as opened:
+            opened.writestr(f"{name}.png", name)
+        archives[f"/{name}/master.zip"] = (tmp_path / name).read_bytes()
+    with serving(b"", files=archives) as server:
+        for name, place in (("a", "covid-ct"), ("b", "sars-cov-2")):
+            run("fetch", place, "--from", f"{server.url}/{name}/master.zip")
+            assert [file.name for file in (tmp_path / "sets" / place).iterdir()] == [f"{name}.png"]
 
 
 def test_cards_are_printed(run):

@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 
 import dataset_trees as trees
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from covid_study.datasets.catalogue import find
@@ -171,6 +173,13 @@ def test_many_missing_files_are_counted_not_listed(tmp_path):
     problems = check(root, find("covidx-ct-1"), read=False).problems
     assert sum("does not exist" in problem for problem in problems) == 100
     assert "43 more do not exist" in problems
+
+
+def test_a_tiff_that_pillow_lacks_can_be_read(tmp_path):
+    for kind in ("COVID", "NonCOVID"):
+        (tmp_path / kind).mkdir()
+        tifffile.imwrite(tmp_path / kind / "deep.tif", np.arange(4096.0).reshape(64, 64) + len(kind))
+    assert check(tmp_path, read=True).problems == []
 
 
 def test_what_a_folder_or_a_table_holds(tmp_path):

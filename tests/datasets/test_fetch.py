@@ -245,6 +245,14 @@ def test_what_leads_out_is_refused_and_nothing_is_unpacked(tmp_path, name):
     assert not list(tmp_path.rglob("*evil*")) and not list((tmp_path / "inside").iterdir())
 
 
+def test_different_files_of_one_name_are_refused_and_copies_are_one(tmp_path):
+    one, two = packed(tmp_path / "1.zip", {"a.png": "1"}), packed(tmp_path / "2.zip", {"a.png": "2"})
+    refused(StudyError, lambda: unpack([one, two], tmp_path / "set"), "2.zip", "a.png")
+    assert not (tmp_path / "set").exists()
+    unpack([one, packed(tmp_path / "3.zip", {"a.png": "1", "b.png": "2"})], tmp_path / "set")
+    assert found(tmp_path / "set") == {"a.png": "1", "b.png": "2"}
+
+
 def test_damage_leaves_no_folder(tmp_path):
     file = packed(tmp_path / "a.zip", {"a": "x" * 1000, "b": "y" * 1000})
     raw = file.read_bytes()

@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+import tifffile
 from chest_pictures import chest as picture
 from dicom_factory import chest, edit, truncate, write_series
 from PIL import Image
@@ -105,10 +106,12 @@ def test_a_folder_of_pictures(tmp_path):
     for k in range(3):
         Image.fromarray(picture(k, 64)[: 64 - 30 * (k == 2)]).save(folder / f"{k}.png")
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    tifffile.imwrite(folder / "deep.tif", picture(3, 64).astype(float))  # a kind that Pillow lacks
     found = explain(folder, tmp_path / "a.png")
     told = {one["name"]: one for one in found.about["pictures"]}
-    assert not found.usable and [bool(one["error"]) for one in told.values()] == [False] * 3 + [True]
+    assert not found.usable and [n for n, one in told.items() if one["error"]] == ["pictures/cut.png"]
     assert told["pictures/0.png"]["grey"] == [0, 235] and told["pictures/2.png"]["odd"]
+    assert told["pictures/deep.tif"]["mode"] == "F" and told["pictures/deep.tif"]["odd"]
     assert (tmp_path / "a.png").stat().st_size > 0
 
 

@@ -100,7 +100,17 @@ def test_exporting_again_replaces_a_model_and_nothing_else(here, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     with pytest.raises(StudyError, match="holds something else"):
         export("tiny", "A.III", "both", None, tmp_path / "mine")
+    (folder / "notes.txt").write_text("keep me")
+    with pytest.raises(StudyError, match="holds something else"):
+        export("tiny", "A.III", "both", None, folder)
+    assert (folder / "notes.txt").is_file()
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_the_folder_where_one_stands_is_a_folder(here, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    assert (export("tiny", "A.III", "both", None, ".").folder / WEIGHTS).is_file()
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,26 @@ def test_what_is_unlike_the_training_exams_is_told(travelled, tmp_path):
     assert row["error"] == "" and "slices lie apart by 18 mm" in row["odd"]
 
 
+def test_stopped_by_hand_it_keeps_what_it_knows(travelled, monkeypatch):
+    from covid_study.models import predict as module
+
+    def each(one, rows, workers):
+        yield rows[0], {"probability": 0.5, "error": ""}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "each", each)
+    exams = sorted(travelled.exams.iterdir())[:2]
+    found = predict(travelled.models["volumes"], exams, QUIET)
+    assert found["probability"].notna().tolist() == [True, False]
+    assert (found["error"] != "").tolist() == [False, True]
+
+
+def test_a_device_that_is_not_there_is_no_fault_of_an_exam(travelled):
+    exams = sorted(travelled.exams.iterdir())[:1]
+    with pytest.raises(StudyError, match="gpu"):
+        predict(travelled.models["volumes"], exams, How("gpu"))
+
+
 def test_a_path_that_is_not_there_is_an_error_before_anything_is_read(travelled):
     with pytest.raises(StudyError, match="no-such-exam does not exist"):
         predict(travelled.models["volumes"], ["no-such-exam"], QUIET)

@@ -21,7 +21,12 @@ def test_read_finds_the_last_of_each_kind_and_a_caution_follows_the_headline():
         output(**{kind: {"text": text}})
         for kind, text in ((say.HEADLINE, "old"), (say.HEADLINE, "new"), (say.CAUTION, "Too few."))
     )
-    for outputs, text in (([old, new], "new"), ([caution, old, new], "new Too few."), ([caution], None)):
+    gate = output(**{say.CAUTION: {"text": "It failed."}})
+    for outputs, text in (
+        ([old, new], "new"),
+        ([caution, old, new, gate], "new Too few. It failed."),
+        ([caution], None),
+    ):
         said = say.read(new_notebook(cells=[new_markdown_cell("#"), new_code_cell("x", outputs=outputs)]))
         assert said == {"headline": text and {"text": text}, "cohort": None, "left_out": None, "claims": []}
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.tree import DecisionTreeClassifier
 
+from covid_study.ct.pictures import read_image
 from covid_study.scores.resamples import Interval, auc_interval
 
 DEPTH, LEAF, FOLDS = 3, 5, 5
@@ -58,7 +59,7 @@ def header(path: str | os.PathLike) -> tuple[dict, np.ndarray, str]:
     """
     path = Path(path)
     size = path.stat().st_size
-    with warnings.catch_warnings(), Image.open(path) as image:
+    with warnings.catch_warnings(), _opened(path) as image:
         warnings.simplefilter("ignore", UserWarning)  # of metadata that do not matter here
         facts = {
             "mode": image.mode,
@@ -77,6 +78,16 @@ def header(path: str | os.PathLike) -> tuple[dict, np.ndarray, str]:
     first = colours[..., 0]
     facts["colours"] = sum(int((colours[..., n] != first).any()) for n in (1, 2))  # 0: all channels are one
     return facts, colours, hashlib.blake2b(path.read_bytes()).hexdigest()
+
+
+def _opened(path: Path) -> Image.Image:
+    """A picture, of the kinds of TIFF that Pillow lacks, too."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        image = Image.fromarray(read_image(path).astype(np.float32))
+        image.format = "TIFF"
+        return image
 
 
 def tree(facts: pd.DataFrame, table: pd.DataFrame, seed: int = 0) -> HeaderTree:
