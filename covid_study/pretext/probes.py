@@ -1,7 +1,7 @@
 """A linear probe of encoders, exam by exam, and the untrained encoder that it is compared with.
 
 `train.Probe` gives one number an epoch; here every exam keeps its score, so that two encoders can be compared on
-the same exams with an interval (`comparisons.auc_difference`).
+the same exams with an interval (`resamples.auc_difference`).
 """
 
 import numpy as np

@@ -132,9 +132,8 @@ class _Ranking:
         )
         self.of_channels = of_channels
         self.of_positives = positives_apart(near, rule.mass, of_channels) if places else None
-        cheap = self.chord is not None or is_closed_form(rule.mass, of_channels)
+        cheap = self.chord is not None or (is_closed_form(rule.mass, of_channels) and not places)
         blocks = None if cheap and executor == "in_process" else Blocks(folder / "blocks", executor)
-        self.how: dict[str, Any] = {"blocks": blocks}
         self.on: dict[str, Any] = {"blocks": blocks, "device": device}
 
     def ranked(self) -> pd.DataFrame:
@@ -171,16 +170,15 @@ class _Ranking:
         todo = [start for start, file in files.items() if not file.is_file()]
         for start in progress(todo, what):
             write_atomically(files[start], partial(_save, compute(start)))
-            if self.how["blocks"]:
-                self.how["blocks"].delete()
+            if self.on["blocks"]:
+                self.on["blocks"].delete()
         return list(files.values())
 
     def _labels(self, start: int) -> np.ndarray:
         exams = self.exams[start : start + SLAB]
         slab = pd.DataFrame(_rows(self.features, start, SLAB), index=exams)
-        near = self.near.set_axis(slab.columns, axis=1)
         how = {"distance": self.distance, "ground": self.of_channels, **self.on}
-        return soft_labels(near, slab, self.rule.mass, **how).to_numpy()
+        return soft_labels(self.near, slab, self.rule.mass, **how).to_numpy()
 
     def _joined(self, labels: list[Path]) -> np.ndarray:
         """All soft labels (M, N): in memory where they are few, else in a file that is mapped."""
@@ -202,7 +200,7 @@ class _Ranking:
 
         def mean(start: int) -> np.ndarray:
             rows = with_a_weight(np.load(labels[start // SLAB]))
-            how = {"chord": self.chord, "ground": self.of_positives, **self.how}
+            how = {"chord": self.chord, "ground": self.of_positives, "blocks": self.on["blocks"]}
             return np.stack(
                 mean_emd_to_drawn(rows, met, sizes, strata[start : start + SLAB], self.rule.mass, **how)
             )

@@ -3,9 +3,9 @@
 What a table holds besides the ids is a feature where it is a number; the rest (finding, centre, ...) goes along.
 """
 
+import fnmatch
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,10 @@ class FeatureTable:
                 some = ", ".join(map(str, self.about[column].unique()[:10]))
                 raise CohortError(f"positives {given}: no row of {self.known_by} has it. {column} is {some}.")
             return sorted(found)
-        lines = [line.split(",")[0].strip().strip('"') for line in file.read_text("utf-8-sig").splitlines()]
+        lines = [
+            line.split(",")[0].strip().strip('"')
+            for line in file.read_text("utf-8-sig", errors="replace").splitlines()
+        ]
         listed = {line: number for number, line in enumerate(lines, 1) if line}
         if lines and lines[0].lower() in {*ID_NAMES, str(self.about.index.name).lower()}:
             listed.pop(lines[0], None)
@@ -152,7 +155,7 @@ def open_features(
 
 def _chosen(numbers: list[str], patterns: Sequence[str], file: Path) -> list[str]:
     for pattern in patterns:
-        if not _named(numbers, [pattern]):
+        if pattern not in numbers and not fnmatch.filter(numbers, pattern):
             raise CohortError(f"{file} has no column of numbers {pattern}. It has {', '.join(numbers[:10])}.")
     found = _named(numbers, patterns)
     if not found:
@@ -162,7 +165,9 @@ def _chosen(numbers: list[str], patterns: Sequence[str], file: Path) -> list[str
 
 def _named(numbers: list[str], patterns: Sequence[str]) -> list[str]:
     """Those that are named, or match; all where no pattern is given."""
-    return [n for n in numbers if not patterns or n in patterns or any(fnmatch(n, p) for p in patterns)]
+    return [
+        n for n in numbers if not patterns or n in patterns or any(fnmatch.fnmatch(n, p) for p in patterns)
+    ]
 
 
 def _about(
@@ -224,6 +229,8 @@ def _pieces(
                 line = opened.readline()
             how = {"sep": separator(line), "usecols": columns, "dtype": str if as_text else None}
             for piece in pd.read_csv(file, chunksize=rows, encoding="utf-8-sig", low_memory=False, **how):
+                if not isinstance(piece.index, pd.RangeIndex):  # pandas takes a field too many for the index
+                    raise ValueError("its rows have more fields than its first line has names")
                 yield piece if columns is None else piece[list(columns)]
         else:
             raise CohortError(f"{file} is no table that is read here. What to do: save it as {KINDS}.")

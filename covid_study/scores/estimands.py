@@ -79,8 +79,8 @@ class Claim(BaseModel):
 
     `score`: the one that the paper judges by. `higher` and `lower`: see `Cells`. `less`: another contrast, whose difference is
     taken from the first. `kind`: "difference" of scores; "ratio", of times; "count", by which the `higher` exceed the `lower`
-    by `at_most`; "auc", of one cell, whose difference is that to one half. `published`: "computed" from the published table,
-    a number, two printed cells, or none.
+    by `at_most`; "auc", of one cell, whose difference is that to one half. `each`: of several differences it is the least that
+    counts, else their mean. `published`: "computed" from the published table, a number, two printed cells, or none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,10 +94,11 @@ class Claim(BaseModel):
     lower: Cells | None = None
     less: Contrast | None = None
     at_most: float | None = None
+    each: bool = False
     published: Literal["computed"] | float | Printed | None = "computed"
 
     def lines(self, ran: Sequence[tuple[str, str]], but_not: Iterable[str] = ()) -> list[list[Term]]:
-        """Each difference that the claim averages over, as signed cells, of the cells (row, column) that ran.
+        """Each difference that the claim speaks of, as signed cells, of the cells (row, column) that ran.
 
         but_not: rows that a word such as "others" does not take.
 
@@ -151,12 +152,12 @@ class Claim(BaseModel):
 
     @property
     def printed(self) -> float:
-        """The published difference, averaged as the claim is: of ratios the geometric mean, of counts the largest."""
+        """The published difference, joined as the claim's are: of ratios the geometric mean, of counts the largest."""
         found = self.theirs()
         if not found:
             return np.nan
         joined = {"ratio": lambda x: np.exp(np.mean(np.log(x))), "count": np.max}
-        return float(joined.get(self.kind, np.mean)(found))
+        return float(np.min(found) if self.each else joined.get(self.kind, np.mean)(found))
 
 
 def _terms(one: tuple[str, str], lower: Cells | None, score: str, ran) -> list[list[Term]]:
@@ -175,13 +176,13 @@ def _printed(name: str) -> dict[tuple[tuple[str, str], str], float]:
 
 
 @lru_cache
-def read(path: Path | None = None) -> dict[str, Claim]:
-    """All claims by key, in the order of the file. path: another file than `claims.yaml`.
+def read() -> dict[str, Claim]:
+    """All claims by key, in the order of `claims.yaml`.
 
     >>> read()["A2"].text
     'Negatives selected by both tracks score higher than as many random ones'
     """
-    text = (path or Path(__file__).with_name("claims.yaml")).read_text(encoding="utf-8")
+    text = Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8")
     return {key: Claim(key=key, **entry) for key, entry in yaml.safe_load(text).items()}
 
 

@@ -59,7 +59,7 @@ def mean_confusion(runs: Iterable[tuple[Sequence[int], np.ndarray, Sequence[str]
 def point_scores(y: Sequence[int], p: np.ndarray, classes: Sequence[str]) -> pd.Series:
     """Accuracy, balanced accuracy and macro F1; precision, recall, F1 and AUC of each class against the rest.
 
-    Choice: as in `metrics`, precision is NaN where no exam is called a class and F1 is then 0; recall, F1 and AUC of a class
+    Choice: as in `binary`, precision is NaN where no exam is called a class and F1 is then 0; recall, F1 and AUC of a class
     that no exam has are NaN. Balanced accuracy and macro F1 are means over the classes that have exams.
 
     Returns:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ from scipy import stats
 from covid_study.errors import StudyError
 from covid_study.scores import binary, resamples, seeds, slices
 from covid_study.scores.estimands import Term
-from covid_study.training.run import predictions as of_run
 
 Cell = tuple[str, str, int]  # row and column of a table, seed
 Z = float(stats.norm.ppf(0.5 + resamples.LEVEL / 2))
@@ -38,8 +36,7 @@ class Scored:
 
 
 def scored(
-    predictions: Mapping[Cell, pd.DataFrame | Path],
-    patients: pd.Series | None = None,
+    predictions: Mapping[Cell, pd.DataFrame],
     n: int = 1000,
     seed: int = 0,
     per_patient: bool = False,
@@ -51,20 +48,16 @@ def scored(
     slices have the seven scores of paper B, and sensitivity and precision of each class against the rest.
 
     Args:
-        predictions: of each cell the table that a run leaves, of exams (`exam_id`) or slices (`slice_id`), or its folder.
-        patients: who each exam or slice is of today, by id; needed for exams.
+        predictions: of each cell the table that a run leaves, of exams (`exam_id`) or slices (`slice_id`), with `patient_id`.
         per_patient: score the mean probability over the slices of a patient, not slices.
 
     Raises:
         StudyError: two runs were tested on different exams or slices, so that nothing can be paired.
     """
-    tables = {c: t if isinstance(t, pd.DataFrame) else of_run(Path(t)) for c, t in predictions.items()}
-    if not tables:
+    if not predictions:
         return Scored({}, {}, 0)
-    name = "exam_id" if "slice_id" not in next(iter(tables.values())) else "slice_id"
-    tables = {c: t.set_index(name, drop=False).rename_axis(None).sort_index() for c, t in tables.items()}
-    if patients is not None:
-        tables = {c: t.assign(patient_id=patients.loc[t.index].to_numpy()) for c, t in tables.items()}
+    name = "exam_id" if "slice_id" not in next(iter(predictions.values())) else "slice_id"
+    tables = {c: t.set_index(name, drop=False).rename_axis(None).sort_index() for c, t in predictions.items()}
     tests = {cell: table[table["split"] == "test"] for cell, table in tables.items()}
     if per_patient:
         tests = {cell: slices.by_patient(test) for cell, test in tests.items()}

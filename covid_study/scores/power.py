@@ -60,7 +60,7 @@ def detectable(
     """The smallest differences that tests can tell from chance, by their test patients and seeds.
 
     Args:
-        sizes: test patients of the smaller class, beside those at hand, e.g. `paper_test()`. seeds: trainings a row.
+        sizes: test patients of the smaller class, beside those at hand, e.g. paper A's. seeds: trainings a row.
 
     Returns:
         column, patients, seeds, by_chance (how far chance alone carries a difference in 19 of 20 tests), smallest (the true
@@ -84,15 +84,6 @@ def _variance(measured, patients: float, seeds: float) -> float:
     return float(of_patients + of_training)
 
 
-def paper_test() -> tuple[int]:
-    """Positive exams in the test split of paper A (Table II), the smaller class.
-
-    >>> paper_test()
-    (50,)
-    """
-    return (papers.TEST_POSITIVES["A"],)
-
-
 def published(of: Scored, claims: Iterable[Claim]) -> pd.DataFrame:
     """Could the paper's own test tell its differences from chance? Paper A: 50 positives, one training a row.
 
@@ -104,7 +95,7 @@ def published(of: Scored, claims: Iterable[Claim]) -> pd.DataFrame:
     Returns:
         key, text, published, by_chance (in 19 of 20 tests), told (None where the spread over seeds is not known).
     """
-    (size,), rows = paper_test(), []
+    size, rows = papers.TEST_POSITIVES, []
     for claim in claims:
         lines = claim.lines(of.ran)
         if claim.kind != "difference" or not lines or np.isnan(claim.printed):

@@ -15,7 +15,7 @@ from covid_study.errors import StudyError
 from covid_study.scores.resamples import Resamples
 
 FOLDER = paths.PACKAGE / "data" / "published"
-TEST_POSITIVES, TEST_NEGATIVES = {"A": 50}, {"A": 468}  # paper A, Table II
+TEST_POSITIVES, TEST_NEGATIVES = 50, 468  # paper A, Table II
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -122,7 +122,7 @@ def check_scores(name: str) -> pd.DataFrame:
         2 * wide["precision"] * wide["recall"] / (wide["precision"] + wide["recall"])
     ).round(2)
     wide["difference"] = (wide["f1"] - wide["f1_recomputed"]).round(2)
-    counts = [_whole_counts(r.precision, r.recall, TEST_POSITIVES[name[0]]) for r in wide.itertuples()]
+    counts = [_whole_counts(r.precision, r.recall, TEST_POSITIVES) for r in wide.itertuples()]
     wide[["true_positives", "false_positives"]] = pd.DataFrame(counts, dtype="Int64", index=wide.index)
     wide["agrees"] = (wide["difference"].abs() <= 0.15) & wide["true_positives"].notna()
     columns = ["row", "column", "precision", "recall", "f1", "f1_recomputed", "difference"]
@@ -153,7 +153,7 @@ def intervals(name: str, n: int = 4000, seed: int = 0) -> pd.DataFrame:
     >>> bool(0.74 < i["low"] < 0.79 and 0.91 < i["high"] < 0.95)
     True
     """
-    positives, negatives = TEST_POSITIVES[name[0]], TEST_NEGATIVES[name[0]]
+    positives, negatives = TEST_POSITIVES, TEST_NEGATIVES
     rng, found = np.random.default_rng(seed), []
     for r in check_scores(name).dropna(subset="true_positives").itertuples():
         tp = rng.binomial(positives, r.true_positives / positives, n)

@@ -90,19 +90,19 @@ class Resamples:
         )
 
     @staticmethod
-    def interval(draws, level: float = LEVEL) -> tuple[float, float]:
+    def interval(draws) -> tuple[float, float]:
         """Percentiles of the defined draws: low, high; NaN where there are none.
 
         Precision has no value where a resample calls nothing positive.
 
-        >>> Resamples.interval([0.0, 1.0, np.nan], level=0.5)
-        (0.25, 0.75)
+        >>> np.round(Resamples.interval([0.0, 100.0, np.nan]), 6).tolist()
+        [2.5, 97.5]
         """
         draws = np.asarray(draws, float)
         draws = draws[np.isfinite(draws)]
         if not len(draws):
             return np.nan, np.nan
-        low, high = np.percentile(draws, [50 * (1 - level), 50 * (1 + level)])
+        low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         return float(low), float(high)
 
     def table(

@@ -50,8 +50,9 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
         if {"low", "high"} <= set(runs) and runs[["low", "high"]].notna().all(axis=1).any():
             below, above = (value - runs["low"]).mean(), (runs["high"] - value).mean()
         low, high = mean - np.hypot(half, below), mean + np.hypot(half, above)
-        if "metric" in runs and k and str(runs["metric"].iloc[0]).startswith(binary.SCORES):
-            low, high = np.clip([low, high], 0, 1)
+        metric = str(runs["metric"].iloc[0]) if "metric" in runs and k else ""
+        if metric.startswith((*binary.SCORES, "rho")):  # the last is a correlation
+            low, high = np.clip([low, high], -1 if metric == "rho" else 0, 1)
         rows.append((*key, mean, value.std(ddof=1) if k > 1 else np.nan, low, high, k))
     return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "low", "high", "seeds"])
 

@@ -259,7 +259,7 @@ class Table:
     @once
     def detectable(self) -> pd.DataFrame:
         """Which differences of F1 a test of this size, or of paper A's, can tell from chance: `power.detectable`."""
-        return self._written("-power", power.detectable(self.scored(), sizes=power.paper_test()))
+        return self._written("-power", power.detectable(self.scored(), sizes=[published.TEST_POSITIVES]))
 
     @once
     def told(self) -> pd.DataFrame:

@@ -246,6 +246,27 @@ def test_a_table_of_features_alone_is_ranked(cohort, tmp_path):
         assert len(pd.read_csv(tmp_path / "r.csv")) == 24
 
 
+def test_rows_longer_than_the_first_line_are_refused(tmp_path):
+    """Else each value would stand one column beside its name."""
+    for ending in (",covid", ""):
+        (tmp_path / "f.csv").write_text(f"exam_id,f1,f2\na,1,2,{ending}\nb,3,4,{ending}\n")
+        assert "more fields" in call("rank", tmp_path / "f.csv", "--positives", "f1=1", code=1).stderr
+
+
+def test_a_list_of_positives_in_another_encoding_names_what_it_lacks(file, tmp_path):
+    (tmp_path / "p.txt").write_bytes(b"e001\nex\xe4m\n")
+    assert "line 2" in call("rank", file, "--positives", tmp_path / "p.txt", code=1).stderr
+
+
+def test_what_is_slow_is_kept_by_blocks(cohort, file, tmp_path):
+    for without in ("channels", "positives", "both"):
+        near, far = sides(cohort)
+        np.save(tmp_path / "far.npy", far.to_numpy())
+        rule = archive.Rule("order_free", without, "normalised")
+        made = archive._Ranking(far.index, near, tmp_path / "far.npy", rule, tmp_path, "in_process", "cpu")
+        assert made.on["blocks"] is not None, without
+
+
 def test_text_among_numbers_is_named(cohort, tmp_path):
     table = cohort.astype({"f1": object})
     table.iloc[20, 1] = "n.a."

@@ -115,10 +115,9 @@ def test_two_tiny_runs_that_differ_in_one_parameter(whole, fake):
     """What the classifiers said is the same, and so are the means; the intervals are of other resamples."""
     skills = {("random", "56%"): 0.5, ("both", "56%"): 2.0, ("random", "all"): 1.0}
     said = {(*cell, seed): predictions(skill, seed) for cell, skill in skills.items() for seed in range(3)}
-    patients = said["both", "56%", 0].set_index("exam_id")["patient_id"]
     for name, resamples in (("first", 100), ("second", 150)):
         whole.profile["study"]["name"] = name
-        scored = claims.scored(said, patients, resamples)
+        scored = claims.scored(said, resamples)
         told = claims.decide(scored, claims.of_table("A.III"))
         table = results.join_published(scores_of(lambda scored=scored: scored, EXAMS), "A.III")
         for end, frame in {"": table, "-claims": told}.items():
