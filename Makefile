@@ -1,25 +1,9 @@
 # The only entry of the project: `make` alone prints what can be asked.
 
 PROFILE ?= demo
-LAB ?=
-FAULTS ?=
-FUZZ ?=
-KILLS ?=
-BENCH ?= emd training study
-NOTEBOOKS ?=
-A ?=
-B ?=
-SET ?=
-EXAMS ?=
-DATA ?=
-DEVICE ?=
-EXECUTOR ?=
-PROCESSES ?=
-KERNEL ?=
 ifneq ($(filter environment%,$(origin NAME)),)
 NAME := # some systems keep the machine's name in a variable called NAME: only `make ... NAME=` counts
 endif
-NAME ?=
 
 # Which Python: PYTHON=... where given, else an active conda environment (its `base` aside), else .venv, made here.
 ifdef PYTHON

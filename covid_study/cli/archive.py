@@ -28,7 +28,7 @@ from covid_study.runtime.manifest import sha256_of
 DISTANCES = get_args(get_type_hints(Rule)["distance"])
 A_FILE = click.Path(path_type=Path)
 WEIGHT = click.FloatRange(0)
-TRACKS = ("joint", "difficulty", "diversity")
+COUNTED = ("joint", "difficulty", "diversity")
 
 
 @click.command()
@@ -124,7 +124,7 @@ def rank(
 @click.option("--rival", type=click.Choice([name for name in RIVALS if name != "stratified"]),
               help="Somebody else's rule in its place, by the same features.")  # fmt: skip
 @click.option("--stratify", metavar="COLUMN", help="Every value of it keeps its share of the archive.")
-@click.option("--by", type=click.Choice(TRACKS), default="joint", show_default=True,
+@click.option("--by", type=click.Choice(COUNTED), default="joint", show_default=True,
               help="The track whose ranks count.")  # fmt: skip
 @click.option("--exponent", type=WEIGHT, default=1.0, show_default=True, help="Of the long tail.")
 @click.option(
@@ -215,7 +215,7 @@ def _read(file: Path) -> pd.DataFrame:
         if file.suffix == ".csv":
             names = pd.read_csv(file, nrows=0).columns
             words = {
-                name: str for name in names if name.partition("_")[0] not in TRACKS
+                name: str for name in names if name.partition("_")[0] not in COUNTED
             }  # ids of people, centres
             table = pd.read_csv(file, dtype=words).set_index(names[0])
         else:

@@ -76,7 +76,7 @@ def predict(
     """
     from covid_study.models.model import NOTICE, read
     from covid_study.models.predict import How, predict as ask
-    from covid_study.runtime.artefacts import write_atomically
+    from covid_study.runtime.artefacts import write_text
 
     if output and output.suffix not in (".csv", ".json"):
         raise StudyError(f"-o {output}: give a name that ends in .csv or .json.")
@@ -88,7 +88,7 @@ def predict(
     failed = int((found["error"] != "").sum())
     if output:
         text = json.dumps(told, indent=1) if output.suffix == ".json" else table
-        write_atomically(output, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(output, text)
         told = {"output": output, "exams": len(found), "failed": failed, "notice": NOTICE}
         table = f"{output}: {len(found)} exams, {failed} of them failed. {NO_DEVICE}"
     answer(told, table.rstrip("\n"), as_json)

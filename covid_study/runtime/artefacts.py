@@ -63,12 +63,17 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def write_listed(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file that is no artefact's, whole or not at all, and list it: in its folder, and as what this notebook made."""
     write_atomically(path, write)
     with FileLock(path.with_name(f".lock-{manifest.RECORD}")):
         text = json.dumps(manifest.with_file(path), indent=1, sort_keys=True)
-        write_atomically(path.with_name(manifest.RECORD), lambda p: p.write_text(text, encoding="utf-8"))
+        write_text(path.with_name(manifest.RECORD), text)
     _tell(os.environ.get(USED_FILE, ""), path)
 
 
@@ -139,7 +144,7 @@ def artefact(
             "seconds_last_session": round(time.perf_counter() - started, 3),
         }
         text = json.dumps(record, indent=1, sort_keys=True, default=_plain)
-        write_atomically(partial / manifest.RECORD, lambda p: p.write_text(text, encoding="utf-8"))
+        write_text(partial / manifest.RECORD, text)
         os.replace(partial, final)
     _tell(os.environ.get(USED_FILE, ""), final)
     return final

@@ -24,7 +24,7 @@ def unwritable(error: OSError, *folders: Path, needs: str = "") -> StudyError | 
     """
     if error.errno not in FULL | CLOSED:
         return None
-    named = Path(os.fspath(error.filename)).parent if isinstance(error.filename, str) else None
+    named = Path(error.filename).parent if isinstance(error.filename, str) else None
     places = [named] if named else list(folders)
     if error.errno in FULL:
         most = [folder for folder in places if _free(folder) < 2**20]

@@ -11,7 +11,7 @@ from typing import Any
 
 from covid_study.params.profiles import check
 from covid_study.params.sections import Profile
-from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.artefacts import write_atomically, write_text
 from covid_study.samples.cohorts import cohort
 from covid_study.scores.claims import BY_AUC
 from covid_study.study import checklist, crate, scoreboard
@@ -38,11 +38,10 @@ def write(run: Plan) -> None:
     for name in {"cohort.csv", crate.COHORT} - set(texts):  # of an earlier state
         (run.reports / name).unlink(missing_ok=True)
     for name, text in texts.items():
-        write_atomically(run.reports / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        write_text(run.reports / name, text)
     write_atomically(run.reports / "results.zip", lambda path: pack(path, packed))
     checklist.write(run)
-    text = crate.of_run(run, [name for name in FILES if (run.reports / name).is_file()])
-    write_atomically(run.reports / crate.RUN, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(run.reports / crate.RUN, crate.of_run(run, [n for n in FILES if (run.reports / n).is_file()]))
 
 
 def as_csv(claims: list[dict[str, Any]]) -> str:

@@ -71,7 +71,7 @@ def _built(folder: Path) -> tuple[dict, dict, pd.DataFrame, pd.DataFrame]:
     profiles = sorted(folder.glob("profile-*.yaml"), key=lambda file: file.stat().st_mtime)
     if not records or not profiles:
         raise StudyError(
-            f"no notebook of {short(folder)} is done. What to do: make reproduce NAME={folder.name}"
+            f"no notebook of {short(folder)} is done. What to do: make reproduce, with the options of that run."
         )
     profile = yaml.safe_load(profiles[-1].read_text(encoding="utf-8"))
     facts = {"profile": profile["study"]["profile"]} | made_by(records, profile["study"])
@@ -79,7 +79,7 @@ def _built(folder: Path) -> tuple[dict, dict, pd.DataFrame, pd.DataFrame]:
         found = tables(folder, records)
     except OSError as error:
         raise StudyError(
-            f"a result of {folder.name} cannot be read ({error}). What to do: make reproduce NAME={folder.name}"
+            f"a result of {folder.name} cannot be read ({error}). What to do: make reproduce, with the options of that run."
         ) from error
     return flat(profile), facts, *claims_and_cells(found)
 
@@ -142,7 +142,7 @@ def _cell(metric: str, mean: float, low: float, high: float) -> tuple[str, str]:
 
 def compare(a: Side, b: Side) -> tuple[Path, list[dict[str, Any]]]:
     """Write `reports/compare-A-B.html`; its path, and the claims that it shows."""
-    file = paths.reports(f"compare-{a.name}-{b.name}".replace("/", "-")).with_suffix(".html")
+    file = paths.reports(f"compare-{a.name}-{b.name}.html".replace("/", "-"))
     file.parent.mkdir(exist_ok=True)
     told = claims(a, b)
     facts = differences(a.facts, b.facts)

@@ -44,7 +44,7 @@ FIELDS = {
 
 def of_run(run: Plan, files: Iterable[str]) -> str:
     """The crate of a report: its files, and an action for each notebook that has run. files: beside the index."""
-    stated = facts(run)
+    stated, pictures = facts(run), " and pictures of the user's own" if run.images else ""
     ran = [n for n in run.notebooks if n.record]
     pages = ["index.html", *(n.page.name for n in ran if n.page.is_file())]
     parts = [
@@ -66,11 +66,11 @@ def of_run(run: Plan, files: Iterable[str]) -> str:
         "@id": "./",
         "@type": "Dataset",
         "name": f"covid-study, run {run.name}",
-        "description": f"Notebooks that retrace two papers on COVID-19 classification, run on: {_exams(run)}.",
+        "description": f"Notebooks that retrace two papers on COVID-19 classification, run on: {_exams(run)}{pictures}.",
         "datePublished": max(
             (a["endTime"] for a in actions), default=datetime.now().astimezone().isoformat()
         ),
-        "license": _licence(run),
+        "license": UNKNOWN if run.images else _licence(run),
         "conformsTo": {"@id": PROCESS},
         "hasPart": _ids(parts),
         "mentions": _ids(actions),

@@ -1,4 +1,4 @@
-"""Does an interpreter hold what the study needs? `python -m covid_study.environment` says what it lacks.
+"""Does an interpreter hold what the study needs? `python -m covid_study.study.environment` says what it lacks.
 
 Used where the user brings the environment (conda, PYTHON=...): only the standard library is imported, because the
 rest may be missing. The ranges are those of pyproject.toml, the tested versions those of requirements.lock.

@@ -166,7 +166,7 @@ def execute(
         if error.ename in _names_of(OSError) and (number := re.match(r"\[Errno (\d+)\]", error.evalue)):
             place = re.search(r": '(/.+?)'$", error.evalue)
             met = OSError(int(number[1]), "", *([place[1]] if place else []))
-            told = unwritable(met, root / "build" / display.live.parent.name)
+            told = unwritable(met, display.live.parent)
             if told:
                 return Failure(str(told), True)
         for_people = error.ename in _names_of(errors.StudyError)
@@ -180,7 +180,7 @@ def execute(
     except RuntimeError as error:
         if display.cells:  # it did start: whatever this is, it is not the kernel
             raise
-        log = root / "build" / display.live.parent.name / ".jupyter" / "kernel.log"
+        log = display.live.parent / ".jupyter" / "kernel.log"
         return Failure(
             f"The notebook's kernel '{kernel}' did not start: {error}. What it printed is in {log}.", True
         )

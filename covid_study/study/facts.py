@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from covid_study.runtime.manifest import sha256_of
 from covid_study.runtime.progress import duration
-from covid_study.study.citation import citation
 from covid_study.study.notebook import Notebook
 from covid_study.study.plan import Plan
 
+SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})  # of BibTeX
 WATTS = {"CPU": 65, "GPU": 400}  # assumed, of a processor at work
 
 
@@ -21,12 +24,16 @@ def made_with(run: Plan) -> dict[str, str]:
 
 def made_by(records: Iterable[dict], study: Mapping) -> dict[str, str]:
     """`made_with` of the records of notebooks and the section `study` of their profile."""
-    latest = max(records, key=lambda record: record["finished"], default={"parts": {}, "facts": {}})
+    newest = sorted(records, key=lambda record: record["finished"], reverse=True)
+    # not every notebook reads exams, or images
+    data = [
+        next(filter(None, (r["parts"].get(name) for r in newest)), "") for name in ("exams", "the images")
+    ]
     return {
         "seeds": ", ".join(map(str, study["seeds"])),
-        "data": ", ".join(filter(None, (latest["parts"].get(name, "") for name in ("exams", "the images")))),
+        "data": ", ".join(filter(None, data)),
         "device": study["device"],
-        **latest["facts"],
+        **(newest[0]["facts"] if newest else {}),
     }
 
 
@@ -70,14 +77,53 @@ def cited(run: Plan) -> dict[str, str] | None:
     years = [n.record["finished"][:4] for n in run.done]
     if not years:
         return None
-    exams = Path(run.images or run.cohort).name  # not where they lie
     commit = made_with(run)["commit"]
-    about = {**facts(run), "commit": commit, "name": run.name, "year": max(years), "exams": exams}
+    about = {**facts(run), "commit": commit, "name": run.name, "year": max(years), "exams": run.studied}
     return citation(run.root, about)
 
 
 def _more_seeds(run: Plan) -> dict[str, str]:
-    """The seeds that some tables have beside those of all."""
+    """The seeds that some tables have in place of those of all, or beside them."""
     tables = {"Tables III and V": "sampling", "Tables 5 and 6": "slice_losses"}
+    tables |= {"DSN-SAAL on public data": "public"} if run.images else {}
     more = {f"more seeds of {name}": run.profile[section]["more_seeds"] for name, section in tables.items()}
+    own = run.profile["slice_training"]["seeds"]
+    more |= {"seeds of paper B": own} if own != run.profile["study"]["seeds"] else {}
     return {name: ", ".join(map(str, seeds)) for name, seeds in more.items()}
+
+
+def citation(root: Path, run: Mapping[str, str]) -> dict[str, str] | None:
+    """The sentence and the BibTeX; None where there is no CITATION.cff.
+
+    run: name, year, commit, profile, seeds, exams, in words.
+    """
+    file = root / "CITATION.cff"
+    if not file.is_file():
+        return None
+    cff = yaml.safe_load(file.read_text(encoding="utf-8"))
+    who = "; ".join(map(_name, cff["authors"]))
+    what = "run {name}, commit {commit}, profile {profile}, seeds {seeds}, {exams}".format_map(run)
+    papers = "; ".join(
+        f"{_name(p['authors'][0])} et al. {p['year']}, doi:{p['doi']}" for p in cff["references"]
+    )
+    sentence = (
+        f"{who} ({run['year']}). {cff['title']}, version {cff['version']}; {what}. It retraces {papers}."
+    )
+    entries = [_entry("software", f"covid-study-{run['name']}", {"author": f"{{{who}}}", "title": cff["title"],
+               "version": cff["version"], "year": run["year"], "note": what.translate(SPECIAL)})]  # fmt: skip
+    for paper in cff["references"]:
+        authors = " and ".join(f"{a['family-names']}, {a['given-names']}" for a in paper["authors"])
+        key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
+        fields = {"author": authors, "title": paper["title"], "journal": paper["journal"]}
+        fields |= {name: paper[name] for name in ("volume", "year", "doi")}
+        entries.append(_entry("article", key, fields))
+    return {"sentence": sentence, "bibtex": "\n\n".join(entries)}
+
+
+def _name(author: Mapping[str, str]) -> str:
+    return author.get("name") or author["family-names"]
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, Any]) -> str:
+    lines = [f"  {name} = {{{value}}}" for name, value in fields.items()]
+    return f"@{kind}{{{key},\n" + ",\n".join(lines) + "\n}"

@@ -94,7 +94,7 @@ class Notebook:
         """Keep the record of a run: with it, and only with it, the notebook counts as run."""
         self.record, text = record, json.dumps(record, indent=1)
         self.__dict__.pop("lost", None)
-        artefacts.write_atomically(self.folder / f"{self.stem}.json", lambda p: p.write_text(text, "utf-8"))
+        artefacts.write_text(self.folder / f"{self.stem}.json", text)
 
     def changes(self) -> list[str]:
         """What has changed since it last ran; empty where nothing has."""

@@ -179,34 +179,16 @@ def _join(cell: Any) -> None:
         cell.outputs = joined
 
 
-def _template(name: str, **values: Any) -> str:
+def write(path: Path, template: str, **values: Any) -> None:
+    """Render a page of `templates/`; `values` are what it names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template(name).render(css=_css(), **values)
+    artefacts.write_text(path, environment.get_template(template).render(css=_css(), **values))
 
 
 def _css() -> str:
     return (TEMPLATES / "style.css").read_text(encoding="utf-8")
-
-
-def write_placeholder(path: Path, title: str) -> None:
-    """A page for a notebook that has not run, so that no link leads nowhere."""
-    _write(path, _template("placeholder.html.j2", title=title))
-
-
-def write_index(path: Path, **values: Any) -> None:
-    """Render the index page; `values` are what `templates/index.html.j2` names."""
-    write(path, "index.html.j2", **values)
-
-
-def write(path: Path, template: str, **values: Any) -> None:
-    """Render a page of `templates/`; `values` are what it names."""
-    _write(path, _template(template, **values))
-
-
-def _write(path: Path, text: str) -> None:
-    artefacts.write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def mark(path: Path, text: str = "", kind: str = "stale") -> None:
@@ -215,4 +197,4 @@ def mark(path: Path, text: str = "", kind: str = "stale") -> None:
     notice = f'<p class="state {kind}">{escape(text)}</p>' if text else ""
     new = STATE.sub(lambda _: f"<!--state-->{notice}<!--/state-->", old, count=1)
     if new != old:
-        _write(path, new)
+        artefacts.write_text(path, new)

@@ -76,6 +76,13 @@ class Plan:
         synthetic = f"synthetic lesions in {self.background}" if self.background else "synthetic cohort"
         return self.exams or synthetic
 
+    @property
+    def studied(self) -> str:
+        """Its exams or pictures in words, without where they lie."""
+        if given := self.images or self.exams:
+            return Path(given).name
+        return f"synthetic lesions in {Path(self.background).name}" if self.background else self.cohort
+
     def freeze(self) -> dict[str, dict]:
         """The profile for the kernels: written down as it is now, `study.profile` the path of that file from the root.
 
@@ -84,7 +91,7 @@ class Plan:
         """
         text = yaml.safe_dump(self.profile, sort_keys=False)
         file = self.build / f"profile-{artefacts.fingerprint(self.profile)}.yaml"
-        artefacts.write_atomically(file, lambda p: p.write_text(text, "utf-8"))
+        artefacts.write_text(file, text)
         return put(self.profile, "study.profile", file.relative_to(self.root).as_posix())
 
     @cached_property
@@ -136,6 +143,7 @@ class Plan:
         chosen = []
         for part in wanted.replace(",", " ").split():
             beginning = part.removesuffix(".ipynb").split("/")[-1]
+            beginning = beginning.zfill(2) if beginning.isdigit() else beginning
             fitting = [n for n in self.notebooks if n.stem.startswith(beginning)]
             if not fitting:
                 names = ", ".join(n.stem for n in self.notebooks)

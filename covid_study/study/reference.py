@@ -14,13 +14,13 @@ from covid_study.errors import StudyError
 from covid_study.report import results
 from covid_study.report.show import amount_text, in_words
 from covid_study.report.words import VERDICTS
-from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.artefacts import write_text
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
 from covid_study.study.facts import made_with
 from covid_study.study.notebook import short
 from covid_study.study.plan import PLACES, Plan
-from covid_study.study.scoreboard import markdown
+from covid_study.study.scoreboard import HEADS, markdown
 from covid_study.study.story import story
 
 IN_PLURAL = {"holds": "hold", "fails": "fail", "no effect": "have no effect of 2 points"}
@@ -44,7 +44,7 @@ def keep(run: Plan) -> Path:
     claims["here"] = [amount_text(line, "difference") for line in claims.to_dict("records")]
     said = {
         "profile": run.profile["study"]["profile"],
-        "exams": Path(run.images or run.cohort).name,  # not where they lie
+        "exams": run.studied,
         "seconds": {n.stem: n.record["seconds"] for n in run.notebooks},
         "parameters": flat(run.profile),
         **made_with(run),
@@ -56,10 +56,10 @@ def keep(run: Plan) -> Path:
         "README.md": _page(run.name, claims, said),
     }
     for name, text in texts.items():
-        write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        write_text(folder / name, text)
     readme = run.root / "README.md"
     if readme.is_file() and (told := first_screen(readme.read_text(encoding="utf-8"), run.name, claims)):
-        write_atomically(readme, lambda path: path.write_text(told, encoding="utf-8"))
+        write_text(readme, told)
     print(f"{short(folder)}: {_counts(claims)}. Commit it to show it beside other runs.")
     return folder
 
@@ -153,6 +153,5 @@ def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
         "in points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
-    heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    heads |= {"verdict": "verdict", "by AUC": "auc_said"}
+    heads = HEADS | {"verdict": "verdict", "by AUC": "auc_said"}
     return "\n\n".join([*lines, markdown(heads, _shown(order))]) + "\n"

@@ -51,13 +51,8 @@ def _reproduce(run: Plan, chosen: list[Notebook]) -> bool:
     with held:
         for notebook in run.notebooks:
             _redraw(run, notebook)
-            if notebook.record is None and not notebook.page.is_file():
-                pages.write_placeholder(notebook.page, notebook.title)
-            elif notebook.status() == "stale" and notebook.page.is_file():
-                pages.mark(notebook.page, notebook.why_stale())
+            _say_state(notebook)
         todo, began = [n for n in chosen if n.status() != "done"], time.monotonic()
-        for done in (n for n in chosen if n.status() == "done"):
-            pages.mark(done.page)
         finished = _run_all(run, todo)
         if todo or _says_otherwise(run):
             # takes a second to import, and one to write: not where all of it is said
@@ -79,6 +74,20 @@ def _says_otherwise(run: Plan) -> bool:
     before = index.read_bytes() if index.is_file() else b""
     write_index(run)
     return before != index.read_bytes() or not (run.reports / "results.zip").is_file()
+
+
+def _say_state(notebook: Notebook) -> None:
+    """What stands at the head of its page before anything is run; one for a notebook without, so that no link leads nowhere."""
+    status, page = notebook.status(), notebook.page
+    if not page.is_file():
+        if notebook.record is None:
+            pages.write(page, "placeholder.html.j2", title=notebook.title)
+    elif status == "stale":
+        pages.mark(page, notebook.why_stale())
+    elif status == "not-run":
+        pages.mark(page, "This notebook has not been run yet, or what was recorded of its run is gone.")
+    elif status == "done":
+        pages.mark(page)
 
 
 def _redraw(run: Plan, notebook: Notebook) -> None:

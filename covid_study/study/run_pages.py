@@ -52,8 +52,7 @@ def write_page(run: Plan, notebook: Notebook, executed: Path) -> None:
         "previous": before and (before.stem, before.title),
         "next": after and (after.stem, after.title),
     }
-    text = pages.render(read_notebook(executed), page)
-    artefacts.write_atomically(notebook.page, lambda p: p.write_text(text, encoding="utf-8"))
+    artefacts.write_text(notebook.page, pages.render(read_notebook(executed), page))
     if record["status"] == "failed":
         reason = record["error"] if record["for_people"] else ""
         notice = f"This notebook failed; what stands below its error was not run. {reason}"
@@ -84,7 +83,6 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
                 "why": why,
                 "error": record.get("error") if status == "failed" else None,
                 "took": duration(record["seconds"]) if status in {"done", "failed"} else None,
-                "device": device_of(notebook) if current else None,
                 "finished": record.get("finished") if status != "unfinished" else None,
                 "headline": headline.get("text"),
                 "figure": headline.get("figure"),
@@ -92,9 +90,10 @@ def write_index(run: Plan, running: Collection[Notebook] = ()) -> None:
         )
     done = run.done
     claims = scoreboard.rows(run)
-    pages.write_index(
+    pages.write(
         run.reports / "index.html",
-        run={"name": run.name, "exams": run.exams},
+        "index.html.j2",
+        run={"name": run.name, "exams": run.exams, "images": run.images},
         summary=f"{len(done)} of {len(lines)} notebooks are up to date; "
         f"their times add up to {duration(sum(n.record['seconds'] for n in done))}.",
         story=story(claims),

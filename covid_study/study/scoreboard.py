@@ -11,6 +11,8 @@ from covid_study.report.references import references
 from covid_study.study.plan import Plan
 
 WIDTH, HEIGHT = 150, 18  # pixels of a drawing
+# of a table of claims, each with the key of what stands below it
+HEADS = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
 FURTHEST = {"difference": 0.2, "auc": 0.5, "ratio": math.log(4)}  # from its middle to an end
 
 
@@ -35,8 +37,7 @@ def rows(run: Plan) -> list[dict[str, Any]]:
 
 def page(name: str, claims: list[dict[str, Any]]) -> str:
     """The scoreboard as Markdown."""
-    heads = {"claim": "text", "in": "table", "by": "by", "paper": "theirs", "here": "here", "95 %": "between"}
-    heads |= {"seeds": "seeds", "verdict": "verdict", "by AUC": "auc_said", "to close it": "needs"}
+    heads = HEADS | {"seeds": "seeds", "verdict": "verdict", "by AUC": "auc_said", "to close it": "needs"}
     return f"# {name}: the scoreboard\n\n{markdown(heads, claims)}\n"
 
 

@@ -18,6 +18,7 @@ from covid_study.study.plan import Plan
 from covid_study.tables.scoring import SCORINGS, scores_of
 from covid_study.training.run import predictions
 
+AGAIN = "make reproduce with the options of this run and"
 CELLS = 5  # of each table that are computed again
 
 
@@ -40,8 +41,8 @@ def verify(run: Plan) -> bool:
         if notebook.status() == "stale":
             print(f"  {notebook.stem}: {notebook.why_stale()}")
         problems += [
-            f"{name}, which {notebook.stem} used or made, was removed or is damaged. What to do: make reproduce "
-            f"NAME={run.name} NOTEBOOKS={notebook.stem[:2]} makes it again."
+            f"{name}, which {notebook.stem} used or made, was removed or is damaged. What to do: {AGAIN} "
+            f"NOTEBOOKS={notebook.stem[:2]} makes it again."
             for name in notebook.lost
             if not (run.build / name).is_dir()  # of a damaged artefact it is said above
         ]
@@ -71,8 +72,8 @@ def _notebooks(run: Plan) -> tuple[int, list[str]]:
         for n in done
         if not n.executed.is_file() or manifest.sha256_of(n.executed) != n.record["executed"][1]
     ]
-    told = "{} is not what was written when it ran. What to do: make reproduce NAME={} NOTEBOOKS={} runs it again."
-    return len(done), [told.format(short(n.executed), run.name, n.stem[:2]) for n in changed]
+    told = f"{{}} is not what was written when it ran. What to do: {AGAIN} NOTEBOOKS={{}} runs it again."
+    return len(done), [told.format(short(n.executed), n.stem[:2]) for n in changed]
 
 
 def _tables(build: Path) -> tuple[int, list[str]]:

@@ -71,7 +71,7 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
         "next": None,
         **dict.fromkeys(("title", "subtitle", "headline"), PLANTED),
     }
-    pages.write_placeholder(tmp_path / "placeholder.html", PLANTED)
+    pages.write(tmp_path / "placeholder.html", "placeholder.html.j2", title=PLANTED)
     of_card = "stem title status label took device finished why error headline"
     card = dict.fromkeys(of_card.split(), PLANTED)
     claim = {
@@ -83,8 +83,9 @@ def test_pages_and_the_index_hold_text(said, tmp_path):
         **dict.fromkeys(("by", "here", "theirs", "between", "paper", "notebook", "page"), PLANTED),
     }
     claim |= {"drawing": scoreboard.drawing(claim), "references": {PLANTED: PLANTED}}
-    pages.write_index(
-        tmp_path / "index.html", claims=[claim], run={"name": PLANTED, "exams": PLANTED}, summary=PLANTED,
+    pages.write(
+        tmp_path / "index.html", "index.html.j2", claims=[claim],
+        run={"name": PLANTED, "exams": PLANTED, "images": PLANTED}, summary=PLANTED,
         facts={PLANTED: PLANTED}, beside={PLANTED: PLANTED}, again=[card],
         cite={"sentence": PLANTED, "bibtex": PLANTED},
         story=[{"about": PLANTED, "claims": [claim | {"number": PLANTED}]}],

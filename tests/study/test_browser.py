@@ -45,7 +45,7 @@ def report(tmp_path_factory):
     ]
     cells += [new_markdown_cell(f"## Section {i}\n\n" + "Words. " * 300) for i in range(4)]
     folder = tmp_path_factory.mktemp("report")
-    pages.write_placeholder(folder / "index.html", "All notebooks")
+    pages.write(folder / "index.html", "placeholder.html.j2", title="All notebooks")
     (folder / "04_t.html").write_text(pages.render(new_notebook(cells=cells), PAGE), encoding="utf-8")
     pages.mark(folder / "04_t.html", "Out of date.")
     return folder / "04_t.html"

@@ -1,5 +1,6 @@
 """Two runs side by side: what changed is named, what flipped comes first, and a run that is kept compares like any other."""
 
+import dataclasses
 import shutil
 
 import pandas as pd
@@ -71,6 +72,12 @@ def test_cells_whose_intervals_have_nothing_in_common_are_apart(two):
     assert both["same"] and not both["apart"] and len(lines) == 2
 
 
+def test_names_with_dots_have_pages_of_their_own(two):
+    a, b = two
+    pages = {compare.compare(a, dataclasses.replace(b, name=f"v1.{n}"))[0].name for n in (2, 3)}
+    assert pages == {"compare-my_run-v1.2.html", "compare-my_run-v1.3.html"}
+
+
 def test_a_run_compares_with_itself_kept_as_a_reference(whole, two):
     keep(whole)
     kept = compare.side("reference/my_run")
@@ -92,7 +99,7 @@ def test_what_is_not_there_is_one_message(two, names):
 
 def test_a_run_of_which_nothing_is_done_is_refused(whole):
     shutil.rmtree(whole.build / "notebooks")
-    with pytest.raises(StudyError, match="make reproduce NAME=my_run"):
+    with pytest.raises(StudyError, match="What to do: make reproduce"):
         compare.side("my_run")
 
 

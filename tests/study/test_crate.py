@@ -44,6 +44,12 @@ def test_the_crate_describes_files_that_are_there_and_refers_to_nothing_else(who
     assert all((whole.reports / name).is_file() for name in files - {"index.html"})
 
 
+def test_pictures_of_the_user_are_published_under_no_terms_of_ours(whole):
+    whole.profile["slices"]["images"] = "/data/pictures"
+    root = next(e for e in json.loads(crate.of_run(whole, []))["@graph"] if e["@id"] == "./")
+    assert root["license"] == crate.UNKNOWN and "pictures" in root["description"]
+
+
 def test_the_crate_is_a_process_run(found):
     graph = {entity["@id"]: entity for entity in found[crate.RUN]["@graph"]}
     assert graph[graph["./"]["conformsTo"]["@id"]]["@type"] == "CreativeWork"

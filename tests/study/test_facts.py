@@ -45,3 +45,20 @@ def test_no_run_is_cited_before_it_has_run_or_without_its_file(whole):
 def test_where_exams_lie_is_not_cited(whole):
     whole.profile["cohort"]["exams"] = "/secret/place/exams.csv"
     assert "/secret" not in cited(whole)["sentence"] and "exams.csv" in cited(whole)["sentence"]
+    whole.profile["cohort"]["exams"] = None
+    whole.profile["cohort"]["phantom"]["background"] = "/secret/archive"
+    assert "/secret" not in cited(whole)["sentence"]
+    assert "synthetic lesions in archive" in cited(whole)["sentence"]
+
+
+def test_the_hash_of_the_data_is_that_of_who_read_them(whole):
+    """The reading guide runs again after an edit of any text, and reads none."""
+    first, last = (notebook.record for notebook in whole.notebooks)
+    first["parts"]["exams"], last["parts"]["exams"] = "0123", ""
+    last["finished"] = "2099" + last["finished"][4:]
+    assert facts(whole)["hash of the data"] == "0123"
+
+
+def test_paper_b_s_own_seeds_are_stated(whole):
+    whole.profile["slice_training"]["seeds"] = [0, 1, 2, 7]
+    assert facts(whole)["seeds of paper B"] == "0, 1, 2, 7"

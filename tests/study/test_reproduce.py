@@ -239,6 +239,18 @@ def test_changes_are_named_and_the_page_says_that_it_is_stale(ran, monkeypatch):
     assert "Out of date" not in page.read_text()
 
 
+def test_what_stands_at_the_head_of_a_page_is_true_whatever_is_asked_for(ran, tmp_path, monkeypatch):
+    copy = shutil.copytree(ran, tmp_path / "copy")
+    folder, good = copy / "reports" / "toy", copy / "reports" / "toy" / "01_good.html"
+    pages.mark(good, "Out of date: changed since it ran: its parameters.")
+    shutil.copy(good, folder / "03_after.html")  # of a run whose record is gone
+    monkeypatch.setattr(execute, "injected", lambda *a: (_ for _ in ()).throw(StudyError("stop")))
+    with pytest.raises(StudyError, match="stop"):
+        reproduce.reproduce(plan("toy", root=copy, assignments="training.epochs=7"), "03")
+    assert "Out of date" not in good.read_text()
+    assert "has not been run yet" in (folder / "03_after.html").read_text()
+
+
 def test_a_page_of_an_older_template_is_made_again_whatever_is_asked_for(ran, tmp_path, monkeypatch):
     copy = shutil.copytree(ran, tmp_path / "copy")
     have_run = {n.stem for n in plan("toy", root=copy).notebooks if n.record}
@@ -354,6 +366,7 @@ def test_notebooks_run_beside_each_other_and_an_interrupt_ends_their_kernels(tmp
 def test_choosing_notebooks(project):
     run = plan("toy", root=project)
     assert [n.stem for n in run.choose("03, 01_good")] == ["01_good", "03_after"]
+    assert [n.stem for n in run.choose("1")] == ["01_good"]  # and not 10 to 14
     with pytest.raises(StudyError, match="no notebook is called '7'. There are: 01_good"):
         run.choose("7")
 

@@ -82,7 +82,7 @@ def test_what_is_not_known_is_not_drawn(line):
 
 def test_the_index_shows_every_claim_escaped(run, tmp_path):
     facts = {
-        "run": {"name": "x", "exams": None},
+        "run": {"name": "x", "exams": None, "images": None},
         "summary": "",
         "notebooks": [],
         "cohort": None,
@@ -93,7 +93,7 @@ def test_the_index_shows_every_claim_escaped(run, tmp_path):
         "again": [],
         "cite": None,
     }
-    pages.write_index(tmp_path / "index.html", claims=scoreboard.rows(run), **facts)
+    pages.write(tmp_path / "index.html", "index.html.j2", claims=scoreboard.rows(run), **facts)
     text = (tmp_path / "index.html").read_text()
     assert text.count("<tr data-verdict=") == 4 and "CAP &lt;first&gt;" in text and "CAP <first>" not in text
     assert (
