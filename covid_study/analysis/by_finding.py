@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 
 from covid_study.report import show
 from covid_study.report.words import FINDINGS, column_head
-from covid_study.scores import multiclass
+from covid_study.scores import multiclass, slices
 from covid_study.scores.resamples import Resamples, patient_means
 from covid_study.scores.seeds import over_seeds
 
@@ -42,7 +42,7 @@ def shown(found: pd.DataFrame) -> Styler:
     """`called_covid` for a reader: a line a classifier, a column a finding."""
     cells = found.assign(
         text=[
-            f"{r.called:.3g} of {r.exams}: {100 * r.share:.0f} %"
+            f"{r.called:,.5g} of {r.exams}: {100 * r.share:.0f} %"
             + ("" if np.isnan(r.low) else f" ({100 * r.low:.0f} to {100 * r.high:.0f})")
             for r in found.itertuples()
         ],
@@ -54,15 +54,7 @@ def shown(found: pd.DataFrame) -> Styler:
     return show.table(wide.rename(column_head).rename_axis(index=None, columns=None), title)
 
 
-def confusions(tested: Tested, classes: list[str]) -> dict[str, pd.DataFrame]:
-    """The confusion matrix of each classifier of three classes, a mean over seeds."""
-    return {
-        label: multiclass.mean_confusion((*_truth(frame, classes), classes) for frame in frames)
-        for label, frames in tested.items()
-    }
-
-
-def class_scores(tested: Tested, classes: list[str], n: int = 1000) -> pd.DataFrame:
+def class_scores(tested: Tested, n: int = 1000) -> pd.DataFrame:
     """Scores of every class against the rest and over all, mean over seeds with intervals.
 
     Returns:
@@ -71,14 +63,9 @@ def class_scores(tested: Tested, classes: list[str], n: int = 1000) -> pd.DataFr
     parts = []
     for label, frames in tested.items():
         for seed, frame in enumerate(frames):
-            found = multiclass.intervals(*_truth(frame, classes), classes, frame["patient_id"], n)
+            found = multiclass.intervals(*slices.read(frame)[:3], frame["patient_id"], n)
             found = found.replace({"row": {multiclass.OVERALL: "every_class"}})
             parts.append(found.assign(column=label, seed=seed))
     scores = over_seeds(pd.concat(parts, ignore_index=True))
     scores[["low", "high"]] = scores[["low", "high"]].clip(0, 1)
     return scores.assign(label=scores["row"].map(column_head))
-
-
-def _truth(frame: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    y = pd.Index(classes).get_indexer(frame["finding"])
-    return y, frame[[f"p_{name}" for name in classes]].to_numpy()

@@ -34,12 +34,12 @@ def scored(table: Table) -> claims.Scored:
 
 
 def both(y: np.ndarray, centres: np.ndarray) -> list[str]:
-    """The centres that have positives and negatives.
+    """The centres that have positives and negatives; "" is none that is known.
 
     >>> both(np.array([1, 0, 1]), np.array(["a", "a", "b"]))
     ['a']
     """
-    kinds = pd.Series(y).groupby(centres).nunique()
+    kinds = pd.Series(y).groupby(centres).nunique().drop("", errors="ignore")
     return [str(centre) for centre in kinds.index[kinds == 2]]
 
 

@@ -1,4 +1,4 @@
-"""What each cell of a table scores and what it costs: hours, exams seen, FLOPs; and the Pareto front (paper A, V-D1)."""
+"""What each cell of a table scores and what it costs: hours, samples seen, FLOPs (paper A, V-D1)."""
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from covid_study.training.run import timing
 
 COSTS = {  # what a cell can be said to cost -> in words
     "flops_in_all": "FLOPs of training, pre-training included",
-    "exams_in_all": "exams seen in training, pre-training included",
+    "exams_in_all": "samples seen in training, pre-training included",
     "flops": "FLOPs of the classifier's training",
-    "exams_seen": "exams seen by the classifier, over all epochs",
+    "exams_seen": "samples seen by the classifier, over all epochs",
     "hours": "hours, pre-training and ranking included",
 }
 COLUMNS = ["table", "row", "label", "column", "f1", "f1_low", "f1_high", "auc", "hours", "before_hours", "compute_seconds",
@@ -66,25 +66,6 @@ def together(*frames: pd.DataFrame) -> pd.DataFrame:
     return cells.drop_duplicates(["runs", "before_hours"], ignore_index=True)
 
 
-def front(frame: pd.DataFrame, cost: str = "flops", score: str = "f1") -> pd.DataFrame:
-    """The Pareto front: the cells that no other beats, at most as dear, at least as good and better in one of both.
-
-    Of cells that are alike in both, all are on the front. Cells without a score are not.
-
-    Returns:
-        Lines of `frame`, from cheap to dear.
-
-    >>> cells = pd.DataFrame({"flops": [1.0, 2.0, 3.0], "f1": [0.5, 0.4, 0.9]})
-    >>> front(cells)["flops"].tolist()
-    [1.0, 3.0]
-    """
-    known = frame[frame[cost].notna() & frame[score].notna()]
-    x, y = known[cost].to_numpy(float), known[score].to_numpy(float)
-    no_worse = (x[None] <= x[:, None]) & (y[None] >= y[:, None])  # [i, j]: j is no worse than i in either
-    better = (x[None] < x[:, None]) | (y[None] > y[:, None])
-    return known[~(no_worse & better).any(axis=1)].sort_values([cost, score], kind="stable")
-
-
 def amount(x: float) -> str:
     """A large number with a prefix and three digits.
 
@@ -104,10 +85,10 @@ def shown(frame: pd.DataFrame, title: str = "What each row cost here") -> Styler
             "period": frame["hours"].map(period),
             "pre-training and ranking": frame["before_hours"].map(lambda h: period(h) if h else "none"),
             "classifier": (frame["compute_seconds"] / 3600).map(period),
-            "loading its exams": (frame["load_seconds"] / 3600).map(period),
-            "exams seen": frame["exams_seen"].map("{:,.0f}".format),
+            "loading": (frame["load_seconds"] / 3600).map(period),
+            "samples seen": frame["exams_seen"].map("{:,.0f}".format),
             "FLOPs": frame["flops"].map(amount),
-            "FLOPs an exam": (frame["flops"] / frame["exams_seen"]).map(amount),
+            "FLOPs a sample": (frame["flops"] / frame["exams_seen"]).map(amount),
         }
     )
     return show.table(made, title, sharing(alike(frame["beside"])), index=False)

@@ -199,14 +199,9 @@ def frozen(p, v: Samples, seed: int, source: str | None = None) -> Frozen:
     ranked = volume_steps.ranked(p, v, source, seed)
     asked = pd.DataFrame(volume_steps.exam_features(p, v, test, source, seed), test)
     features = pd.concat([ranked.features.set_axis(asked.columns, axis=1), asked])
-    named = centres(v)
+    named = v.table["centre"]  # "" where it is not known
     centre = named if named[ranked.ranking.index].any() else None
     return Frozen(features, list(ranked.soft_labels.columns), ranked.ranking, test, centre)
-
-
-def centres(v: Samples) -> pd.Series:
-    """The centre of every exam, "" where it is not known."""
-    return v.table["centre"].fillna("").astype(str)
 
 
 def _of_source(p, v: Samples, source: str, test: list[str]) -> Said:
@@ -219,7 +214,7 @@ def _of_source(p, v: Samples, source: str, test: list[str]) -> Said:
 
     trained = list(ranked.features.index)
     config = {"source": source, "trained": trained, "test": test, "volumes": v.key}
-    config["centre"] = centres(v)[trained].tolist()
+    config["centre"] = v.table["centre"][trained].tolist()
     config["known"] = [joblib.hash(frame.to_numpy()) for frame in (ranked.features, ranked.ranking)]
     return kept(p, source, config, prepare, sizes(p, len(ranked.ranking)), p.referee.seeds)
 

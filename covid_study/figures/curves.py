@@ -134,14 +134,16 @@ def losses(
 ) -> Figure:
     """Training loss over the epochs of every run: a panel a column, shares from small to large, a colour a row, a line a seed.
 
-    history: `row`, `column`, `seed`, `epoch`, `loss`. labels: row -> words. shared: one axis for all panels.
+    history: `row`, `column`, `seed`, `epoch`, `loss`. labels: row -> words. shared: one axis for all panels. panel: "row" for a
+    panel a row, and a colour a column.
     """
     panel = options.pop("panel", "column")
+    colour = "row" if panel == "column" else "column"
     order = sorted(dict.fromkeys(history[panel]), key=lambda c: float(c[:-1]) if c.endswith("%") else 101)
     panels = {name: (labels or {}).get(name, style.head(panel, name)) for name in order}
     look = {"axes": ("epoch", "training loss"), "limits": (0, None) if shared else None, "panels": panels}
-    look |= {"labels": labels, "shared": shared, **options}
-    return lines(history, "epoch", "loss", panel, "row" if panel != "row" else None, "seed", **look)
+    look |= {"labels": labels if colour == "row" else None, "shared": shared, **options}
+    return lines(history, "epoch", "loss", panel, colour, "seed", **look)
 
 
 def periods(results: pd.DataFrame, shares: Mapping[str, float]) -> Figure:

@@ -1,6 +1,6 @@
 """Scores against what they cost, with the Pareto front."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,11 +18,29 @@ UNITS = (
 NAMED = 7  # most names in a panel
 
 
+def front(frame: pd.DataFrame, cost: str = "flops", score: str = "f1") -> pd.DataFrame:
+    """The Pareto front: the cells that no other beats, at most as dear, at least as good and better in one of both.
+
+    Of cells that are alike in both, all are on the front. Cells without a score are not.
+
+    Returns:
+        Lines of `frame`, from cheap to dear.
+
+    >>> cells = pd.DataFrame({"flops": [1.0, 2.0, 3.0], "f1": [0.5, 0.4, 0.9]})
+    >>> front(cells)["flops"].tolist()
+    [1.0, 3.0]
+    """
+    known = frame[frame[cost].notna() & frame[score].notna()]
+    x, y = known[cost].to_numpy(float), known[score].to_numpy(float)
+    no_worse = (x[None] <= x[:, None]) & (y[None] >= y[:, None])  # [i, j]: j is no worse than i in either
+    better = (x[None] < x[:, None]) | (y[None] > y[:, None])
+    return known[~(no_worse & better).any(axis=1)].sort_values([cost, score], kind="stable")
+
+
 @style.styled
 def pareto(
     cells: pd.DataFrame,
     costs: Mapping[str, str],
-    front: Callable[[pd.DataFrame, str, str], pd.DataFrame],
     title: str = "",
 ) -> Figure:
     """F1 against cost, a point a cell, a colour a table, a marker a column; the Pareto front, its points named.
@@ -30,7 +48,6 @@ def pareto(
     Args:
         cells: `table`, `label`, `column`, `f1`, `f1_low`, `f1_high` and the costs, as `cost.together` returns.
         costs: column -> words with the unit, a panel each, on a log axis; hours are shown in a unit that reads well.
-        front: `cost.front`.
     """
     shown = cells[cells["f1"].notna()]
     tables = style.looks(list(dict.fromkeys(shown["table"])))
@@ -50,7 +67,7 @@ def pareto(
         ax.set_xlabel(words)
     axes[0].set_ylabel("F1, %")
     keys = [
-        style.key(f"Table {name.split('.')[-1]}", look["color"], "o", "") for name, look in tables.items()
+        style.key(f"Table {name.partition('.')[2]}", look["color"], "o", "") for name, look in tables.items()
     ]
     keys += [style.key(column_head(name), "#777777", look["marker"], "") for name, look in marks.items()]
     style.legend(fig, [*keys, style.key("Pareto front", style.REFERENCE)], 8)

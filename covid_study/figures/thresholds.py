@@ -8,14 +8,6 @@ from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
 from covid_study.figures import output, style
-from covid_study.scores.slices import Called
-
-
-def against_the_rest(called: Mapping[str, Called]) -> dict[str, tuple]:
-    """Label -> y, p and what is called COVID-19, for `roc`: of several classes COVID-19 against the others."""
-    return {
-        label: (found.y == 0, found.p[:, 0], found.p.argmax(axis=1) == 0) for label, found in called.items()
-    }
 
 
 @style.styled

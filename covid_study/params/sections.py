@@ -353,6 +353,8 @@ class Imbalance(Section):
     def _all_comes_first(self) -> Self:
         if self.shares[0] != 1.0:
             raise ValueError("shares: the first must be 1.0, what the fall of sensitivity is measured from")
+        if min(self.shares) == 1.0:
+            raise ValueError("shares: one below 1.0, or there is no fall to measure")
         return self
 
 
@@ -394,7 +396,7 @@ class SliceSelection(Section):
 
     features: Annotated[Literal["grey_histogram", "backbone"], "that slices are ranked by"]
     share: Annotated[Part, "of the negative training slices that a selection keeps"]
-    positives: Annotated[list[Part], "shares of the COVID-19 training slices"]
+    positives: Annotated[list[Part], Some, "shares of the COVID-19 training slices"]
 
 
 class Profile(Section):

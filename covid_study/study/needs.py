@@ -24,7 +24,6 @@ from covid_study.tables import (
     a7_weights,
     b3_b4_networks,
     b5_losses,
-    b5_parts,
     b6_fewer_positives,
     selection_and_supervision as choosing,
 )
@@ -196,7 +195,7 @@ def of_slices(p, device: torch.device) -> Needs:
     declared = [(made(one_seed, s), few) for made in (b3_b4_networks.table_3, b3_b4_networks.table_4)]
     declared += [
         (made(one_seed, s), many)
-        for made in (b5_losses.table, b5_parts.table, b6_fewer_positives.table, b6_fewer_positives.losses)
+        for made in (b5_losses.table, b5_losses.parts, b6_fewer_positives.table, b6_fewer_positives.losses)
     ]
     runs = {run.folder(Path()): (run, times) for table, times in declared for run in table.runs.values()}
     seen: Counter = Counter()  # backbone, supervised -> slices

@@ -6,7 +6,7 @@ from math import ceil
 import pandas as pd
 
 from covid_study.report.words import COLUMN_HEADS, column_head
-from covid_study.scores import multiclass, published, slices
+from covid_study.scores import published
 from covid_study.tables.table import Cell, Table
 from covid_study.training.run import Run
 
@@ -55,19 +55,19 @@ def unequal(runs: Mapping[Cell, Run]) -> frozenset[str]:
     Choice: a small profile trains other backbones for less, and from random weights where no others are at hand. To be
     ahead of those says nothing about the method, so that they are no part of a claim about all others.
     """
-    ours = {terms(run) for (row, *_), run in runs.items() if row == OURS}
+    ours = {terms(run) for cell, run in runs.items() if OURS in cell[:2]}  # a column of Table 6
     return frozenset(row for (row, *_), run in runs.items() if terms(run) not in ours | {None})
 
 
 def trained(table: Table) -> pd.DataFrame:
     """What each row is trained from and for: starts from, epochs, slices, steps, and whether on DSN-SAAL's terms."""
     rows, apart = {}, unequal(table.runs)
-    for (row, column, _), run in table.runs.items():
+    for (row, *_), run in table.runs.items():
         epochs = run.method.training["epochs"] if terms(run) else 0
         steps = ceil(len(run.training_ids) / run.method.training["batch_size"]) * epochs if epochs else 0
         name = table.labels.get(row, column_head(row))
         facts = (start_of(run), epochs, len(run.training_ids), steps, "no" if row in apart else "yes")
-        rows.setdefault((name, *facts), []).append(column_head(column))
+        rows[name, *facts] = None
     names = ["", "starts from", "epochs", "slices", "steps", "on DSN-SAAL's terms"]
     return pd.DataFrame(list(rows), columns=names).set_index("")
 
@@ -99,9 +99,3 @@ def gates(table: Table, all_slices: tuple[str, str], few: tuple[str, str] | None
     ]
     found = pd.DataFrame(lines, columns=["gate", "score", "low", "high", "found"])
     return found.assign(passed=found["found"].between(found["low"], found["high"]))
-
-
-def confusions(table: Table, cells: Mapping[str, tuple[str, str]]) -> dict[str, pd.DataFrame]:
-    """What the test slices of each class are called, a mean over seeds (paper B, Fig. 5). cells: as in `Table.tested`."""
-    tested = table.tested(cells).items()
-    return {name: multiclass.mean_confusion(slices.read(t)[:3] for t in frames) for name, frames in tested}

@@ -18,7 +18,7 @@ from covid_study.report import beside_paper, decided, results as tidy
 from covid_study.report.words import sharing
 from covid_study.runtime.device import device_name
 from covid_study.samples.samples import Samples
-from covid_study.scores import claims, power, published, slices
+from covid_study.scores import claims, multiclass, power, published, slices
 from covid_study.scores.claims import Cell
 from covid_study.tables.scoring import EXAMS, Scoring, scores_of
 from covid_study.training.run import Run, timing
@@ -203,13 +203,20 @@ class Table:
         return {label: frames for label, frames in found.items() if frames}
 
     def answers(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, tuple]:
-        """Labels and probabilities of the test exams of some cells, first seed. cells: as in `tested`."""
-        tested = self.tested(cells).items()
-        return {label: (frames[0]["label"], frames[0]["probability"]) for label, frames in tested}
+        """Of some cells, first seed, for `thresholds.roc`: labels, probabilities, and of slices what is called COVID-19.
 
-    def called(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, slices.Called]:
-        """What some cells called the test slices, first seed. cells: as in `tested`."""
-        return {label: slices.read(frames[0]) for label, frames in self.tested(cells).items()}
+        cells: as in `tested`.
+        """
+        tested, of_exams = self.tested(cells).items(), self.scoring.case == "exam_id"
+        if of_exams:
+            return {label: (frames[0]["label"], frames[0]["probability"]) for label, frames in tested}
+        found = {label: slices.read(frames[0]) for label, frames in tested}
+        return {label: (one.y == 0, one.p[:, 0], one.p.argmax(axis=1) == 0) for label, one in found.items()}
+
+    def confusions(self, cells: Mapping[str, tuple[str, str]]) -> dict[str, pd.DataFrame]:
+        """What the test cases of each class are called, a mean over seeds (paper B, Fig. 5). cells: as in `tested`."""
+        read = {name: map(slices.read, frames) for name, frames in self.tested(cells).items()}
+        return {name: multiclass.mean_confusion(one[:3] for one in of) for name, of in read.items()}
 
     @once
     def scored(self, per_patient: bool = False) -> claims.Scored:

@@ -44,9 +44,7 @@ def test_the_interval_of_a_share_is_that_of_its_patients():
 def test_three_classes_over_seeds():
     hits = [{"covid": 15, "cap": 8, "non_pneumonia": 1}, {"covid": 17, "cap": 12, "non_pneumonia": 1}]
     tested = {"All": [predicted(h) for h in hits]}
-    matrix = by_finding.confusions(tested, THREE)["All"]
-    assert matrix.to_numpy().tolist() == [[16, 4, 0], [10, 10, 0], [1, 0, 19]]
-    scores = by_finding.class_scores(tested, THREE, n=200).set_index(["row", "metric"])
+    scores = by_finding.class_scores(tested, n=200).set_index(["row", "metric"])
     assert scores.loc[("covid", "recall"), "mean"] == pytest.approx(0.8)
     assert scores.loc[("cap", "recall"), "mean"] == pytest.approx(0.5)
     assert scores.loc[("every_class", "accuracy"), "mean"] == pytest.approx(np.mean([46, 44]) / 60)

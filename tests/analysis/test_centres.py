@@ -59,3 +59,8 @@ def test_one_class_a_centre_says_nothing():
     assert claims.decide(centres.scored(table), claims.of_table("A.VII-centres"))["verdict"].tolist() == [
         "open"
     ]
+
+
+def test_centres_that_nobody_knows_are_no_centre():
+    assert centres.both(np.array([1, 0, 1, 0]), np.array(["", "", "a", "a"])) == ["a"]
+    assert np.isnan(centres.within(Y, P, np.full(40, ""), np.ones((1, 40)))["auc_lost"]).all()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from covid_study.analysis import cost
+from covid_study.figures import pareto
 from covid_study.tables import a3_ranking
 from covid_study.training import run
 
@@ -99,7 +100,7 @@ def test_front_is_that_of_a_naive_search(seed):
         for i, (x, y) in enumerate(points)
         if i and not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)
     }
-    found = cost.front(frame)
+    found = pareto.front(frame)
     assert set(found.index) == wanted
     assert found["flops"].is_monotonic_increasing and found["f1"].is_monotonic_increasing
-    assert cost.front(frame.assign(f1=np.nan)).empty
+    assert pareto.front(frame.assign(f1=np.nan)).empty

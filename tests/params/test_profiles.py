@@ -130,6 +130,7 @@ def test_a_missing_key_and_every_problem_at_once(values, write):
         ("pretext.gap", [1, 1, -1], "greater than or equal to 0"),
         ("sampling.shares", [], "at least 1"),
         ("sampling.shares", [1.0], "less than 1"),
+        ("slice_selection.positives", [], "at least 1"),
         ("ranking.alpha", 1.5, "less than or equal to 1"),
         ("cohort.split", [0.5, 0.2, 0.2], "these sum to 0.9"),
         ("cohort.exams", 3, "string"),
@@ -145,6 +146,11 @@ def test_a_wrong_value_is_named_with_what_was_expected(values, write, key, value
         load_profile(write(put(values, key, value)))
     line = str(caught.value)
     assert "mine.yaml" in line and key.removeprefix("cohort.") in line and said in line
+
+
+def test_a_sweep_without_a_fall_is_refused(values, write):
+    with pytest.raises(ParameterError, match="one below 1.0"):
+        load_profile(write(put(values, "imbalance.shares", [1.0])))
 
 
 def test_a_whole_number_may_stand_for_a_float(values):

@@ -16,7 +16,7 @@ from covid_study.params.sections import Profile
 from covid_study.study import forecast, needs, reproduce
 from covid_study.study.forecast import refuse, said
 from covid_study.study.needs import Needs, counted, of_slices, slices_to_be
-from covid_study.tables import b3_b4_networks, b5_losses, b5_parts, b6_fewer_positives
+from covid_study.tables import b3_b4_networks, b5_losses, b6_fewer_positives
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -74,7 +74,7 @@ def test_slices_to_be_are_bounded_by_exams_and_slices(p):
 def test_paper_b_is_counted_by_the_runs_of_its_tables(p):
     s, found = slices_to_be(p), of_slices(p, CPU)
     made = (
-        b3_b4_networks.table_3, b3_b4_networks.table_4, b5_losses.table, b5_parts.table,
+        b3_b4_networks.table_3, b3_b4_networks.table_4, b5_losses.table, b5_losses.parts,
         b6_fewer_positives.table, b6_fewer_positives.losses
     )  # fmt: skip
     runs = {run.folder(Path()): run for table in made for run in table(p, s).runs.values()}

@@ -20,7 +20,6 @@ from covid_study.scores import published
 from covid_study.tables import (
     b3_b4_networks,
     b5_losses,
-    b5_parts,
     b6_fewer_positives,
     b7_b9_public,
     selection_and_supervision as choosing,
@@ -79,11 +78,12 @@ def test_rows_and_columns(p, s):
     assert set(printed["row"]) <= {row for row, _ in cells(fifth)}
     sixth, methods = b6_fewer_positives.table(p, s), b6_fewer_positives.METHODS
     assert cells(sixth) == {(row, m) for row in ("100%", "50%", "10%") for m in methods}
+    assert not slice_rows.unequal(sixth.runs)  # DSN-SAAL is a column there
     assert {row for row, _ in cells(b6_fewer_positives.losses(p, s))} == {"ce", "focal", "dsn_saal"}
 
 
 def test_parts_of_saal_are_asked_with_right_and_with_wrong_labels(p, s):
-    runs, fifth = b5_parts.table(p, s).runs, b5_losses.table(p, s).runs
+    runs, fifth = b5_losses.parts(p, s).runs, b5_losses.table(p, s).runs
     assert {run.method.wrong_labels for (_, column, _), run in runs.items() if column == "40%"} == {0.4}
     for row in (*b5_losses.LOSSES, "dsn_saal"):
         assert runs[row, "0%", 1] == fifth[row, "slices", 1]
@@ -111,7 +111,7 @@ def test_imagenet_weights_against_random_ones_and_nothing_else(p, s, monkeypatch
 
 def test_a_table_without_runs_is_empty(p, s):
     losses = p.slice_losses.model_copy(update={"noise_shares": []})
-    table = replace(b5_parts.table(p.model_copy(update={"slice_losses": losses}), s), study=None)
+    table = replace(b5_losses.parts(p.model_copy(update={"slice_losses": losses}), s), study=None)
     assert not table.runs
     empty = replace(table, planted={})
     assert empty.results().empty and empty.claims()["verdict"].eq("open").all()

@@ -90,6 +90,26 @@ def test_what_some_cells_said(planted):
     assert p.tolist() == wanted["probability"].tolist() and y.tolist() == wanted["label"].tolist()
 
 
+def test_slices_of_three_classes_are_called_by_the_likeliest():
+    """Two seeds: of three COVID-19 slices one and two are called so; COVID-19 against the rest is the first seed's."""
+    finding = ["covid"] * 3 + ["cap", "non_pneumonia"]
+
+    def slices_said(hits):
+        called = ["covid"] * hits + ["cap"] * (3 - hits) + ["cap", "covid"]
+        p = {
+            f"p_{c}": [0.8 if c == one else 0.1 for one in called] for c in ("covid", "cap", "non_pneumonia")
+        }
+        names = [f"s{i}" for i in range(5)]
+        return pd.DataFrame({"slice_id": names, "patient_id": names, "split": "test", "finding": finding} | p)
+
+    table = Table("B.3", planted={("ours", "slices", k): slices_said(k + 1) for k in (0, 1)}, scoring=SLICES)
+    cells = {"Ours": ("ours", "slices")}
+    assert table.confusions(cells)["Ours"].to_numpy().tolist() == [[1.5, 1.5, 0], [0, 1, 0], [1, 0, 0]]
+    y, p, called = table.answers(cells)["Ours"]
+    assert y.tolist() == [True] * 3 + [False] * 2 and p.tolist() == [0.8, 0.1, 0.1, 0.1, 0.8]
+    assert called.tolist() == [True, False, False, False, True]
+
+
 def test_a_trained_table_is_scored_written_and_costed(p, v, table3):
     table = a3_ranking.table(p, v)
     found = table.results()

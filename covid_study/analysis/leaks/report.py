@@ -65,11 +65,10 @@ class Leaks:
     slices: int
     looked_at: int
 
-    def table(self, names: tuple[str, ...] = tuple(CHECKS)) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """The checks for a reader: looked for, found, verdict, detail, what it does to a score."""
         lines = []
-        for name in names:
-            looked_for, counted, effect = CHECKS[name]
+        for name, (looked_for, counted, effect) in CHECKS.items():
             found, of, verdict, detail = self.checks.loc[name]
             number = f"AUC {found:.2f}" if name == "header" else f"{found:,.0f} of {of:,.0f} {counted}"
             number = "" if np.isnan(found) else number
