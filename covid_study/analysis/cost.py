@@ -61,8 +61,10 @@ def of_table(table: Table) -> pd.DataFrame:
 
 
 def together(*frames: pd.DataFrame) -> pd.DataFrame:
-    """The cells of several tables; one that stands in two of them, with the same runs and costs, is kept under the first."""
+    """The cells of several tables; one that stands in two of them is kept where it has more seeds, or under the first."""
     cells = pd.concat(frames, ignore_index=True)
+    runs = [frozenset(one.split()) for one in cells["runs"]]
+    cells = cells[[not any(mine < other for other in runs) for mine in runs]]
     return cells.drop_duplicates(["runs", "before_hours"], ignore_index=True)
 
 

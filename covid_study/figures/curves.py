@@ -191,7 +191,7 @@ def by_size(
         row: labels[row] + " (not in the paper)" * (row not in set(known)) for row in frame["row"].unique()
     }
     base = frame[frame["row"] == reference].drop(columns=["low", "high", "published"])
-    base = base.assign(whose=f"here, {labels.get(reference, reference).lower()}")
+    base = base.assign(whose=f"here, {labels.get(reference, reference)}")
     frame = pd.concat([frame, *(base.assign(row=row) for row in panels if row != reference)])
     look = {"panels": panels, "most": 3, "axes": ("share of the negatives", axis), "title": title}
     look["ticks"] = {column_head(column): share for column, share in shares.items()}

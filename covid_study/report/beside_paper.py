@@ -22,7 +22,7 @@ def side_by_side(
     title: str | None = None,
     notes: Sequence[str] = (),
     decimals: int | None = None,
-    over: str = "test exams",
+    over: str = "test patients",
     not_run: str = "",
 ) -> Styler:
     """A table of the paper with ours above each value: a line ours (± deviation over seeds), its interval, the paper's.
@@ -153,5 +153,6 @@ def _legend(frame: pd.DataFrame, over: str, decimals) -> str:
         said += f" ({f'{least} to ' * (least < most)}{counted(most, 'seed')})" * bool(most)
         if scored.loc[scored["metric"] != "hours", "low"].notna().any():
             said += f"; 95 %: interval over {over}{' and seeds' * (most > 1)}"
+        said += "; ±: deviation over seeds" * (most > 1)
     star = " * at the threshold chosen on the validation split."
     return f"{said}.{star if ran['metric'].str.contains('validation').any() else ''}"

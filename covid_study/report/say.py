@@ -153,7 +153,7 @@ def claims(decided: pd.DataFrame, title: str = "") -> None:
     lines = [line | show.in_words(line) for line in json.loads(decided.to_json(orient="records"))]
     links = "".join(f'<a id="claim-{html.escape(line["key"])}"></a>' for line in lines)
     text = decided[["key", "verdict"]].to_string(index=False)
-    _show(CLAIMS, lines, links + show.claims_table(decided, title).to_html(), text)
+    _show(CLAIMS, lines, links + show.claims_table(decided, title, [show.RULE]).to_html(), text)
 
 
 def _warn(text: str) -> None:
@@ -162,7 +162,8 @@ def _warn(text: str) -> None:
 
 
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None; all its claims.
+    """What an executed notebook (its JSON) said: headline, cohort and left_out, each the last one or None; all its
+    claims; what it warned of.
 
     Cautions are added to the text of the headline.
     """
@@ -172,9 +173,10 @@ def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
     for data in found:
         said.update({kinds[kind]: value for kind, value in data.items() if kind in kinds})
     said["claims"] = [line for data in found for line in data.get(CLAIMS, [])]
+    said["warned"] = " ".join(data[CAUTION]["text"] for data in found if CAUTION in data)
     if said["headline"]:
-        texts = [said["headline"]["text"], *(data[CAUTION]["text"] for data in found if CAUTION in data)]
-        said["headline"] = {**said["headline"], "text": " ".join(texts)}
+        text = f"{said['headline']['text']} {said['warned']}".rstrip()
+        said["headline"] = {**said["headline"], "text": text}
     return said
 
 

@@ -14,7 +14,8 @@ from covid_study.scores import claims
 RULE = (
     "holds: the 95 % interval over patients and seeds lies above zero (an AUC's above one half, a ratio's above 1). fails: it "
     f"lies below. no effect: it holds zero and lies within {100 * claims.MARGIN:.0f} points of it. open: all else, and what "
-    f"rests on fewer than {claims.SEEDS} seeds or {claims.PATIENTS} patients of a class. Counts are decided by counting."
+    f"rests on fewer than {claims.SEEDS} seeds or {claims.PATIENTS} patients of a class. Counts are decided by counting. "
+    "After Holm: what is left of it by Holm's correction over the paper's claims, where that is less."
 )
 # the colours have names in `templates/style.css`, where they follow the reader's light or dark; a notebook has them as here
 LOOK = {
@@ -100,14 +101,15 @@ def _ends(line: Mapping) -> str:
     return "" if pd.isna(line["low"]) else f"{line['low']:.3f} to {line['high']:.3f}"
 
 
-def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
+def claims_table(decided: pd.DataFrame, title: str = "", notes: Sequence[str] = ()) -> Styler:
     """A line a claim: what the paper says and by how much, the difference here, the verdict, and what would close an open one.
 
-    The rule of the four verdicts stands above them; beside them the verdicts of the runs that are kept as references.
+    Beside them what Holm's correction leaves of a verdict, where that is less, and the verdicts of the runs that are kept as
+    references, where they are by the same score.
 
     decided: of `scores.claims.decide`. Differences are in percentage points, ratios and counts as they are.
     """
-    lines = decided.to_dict("records")
+    lines, own = decided.to_dict("records"), {key: claim.score for key, claim in claims.read().items()}
     said = list(map(in_words, lines))
     shown = pd.DataFrame(
         {
@@ -120,18 +122,19 @@ def claims_table(decided: pd.DataFrame, title: str = "") -> Styler:
             "seeds": [line["seeds"] for line in lines],
             "patients": [line["fewest"] for line in lines],
             "verdict": [line["verdict"] for line in lines],
+            "after Holm": [line["adjusted"] if line["adjusted"] != line["verdict"] else "" for line in lines],
             "by AUC": [one["auc_said"] for one in said],
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
     for name, kept in references().items():
-        texts = [kept.get(line["key"], "") for line in lines]
+        texts = [kept.get(line["key"], "") if own.get(line["key"]) == line["score"] else "" for line in lines]
         if any(texts):
             shown.insert(shown.columns.get_loc("verdict") + 1, f"in {name}", texts)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
     classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
-    return table(shown, title, [RULE], index=False).set_td_classes(classes)
+    return table(shown, title, notes, index=False).set_td_classes(classes)
 
 
 def in_words(line: Mapping) -> dict[str, str]:

@@ -199,10 +199,12 @@ def sharing(others: float) -> list[str]:
     """How trainings shared the machine, a sentence, or none where each had it for itself. others: of `claims.alike`.
 
     >>> sharing(1.0), sharing(0.0)
-    (['Times are of trainings beside 1 others on this machine.'], [])
+    (['Times are of trainings beside 1 other on this machine.'], [])
     """
     if isnan(others):
         return [
             "Times are of trainings that shared this machine unevenly: FLOPs and exams seen compare better."
         ]
-    return [f"Times are of trainings beside {others:.0f} others on this machine."] if others else []
+    return (
+        [f"Times are of trainings beside {counted(int(others), 'other')} on this machine."] if others else []
+    )

@@ -142,14 +142,14 @@ def decide(of: Scored, claims: Iterable[Claim], but_not: Iterable[str] = ()) -> 
 
     Args:
         of: from `scored`, with `hours` and `params` where a claim asks for them. claims: e.g. of `of_table`.
-        but_not: rows that stand for nothing (trained for less, say) where a claim speaks of all others.
+        but_not: rows that stand for nothing (trained for less, say) where a claim speaks of all others; counts take them all.
 
     Returns:
         key, table, text, place, score, kind, difference, low, high (fractions; of "ratio" and "count" the ratio and count),
         seeds, fewest, published, verdict, needs (what would close an open one), p, p_holm, adjusted; auc, auc_low, auc_high and
         by_auc, which is empty where AUC says nothing about the claim.
     """
-    rows = [_decided(of, claim, claim.lines(of.ran, but_not)) for claim in claims]
+    rows = [_decided(of, c, c.lines(of.ran, () if c.kind == "count" else but_not)) for c in claims]
     return adjust(pd.DataFrame(rows, columns=COLUMNS))
 
 

@@ -20,7 +20,12 @@ def rows(run: Plan) -> list[dict[str, Any]]:
     """The claims in the order of the papers: what each notebook that is up to date said of its own, and the references."""
     kept = references(run.root / "reports" / "reference")
     found = [
-        {**line, "notebook": notebook.stem, "page": f"{notebook.page.name}#claim-{line['key']}"}
+        {
+            **line,
+            "notebook": notebook.stem,
+            "page": f"{notebook.page.name}#claim-{line['key']}",
+            "warned": notebook.said.get("warned", ""),
+        }
         for notebook in run.notebooks
         if notebook.status() == "done"
         for line in notebook.said.get("claims") or []

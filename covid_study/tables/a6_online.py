@@ -102,11 +102,12 @@ def moves(table: Table, exposure: pd.DataFrame) -> pd.DataFrame:
     A line below a half calls more exams positive: more recall, less precision.
 
     Returns:
-        row, column, metric, expected (1 up, -1 down, 0 nothing), here, published: differences to no strategy.
+        row, column, metric, expected (1 up, -1 down, 0 nothing, NaN where the strategy has no line), here, published:
+        differences to no strategy.
     """
     cells, rows = table.results().set_index(["row", "column", "metric"]), []
     for line in exposure[exposure["column"] != "none"].itertuples():
-        side = 0 if np.isnan(line.line) else int(np.sign(0.5 - line.line))
+        side = np.sign(0.5 - line.line)
         for metric, expected in (("recall", side), ("precision", -side)):
             one, other = cells.loc[(line.row, line.column, metric)], cells.loc[(line.row, "none", metric)]
             differences = one["mean"] - other["mean"], one["published"] - other["published"]

@@ -11,7 +11,7 @@ from covid_study.samples.samples import Samples
 from covid_study.scores import published
 from covid_study.tables import slice_steps
 from covid_study.tables.scoring import SLICES
-from covid_study.tables.slice_rows import COLUMN, OURS, unequal, words
+from covid_study.tables.slice_rows import COLUMN, OURS, terms, unequal, words
 from covid_study.tables.table import Table
 
 
@@ -48,7 +48,13 @@ def table_4(p, s: Samples) -> Table:
     }
     counted = parameters(rows).set_index(["row", "column"])["mean"]
     known = {"params": {cell: float(counted[cell[:2]]) for cell in runs}}
-    return Table("B.4", runs, s, p.study, main="B4", scoring=SLICES, words=words("B.4"), known=known)
+    own = {terms(run) for (row, *_), run in runs.items() if row == p.slice_network.backbone}
+    less = tuple(
+        {row for (row, *_), run in runs.items() if terms(run) not in own}
+    )  # trained for less: no gain to speak of
+    return Table(
+        "B.4", runs, s, p.study, main="B4", scoring=SLICES, words=words("B.4"), known=known, but_not=less
+    )
 
 
 def of_weights(p, s: Samples) -> Table:

@@ -24,14 +24,15 @@ class Scoring:
 
 
 def _of_exams(score: str) -> tuple[str, ...]:
-    return (f"{score}_validation", *(("auc",) if score == "f1" else ())) if score in AT_THRESHOLD else ()
+    return (f"{score}_validation",) if score in AT_THRESHOLD else ()
 
 
 def _of_slices(score: str) -> tuple[str, ...]:
-    return tuple(other for other in ("acc", "f1", "gmean", "auc") if other != score)
+    known = ("acc", "f1", "gmean")  # a claim about something else would be another claim by them
+    return tuple(other for other in known if other != score) if score in known else ()
 
 
-EXAMS = Scoring("exam_id", "test exams", (*SCORES, *(f"{m}_validation" for m in AT_THRESHOLD)), _of_exams)
+EXAMS = Scoring("exam_id", "test patients", (*SCORES, *(f"{m}_validation" for m in AT_THRESHOLD)), _of_exams)
 SLICES = Scoring("slice_id", "test patients", slices.OF_SLICES, _of_slices, ("acc", "f1", "gmean"), True)
 SCORINGS = {scoring.case: scoring for scoring in (EXAMS, SLICES)}
 

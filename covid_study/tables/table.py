@@ -170,9 +170,11 @@ class Table:
         Args:
             metrics: the paper's unless given. title: said after the number of the table. more: for `beside_paper.side_by_side`.
         """
-        number = self.name.partition(".")[2]  # of a table that the papers lack there is none
+        number = self.name.partition(".")[2] if self.published else ""
         title = ", ".join(filter(None, [number and f"Table {number}", title]))
-        timed = "hours" in (metrics or ()) or "training_period" in set(self.results()["row"])
+        timed = "hours" in (metrics or ()) or (
+            not metrics and "training_period" in set(self.results()["row"])
+        )
         notes = [self.reduced, *(self.timed() if timed else ())]
         given = {"sizes": self.sizes, "over": self.scoring.over, "notes": [*filter(None, notes)]} | more
         return beside_paper.side_by_side(

@@ -85,6 +85,8 @@ def test_a_run_of_two_tables_stands_once():
     found = cost.together(third, fourth)
     assert found["runs"].tolist() == ["r0", "r1", "r2"]
     assert found["table"].tolist() == ["A.III", "A.III", "A.IV"]
+    with_more_seeds = fourth.assign(runs=["r1 r9", "r2"])
+    assert cost.together(third, with_more_seeds)["runs"].tolist() == ["r0", "r1 r9", "r2"]
     dearer = third.assign(before_hours=1.0)  # the same exams by chance, but ranked first
     assert len(cost.together(third, dearer)) == 4
 

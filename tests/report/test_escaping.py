@@ -15,8 +15,8 @@ from covid_study.training.time_left import plan_table
 PLANTED = "<script>alert('1')</script> & \"q\" $x_1$ $\\frac{$"
 DOLLARS = "$x_1$ $\\frac{$"
 RAW = ("<script>alert", '& "q"')  # as HTML: none of it may stand in a page so
-CLAIM = dict.fromkeys(("key", "table", "text", "place", "needs"), PLANTED)
-CLAIM |= {"score": "f1", "kind": "difference", "verdict": "open", "seeds": 3, "fewest": 9}
+CLAIM = dict.fromkeys(("key", "table", "text", "place", "needs", "warned"), PLANTED)
+CLAIM |= {"score": "f1", "kind": "difference", "verdict": "open", "adjusted": "open", "seeds": 3, "fewest": 9}
 CLAIM |= {"difference": 0.1, "low": 0.0, "high": 0.2, "published": 0.1}
 
 

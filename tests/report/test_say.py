@@ -27,8 +27,15 @@ def test_read_finds_the_last_of_each_kind_and_a_caution_follows_the_headline():
         ([caution, old, new, gate], "new Too few. It failed."),
         ([caution], None),
     ):
+        warned = " ".join(o.data[say.CAUTION]["text"] for o in outputs if say.CAUTION in o.data)
         said = say.read(new_notebook(cells=[new_markdown_cell("#"), new_code_cell("x", outputs=outputs)]))
-        assert said == {"headline": text and {"text": text}, "cohort": None, "left_out": None, "claims": []}
+        assert said == {
+            "headline": text and {"text": text},
+            "cohort": None,
+            "left_out": None,
+            "claims": [],
+            "warned": warned,
+        }
 
 
 @pytest.mark.parametrize("training, positives, told", [

@@ -39,7 +39,7 @@ def test_a_cell_holds_ours_its_interval_and_the_papers():
     assert lines(shown, "Difficulty only", 2) == {"here": "–", "paper": "75.2"}
     assert lines(shown, "Training period")["paper"] == "2.5 h"
     assert shown.data.columns[0][0] == "14 % (paper 246, here 33)"
-    assert "1 seed)" in shown.caption and "test exams" in shown.caption and "&lt;b&gt; note" in shown.caption
+    assert "1 seed)" in shown.caption and "test patients" in shown.caption and "&lt;b&gt; note" in shown.caption
 
 
 def test_joined_and_raw_results_look_the_same():
@@ -102,7 +102,7 @@ def test_a_table_without_a_paper():
 
 def test_a_claim_is_a_line_with_its_verdict():
     known = {"key": "a", "table": "A.III", "text": "Both > random", "place": "V-D", "score": "f1", "seeds": 3}
-    known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": ""}
+    known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": "", "adjusted": "open"}
     rows = [known | {"difference": 0.051, "verdict": v} for v in ("holds", "fails", "no effect", "open")]
     rows += [known | {"kind": "ratio", "score": "hours", "difference": 0.5, "verdict": "open"}]
     counted = {"kind": "count", "score": "params", "difference": 80_000, "low": np.nan}
@@ -110,6 +110,7 @@ def test_a_claim_is_a_line_with_its_verdict():
     shown = show.claims_table(pd.DataFrame(rows), "Claims")
     assert shown.data["here"].tolist() == ["+5.1"] * 4 + ["0.50 ×", "0.08 M"]
     assert shown.data["95 %"].iloc[0] == "-2.0 to +11.0"
+    assert shown.data["after Holm"].tolist() == ["open"] * 3 + [""] * 2 + ["open"]  # where it leaves less
     html = shown.to_html()
     assert all(look in html for look in ('col8 holds"', 'col8 fails"', 'col8 no-effect"', 'col8 open"'))
 

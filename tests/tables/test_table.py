@@ -175,7 +175,7 @@ def test_the_claims_have_a_line_each_and_one_is_the_headline(p, v):
     wanted = np.mean([f1["both", c] - f1["random", c] for c in ("30%", "60%")])
     assert line["difference"] == pytest.approx(wanted)
     assert line["text"] in table.headline() and "open" in table.headline()
-    assert {"auc", "f1_validation", "recall_validation"} <= set(table.variants()["score"])
+    assert {"f1_validation", "recall_validation"} <= set(table.variants()["score"])
 
 
 def test_what_only_a_referee_asks_for(planted):
@@ -227,4 +227,4 @@ def test_slices_are_scored_one_by_one_and_by_patient():
     slices, patients = (table.claims(per_patient=by).set_index("key") for by in (False, True))
     assert slices.loc["B1", "seeds"] == 3
     assert slices.loc["B1", "difference"] != patients.loc["B1", "difference"]
-    assert {"acc", "gmean", "auc"} <= set(table.variants()["score"]) and table.headline()
+    assert {"acc", "gmean"} <= set(table.variants()["score"]) and table.headline()
