@@ -200,6 +200,7 @@ reference: $(ENV) check-env
 	@$(STUDY) --reference
 
 clean:
+	$(if $(filter reference reference/%,$(NAME)),$(error reports/reference is kept by git: give another NAME))
 	rm -rf -- build/$(call quoted,$(NAME)) $(if $(NAME),reports/$(call quoted,$(NAME)),$(filter-out reports/reference,$(wildcard reports/*)))
 	$(if $(NAME),,rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist covid_study.egg-info)
 

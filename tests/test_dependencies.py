@@ -65,6 +65,8 @@ def needed(names: set[str]) -> set[str]:
         found.add((name, extras))
         for line in metadata.requires(name) or ():
             need = Requirement(line)
+            if re.match("nvidia-|cuda-|triton", need.name):  # of a build for GPUs: make_venv.sh
+                continue
             if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in {"", *extras}):
                 todo.append((canonical(need.name), frozenset(need.extras)))
     return {name for name, _ in found}

@@ -93,7 +93,7 @@ def test_exams_go_through_the_study(travelled, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "build", lambda name: travelled.folder / "build" / {"demo": "tiny"}[name])
     run("my-exams.md")
     found = pd.read_csv("predictions.csv")
-    assert len(found) == len(list((tmp_path / "maps").glob("*.png"))) == 2 and found["error"].isna().all()
+    assert len(found) == len(list((tmp_path / "maps").rglob("*.png"))) == 2 and found["error"].isna().all()
     assert (tmp_path / "explained.png").is_file()
 
 

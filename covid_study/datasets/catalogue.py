@@ -143,6 +143,7 @@ comes with this project. This page is written from `covid_study/data/datasets.ya
 covid-study datasets list             # what each is, and whether it is there and whole
 covid-study datasets check covid-ct   # count it, open and hash every file, say what is wrong
 covid-study datasets fetch stoic      # where the terms allow it; else how to get it
+covid-study datasets fetch covid-ct --from archive.zip    # what you got yourself, put where it belongs
 make reproduce DATA=data/covid-ct               # slices for paper B; EXAMS=data/covid-ct-md for exams
 ```
 

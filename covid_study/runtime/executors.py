@@ -85,12 +85,13 @@ def dask_client(executor: str, workers: int | None = None):
     except OSError as error:  # TimeoutError is one
         raise StudyError(
             f"No Dask scheduler answers at {executor} ({type(error).__name__}). Start one there with `dask scheduler` and "
-            "its workers with `dask worker`, both in this project's environment, or write dask or in_process."
+            "its workers with `dask worker ... --nthreads 1`, both in this project's environment, or write dask or in_process."
         ) from None
     with client:
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise StudyError(
-                f"The Dask scheduler at {executor} has no workers: start some with `dask worker {executor}`."
+                f"The Dask scheduler at {executor} has no workers: start some with `dask worker {executor} --nworkers -1 "
+                "--nthreads 1`."
             )
         yield client
 

@@ -23,8 +23,6 @@ from covid_study.study.plan import PLACES, Plan
 from covid_study.study.scoreboard import HEADS, markdown
 from covid_study.study.story import story
 
-IN_PLURAL = {"holds": "hold", "fails": "fail", "no effect": "have no effect of 2 points"}
-
 
 def keep(run: Plan) -> Path:
     """Write claims.csv, results.csv, run.json and a README.md that reads on the web; no picture of an exam is in them.
@@ -115,19 +113,13 @@ def first_screen(readme: str, name: str, claims: pd.DataFrame) -> str | None:
     before, mark, rest = readme.partition(begin)
     if not mark or end not in rest:
         return None
-    shown = _shown(claims)
     sentences = [
         f"- **{one['about']}.** " + "; ".join(_sentence(line) for line in one["claims"])
-        for one in story(shown)
+        for one in story(_shown(claims))
         if one["claims"]
     ]
     counts = f"Of {len(claims)} claims: {_counts(claims)} ([each with its numbers](reports/reference/{name}/README.md))."
-    lines = [*sentences, "", counts, ""]
-    for verdict, plural in IN_PLURAL.items():
-        told = [f"- {line['text']} ({line['here']})" for line in shown if line["verdict"] == verdict]
-        if told:
-            lines += [f"<details><summary>{len(told)} {plural}</summary>", "", *told, "", "</details>", ""]
-    return before + mark + "\n".join(lines) + end + rest.partition(end)[2]
+    return before + mark + "\n".join([*sentences, "", counts, ""]) + end + rest.partition(end)[2]
 
 
 def _sentence(line: Mapping[str, Any]) -> str:

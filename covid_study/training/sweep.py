@@ -1,5 +1,6 @@
 """A sweep: many runs in one call, side by side here or on a Dask cluster; what is there is shown, what fails is told."""
 
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from covid_study.training.time_left import Left, paces, planned
 VALUES = 1e6  # voxels or pixels trained on a second where nothing has been measured: a slow case
 Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
 _held: dict[tuple[str, str], Samples] = {}  # on a cluster's worker: the samples of one sweep on its device
+_alone = threading.Lock()
 _claimed = ExitStack()  # on a worker: the GPU that it has taken, until it ends
 _number: list[int] = []
 
@@ -179,8 +181,9 @@ def _attempt_on_worker(
     number = get_worker().name
     if device == "cuda" and isinstance(number, int):  # a local cluster numbers its workers
         device = f"cuda:{number % max(1, torch.cuda.device_count())}"
-    if (of, device) not in _held:
-        _held.clear()
-        _held[of, device] = replace(samples, data=samples.data.to(device))
-    with silent(), limited_threads(1):  # its lines belong to no cell
-        return _attempt(runs[name], _held[of, device], folder, name, beside=beside)
+    with _alone:  # a worker has as many threads as it was given, and torch one generator for all of them
+        if (of, device) not in _held:
+            _held.clear()
+            _held[of, device] = replace(samples, data=samples.data.to(device))
+        with silent(), limited_threads(1):  # its lines belong to no cell
+            return _attempt(runs[name], _held[of, device], folder, name, beside=beside)

@@ -273,7 +273,9 @@ def test_text_among_numbers_is_named(cohort, tmp_path):
     pd.concat([cohort.set_axis([f"z{i}-{n}" for i in range(30)]) for n in range(50)] + [table]).rename_axis(
         "exam_id"
     ).to_csv(tmp_path / "features.csv")
-    said = call("rank", tmp_path / "features.csv", "--positives", "finding=covid", code=1).stderr
+    said = call(
+        "rank", tmp_path / "features.csv", "--positives", "finding=covid", "-o", tmp_path / "r.csv", code=1
+    ).stderr
     assert "row 1521" in said and cohort.index[20] in said and "f1" in said
 
 

@@ -39,7 +39,9 @@ def test_a_cell_holds_ours_its_interval_and_the_papers():
     assert lines(shown, "Difficulty only", 2) == {"here": "–", "paper": "75.2"}
     assert lines(shown, "Training period")["paper"] == "2.5 h"
     assert shown.data.columns[0][0] == "14 % (paper 246, here 33)"
-    assert "1 seed)" in shown.caption and "test patients" in shown.caption and "&lt;b&gt; note" in shown.caption
+    assert (
+        "1 seed)" in shown.caption and "test patients" in shown.caption and "&lt;b&gt; note" in shown.caption
+    )
 
 
 def test_joined_and_raw_results_look_the_same():
@@ -102,7 +104,8 @@ def test_a_table_without_a_paper():
 
 def test_a_claim_is_a_line_with_its_verdict():
     known = {"key": "a", "table": "A.III", "text": "Both > random", "place": "V-D", "score": "f1", "seeds": 3}
-    known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": "", "adjusted": "open"}
+    known |= {"kind": "difference", "low": -0.02, "high": 0.11, "fewest": 16, "published": 0.042, "needs": ""}
+    known["adjusted"] = "open"
     rows = [known | {"difference": 0.051, "verdict": v} for v in ("holds", "fails", "no effect", "open")]
     rows += [known | {"kind": "ratio", "score": "hours", "difference": 0.5, "verdict": "open"}]
     counted = {"kind": "count", "score": "params", "difference": 80_000, "low": np.nan}
