@@ -192,11 +192,13 @@ def of_slices(p, device: torch.device) -> Needs:
         }
     )
     few, many = len(p.slice_training.seeds), len(b5_losses.seeds(p))
-    declared = [(made(one_seed, s), few) for made in (b3_b4_networks.table_3, b3_b4_networks.table_4)]
-    declared += [
-        (made(one_seed, s), many)
-        for made in (b5_losses.table, b5_losses.parts, b6_fewer_positives.table, b6_fewer_positives.losses)
-    ]
+    swept = [(made, len(b5_losses.swept(p))) for made in (b5_losses.parts, b6_fewer_positives.losses)]
+    tables = [*swept, (b3_b4_networks.table_3, few), (b3_b4_networks.table_4, few)]
+    tables += [
+        (b5_losses.table, many),
+        (b6_fewer_positives.table, many),
+    ]  # last: a run of two tables has the seeds of these
+    declared = [(made(one_seed, s), times) for made, times in tables]
     runs = {run.folder(Path()): (run, times) for table, times in declared for run in table.runs.values()}
     seen: Counter = Counter()  # backbone, supervised -> slices
     for run, times in runs.values():

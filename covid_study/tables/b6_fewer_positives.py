@@ -34,7 +34,7 @@ def losses(p, s: Samples) -> Table:
     Rows: ce (the baseline of Table 6), the losses, dsn_saal; columns: `imbalance.loss_shares`.
     """
     runs: dict[Cell, Run] = {}
-    for seed in b5_losses.seeds(p):
+    for seed in b5_losses.swept(p):
         for share in sorted(p.imbalance.loss_shares, reverse=True):
             kept = slice_steps.fewer_positives(s, share, seed)
             for loss in dict.fromkeys(["ce", *p.imbalance.losses]):

@@ -92,6 +92,15 @@ def test_parts_of_saal_are_asked_with_right_and_with_wrong_labels(p, s):
     assert {row for row, *_ in runs} - both == {"inverse_frequency", "dsn_saal_one_beta"}
 
 
+def test_a_sweep_has_five_seeds_at_most_and_its_tables_all(p, s):
+    losses = p.slice_losses.model_copy(update={"more_seeds": [2, 3, 4, 5, 6]})
+    more = p.model_copy(update={"slice_losses": losses})
+    for made, seeds in (
+        (b5_losses.table, 7), (b6_fewer_positives.table, 7), (b5_losses.parts, 5), (b6_fewer_positives.losses, 5)
+    ):  # fmt: skip
+        assert {seed for *_, seed in made(more, s).runs} == set(range(seeds))
+
+
 def test_imagenet_weights_against_random_ones_and_nothing_else(p, s, monkeypatch):
     found = {"efficientnet_lite0": Weights("efficientnet_lite0", Path("w.pth"), "0", "")}
     monkeypatch.setattr(slice_steps, "weights", lambda p, backbone: found.get(backbone))
