@@ -107,6 +107,15 @@ def test_the_lock_holds_what_is_needed_and_nothing_else():
     assert needed({*direct(), "setuptools"}) - {"pip"} == locked().keys()
 
 
+def test_the_lock_satisfies_what_its_packages_ask_for():
+    have = locked()
+    for name in have:
+        for need in map(Requirement, metadata.requires(name) or ()):
+            known = have.get(canonical(need.name))
+            if known and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                assert need.specifier.contains(known, prereleases=True), (name, str(need), known)
+
+
 @pytest.mark.parametrize("name", locked())
 def test_a_licence_goes_with_apache_2(name):
     said = licence(name)

@@ -86,12 +86,11 @@ def test_a_room_hands_on_what_one_looks_for_there_and_imports_nothing_for_it(roo
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("first", ["monai.networks.nets", "nbformat"])
-def test_no_kernel_waits_for_the_grammar_of_iris(first):
+@pytest.mark.parametrize("room", ["networks", "study"])
+def test_no_kernel_waits_for_the_grammar_of_iris(room):
     """2.5 s of a start; jsonschema works as ever."""
-    room = {"monai.networks.nets": "networks", "nbformat": "study"}[first]
     code = f"""
-import sys, covid_study.{room}, {first}, jsonschema
+import sys, covid_study.{room}, jsonschema
 assert sys.modules["rfc3987_syntax"] is None
 jsonschema.validate(1, dict(type="integer"))
 """
@@ -99,7 +98,6 @@ jsonschema.validate(1, dict(type="integer"))
 
 
 DEAR = {
-    "asks for help": ("cli", "torch pandas numpy sklearn"),
     "reads results": ("report.beside_paper", "torch"),
     "trains": ("tables.a5_sampling", "monai torchvision ot"),
 }

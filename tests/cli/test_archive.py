@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from commands import call
 
-from covid_study.cli import main
 from covid_study.ranking import DualTrackUnderSampler, archive
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.rank import rank_negatives, soft_labels
@@ -26,12 +25,6 @@ TRACKS = [
     "joint_rank",
 ]
 SMALL = 7  # rows of a slab
-
-
-def call(*words, code=0):
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exit_code == code, done.output + repr(done.exception)
-    return done
 
 
 @pytest.fixture
@@ -187,7 +180,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are(cohort, tmp_path):
     assert pd.read_csv(tmp_path / "chosen.csv", dtype=str)["exam_id"].str.fullmatch(r"\d{3}").all()
 
 
-def test_dask_gives_the_same(cohort, file, monkeypatch):
+def test_dask_gives_the_same(file, monkeypatch):
     expected = ranked(file)
     monkeypatch.setattr(archive, "SLAB", 16)
     same(ranked(file, "--executor", "dask", name="mine.parquet"), expected)
@@ -250,15 +243,17 @@ def test_rows_longer_than_the_first_line_are_refused(tmp_path):
     """Else each value would stand one column beside its name."""
     for ending in (",covid", ""):
         (tmp_path / "f.csv").write_text(f"exam_id,f1,f2\na,1,2,{ending}\nb,3,4,{ending}\n")
-        assert "more fields" in call("rank", tmp_path / "f.csv", "--positives", "f1=1", code=1).stderr
+        words = ["rank", tmp_path / "f.csv", "--positives", "f1=1", "-o", tmp_path / "r.csv"]
+        assert "more fields" in call(*words, code=1).stderr
 
 
 def test_a_list_of_positives_in_another_encoding_names_what_it_lacks(file, tmp_path):
     (tmp_path / "p.txt").write_bytes(b"e001\nex\xe4m\n")
-    assert "line 2" in call("rank", file, "--positives", tmp_path / "p.txt", code=1).stderr
+    words = ["rank", file, "--positives", tmp_path / "p.txt", "-o", tmp_path / "r.csv"]
+    assert "line 2" in call(*words, code=1).stderr
 
 
-def test_what_is_slow_is_kept_by_blocks(cohort, file, tmp_path):
+def test_what_is_slow_is_kept_by_blocks(cohort, tmp_path):
     for without in ("channels", "positives", "both"):
         near, far = sides(cohort)
         np.save(tmp_path / "far.npy", far.to_numpy())

@@ -1,6 +1,5 @@
 """The commands: each has help with examples that can be called, errors are for people, nothing heavy is imported for help."""
 
-import importlib.util
 import json
 import re
 import shlex
@@ -10,20 +9,12 @@ import sys
 
 import click
 import pytest
-from click.testing import CliRunner
+from commands import call
 
 from covid_study import paths
 from covid_study.cli import COMMANDS, main
 from covid_study.errors import StudyError
 from covid_study.report.references import references
-
-HERE = [name for name, (place, _) in COMMANDS.items() if importlib.util.find_spec(place.partition(":")[0])]
-
-
-def call(*words, code=0):
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exit_code == code, done.output + repr(done.exception)
-    return done
 
 
 def examples(text: str) -> list[list[str]]:
@@ -62,7 +53,7 @@ def test_the_module_is_the_same_command():
     assert done.returncode == 2 and "FEATURES" in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_help_and_examples_that_it_would_take(name):
     text = call(name, "--help").stdout
     command = main.get_command(None, name)

@@ -185,7 +185,7 @@ def test_a_file_that_is_no_profile(write, text, said):
         load_profile(write(text))
 
 
-def test_what_a_cell_says_stands_over_the_profile_and_the_rest_comes_from_it(tmp_path, write, values):
+def test_what_a_cell_says_stands_over_the_profile_and_the_rest_comes_from_it(write, values):
     given = {"study": {**SMOKE, "name": "mine", "seeds": [5]}, "public": {"training": {"epochs": 9}}}
     p, smoke = params.load("13_public_datasets", **given), load_profile(PROFILES[0].parent / "smoke.yaml")
     assert p.model_dump() == merge(smoke, given)
@@ -229,7 +229,7 @@ def test_the_paper_s_values_stand_beside_ours_where_the_paper_gives_them(capsys)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
-def test_a_profile_may_be_in_unicode_of_another_width(write, tmp_path, encoding):
+def test_a_profile_may_be_in_unicode_of_another_width(tmp_path, encoding):
     text = (paths.root() / "params" / "smoke.yaml").read_text()
     mark = "\ufeff" if encoding == "utf-16-be" else ""
     file = tmp_path / "mine.yaml"

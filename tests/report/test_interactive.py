@@ -5,12 +5,11 @@ from functools import partial
 import nbclient
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from rendered import rendered
 
-from covid_study import paths
 from covid_study.report import interactive
 from covid_study.report.interactive import Range
 from covid_study.runtime.progress import LIVE_FILE
-from covid_study.study import pages
 
 CONTROLS = {"place": Range(2, 0, 9), "level": Range(0.5, 0, 1, 0.25), "mask": True, "of": ("a", "b")}
 
@@ -76,7 +75,6 @@ shown.result.axes[0].texts[0].get_text()""",
 def executed():
     """The cells, run by a kernel of their own: in a page, then as in JupyterLab, then with a control that is moved."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(paths.root()), prepend=":")
         patch.delenv(interactive.SESSION, raising=False)
         notebook = new_notebook(cells=[new_markdown_cell("# T"), *map(new_code_cell, CELLS)])
         nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
@@ -86,10 +84,7 @@ def executed():
 def test_a_page_has_the_figure_and_nothing_of_a_widget(executed):
     (output,) = executed.cells[1].outputs
     assert "image/png" in output.data and not any("widget" in kind for kind in output.data)
-    page = pages.render(
-        new_notebook(cells=executed.cells[:2]),
-        {"title": "T", "subtitle": "s", "headline": "H.", "previous": None, "next": None},
-    )
+    page = rendered(*executed.cells[:2])
     assert page.count("<img ") == page.count('src="data:image/') == 1 and "widget" not in page
 
 

@@ -5,11 +5,10 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from offline import outside_references
+from rendered import rendered
 
 from covid_study.report import say
 from covid_study.study import dependencies, pages
-
-PAGE = {"title": "T", "subtitle": "s", "previous": None, "next": ("02_b", "B & C")}
 
 
 def output(**data):
@@ -66,10 +65,6 @@ def test_left_out_and_the_cohort_are_told(capsys):
     assert lines[:2] == ["finding train test", "covid 2 exams, 1 patient 0 exams, 0 patients"]
 
 
-def rendered(*cells):
-    return pages.render(new_notebook(cells=list(cells)), PAGE)
-
-
 def test_equations_become_mathml():
     drawn = [
         "$x_k$",
@@ -88,7 +83,8 @@ def test_pages_need_nothing_from_outside_and_link_onwards():
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "w"}
     script = {"application/javascript": "require(['https://x'])", "text/plain": "s"}
     outputs = [new_output("display_data", data=d) for d in (widget, script)]
-    text = rendered(new_markdown_cell("[paper](https://doi.org/1)"), new_code_cell("x = 1", outputs=outputs))
+    cells = new_markdown_cell("[paper](https://doi.org/1)"), new_code_cell("x = 1", outputs=outputs)
+    text = rendered(*cells, next=("02_b", "B & C"))
     assert outside_references(text) == [] and "require([" not in text
     assert '<a href="02_b.html">B &amp; C →</a>' in text and 'href="index.html"' in text
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covid_study import paths
 from covid_study.runtime import artefacts
 from covid_study.runtime.artefacts import artefact, artefact_path, fingerprint, source_key, write_atomically
 
@@ -32,10 +31,8 @@ def test_a_key_does_not_depend_on_the_process():
         fingerprint({"a": None, "b": [1, 2.5]}),
         artefact_path("x", "y", {"s": 1}, ["ranking.emd"]),
     )
-    root = paths.root()
     out = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=root,
         env=os.environ | {"PYTHONHASHSEED": "7"},
         capture_output=True,
         text=True,
@@ -145,8 +142,7 @@ def test_killed_for_good_in_the_middle(tmp_path):
             os.kill(os.getpid(), 9)
         artefact(Path(sys.argv[1]), "run", {"a": 1}, ["ranking.emd"], compute)
     """)
-    root = paths.root()
-    died = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True)
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True)
     assert died.returncode == -9
     assert not artefact_path(tmp_path, "run", {"a": 1}, ["ranking.emd"]).exists()
     found = []

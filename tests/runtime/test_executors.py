@@ -53,7 +53,7 @@ def test_the_existing_cluster_is_left_running_and_clean(cluster):
     list(completed(partial(scaled, 1.0), INPUTS, TASKS, cluster.scheduler_address))
     with Client(cluster.scheduler_address) as client:
         assert len(client.scheduler_info(n_workers=-1)["workers"]) == 1
-        for _ in range(100):  # what was sent is released when the client says goodbye
+        for _ in range(1200):  # what was sent is released when the client says goodbye
             if not client.has_what() or not any(client.has_what().values()):
                 break
             time.sleep(0.05)
@@ -112,7 +112,7 @@ def test_workers_that_die_are_said_and_what_had_ended_is_there(names):
     ):
         for key, _ in completed(die_on_ten, INPUTS, [(i, names) for i in range(12)], "dask", workers=1):
             found.append(key)
-    assert 10 not in found
+    assert len(found) >= 6 and 10 not in found  # four are in flight
 
 
 def die_on_ten(key, *inputs):

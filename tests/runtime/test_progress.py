@@ -56,7 +56,7 @@ def test_the_runner_can_read_where_a_kernel_is(tmp_path, monkeypatch, capsys):
     assert line.startswith("training 4/4, took")
 
 
-def test_a_display_never_stops_the_work(monkeypatch, tmp_path, capsys):
+def test_a_display_never_stops_the_work(monkeypatch, tmp_path):
     monkeypatch.setenv(module.LIVE_FILE, str(tmp_path / "no" / "such" / "folder" / "live.json"))
     assert list(progress("ab", "x")) == ["a", "b"]
     (tmp_path / "half.json").write_text(json.dumps({"desc": 1})[:-2])

@@ -64,8 +64,17 @@ def at_work(task):
         return began, time.monotonic()
 
 
-def test_four_of_two_notebooks_take_turns_on_two_cores(tmp_path, monkeypatch):
+@pytest.fixture
+def two_cores(tmp_path, monkeypatch):
+    """Of processes that begin with these variables, and that no later test finds."""
+    workers._end()
     monkeypatch.setenv(workers.CORES, str(tmp_path))
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")  # joblib's
+    yield
+    workers._end()
+
+
+def test_four_of_two_notebooks_take_turns_on_two_cores(two_cores):
     there = workers.cpu_count()
     spans = list(side_by_side(at_work, range(3 * there), 2 * there))
     assert all(sum(start <= began < end for start, end in spans) <= there for began, _ in spans)
@@ -94,6 +103,7 @@ def test_a_number_is_free_again_when_its_process_ends(tmp_path):
 def test_processes_side_by_side_end_with_their_caller(tmp_path, number):
     begun = [tmp_path / "a", tmp_path / "b"]
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
         "from test_workers import wait, side_by_side; import sys; list(side_by_side(wait, sys.argv[1:], 2))"
     )
     path = os.pathsep.join(filter(None, [os.path.dirname(__file__), os.getcwd(), *sys.path]))

@@ -127,8 +127,10 @@ def test_the_contents_follow_the_reader_and_a_link_opens_what_is_folded(page):
 @pytest.mark.parametrize("scheme, width", [("light", 1200), ("dark", 390)])
 def test_nothing_serious_stands_in_anybodys_way(browser, report, scheme, width):
     with opened(browser, report, width, color_scheme=scheme) as (page, wrong):
-        page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-        page.wait_for_timeout(100)  # what was opened tells by an event that it now scrolls
+        page.evaluate(  # what was opened tells by an event that it now scrolls
+            "Promise.all([...document.querySelectorAll('details:not([open])')].map(part => new Promise(done => {"
+            " part.addEventListener('toggle', done, {once: true}); part.open = true; })))"
+        )
         assert faults(page) == [] and wrong == []
         ids = page.eval_on_selector_all("[id]", "parts => parts.map(part => part.id)")
         assert len(ids) == len(set(ids)) and dead_links(page, report, {report.resolve(): set(ids)}) == []

@@ -81,7 +81,7 @@ def test_the_croissant_describes_the_cohort_that_lies_beside_it(whole, found):
     }
 
 
-def test_of_exams_of_peoples_own_no_place_and_no_licence_is_told(whole, monkeypatch):
+def test_of_exams_of_peoples_own_no_place_and_no_licence_is_told(whole):
     whole.profile["cohort"]["exams"] = "/secret/exams.csv"
     texts = crate.of_run(whole, []), crate.of_cohort(whole, "", [])
     assert not any("secret" in text or "spdx" in json.loads(text).get("license", "") for text in texts)

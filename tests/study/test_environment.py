@@ -25,8 +25,6 @@ def test_the_lock_satisfies_every_range():
 def test_the_lock_holds_exact_versions_and_nothing_else():
     for line in (ROOT / "requirements.lock").read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.!]*", line), line
-    locked = environment.locked()
-    assert (locked["torch"], locked["torchvision"]) == ("2.13.0", "0.28.0")  # a pair
 
 
 def test_conda_installs_the_same_lock_with_the_tested_python():
@@ -107,12 +105,3 @@ def test_variables_reach_the_runner_whole_and_the_machine_s_name_does_not(make):
     text = make("-n", "reproduce", "EXAMS=/my exams/it's", "NOTEBOOKS=03 04", NAME="hostname")
     assert "--exams '/my exams/it'\\''s'" in text and "--notebooks '03 04'" in text
     assert "--name" not in text
-
-
-def test_torchvision_can_be_imported_whatever_its_build():
-    import torch
-
-    from covid_study.networks import torchvision_compat
-
-    model = torchvision_compat.torchvision.models.mobilenet_v2(weights=None, num_classes=2).eval()
-    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 2)

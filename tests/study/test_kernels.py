@@ -8,17 +8,17 @@ import sys
 import psutil
 import pytest
 
-from covid_study import paths
 from covid_study.runtime import workers
 from covid_study.study import kernels
 
 RUNNER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from jupyter_client.manager import start_new_kernel
 from covid_study.study import execute, kernels
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     kernels.LARGE[:] = ["pandas", "covid_study.study.kernels"]
     name = execute.prepare_kernel(Path("jupyter").absolute(), None, several=True)
     start_new_kernel(kernel_name=name)[0].shutdown_kernel(now=True)
@@ -39,9 +39,7 @@ if __name__ == "__main__":
 def test_a_forked_kernel_ends_with_its_runner(tmp_path, end):
     (tmp_path / "runner.py").write_text(RUNNER)
     command = [sys.executable, "runner.py"]
-    env = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {
-        "PYTHONPATH": str(paths.PACKAGE.parent)
-    }
+    env = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     with subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as runner:

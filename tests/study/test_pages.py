@@ -2,16 +2,11 @@
 
 import re
 
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from rendered import rendered
 
 from covid_study.report import say
 from covid_study.study import pages
-
-PAGE = {"title": "T", "subtitle": "s", "headline": "H.", "previous": None, "next": None}
-
-
-def rendered(*cells, **page):
-    return pages.render(new_notebook(cells=list(cells)), PAGE | page)
 
 
 def contents(page):

@@ -8,7 +8,7 @@ from covid_study.tables import a3_ranking
 from covid_study.training.sweep import sweep
 
 
-def test_more_workers_and_another_order_move_nothing(root, p, v, table3, tmp_path, monkeypatch):
+def test_more_workers_and_another_order_move_nothing(root, v, table3, tmp_path, monkeypatch):
     runs, folders = table3
     monkeypatch.setattr(paths, "build", lambda name: tmp_path / name)
     again = parameters(

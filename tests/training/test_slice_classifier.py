@@ -79,7 +79,7 @@ def test_alpha_and_the_betas_are_trained_and_written_down(folders):
     assert "alpha" not in pd.read_csv(folders["ce"] / "history.csv")
 
 
-def test_decay_leaves_alpha_and_beta_alone(q, s, tmp_path, monkeypatch):
+def test_decay_leaves_alpha_and_beta_alone(tmp_path):
     """With no gradient on them, weight decay alone would pull both raw values towards 0."""
     loss = SelfAdaptiveAuxiliaryLoss([5, 5, 5], 1)
     start = [loss.raw_alpha.item(), *loss.raw_betas.tolist()]
@@ -169,7 +169,7 @@ def test_so_many_labels_are_wrong_and_no_other(share):
         assert not torch.equal(slice_classifier.mislabelled(labels, share, 3, seed=2), changed)
 
 
-def test_wrong_labels_train_another_network_and_are_asked_by_the_right_ones(q, s, runs, folders, tmp_path):
+def test_wrong_labels_train_another_network_and_are_asked_by_the_right_ones(q, s, folders, tmp_path):
     wrong = slice_steps.run(q, s, 0, wrong_labels=0.5)
     folder = sweep.sweep({"wrong": wrong}, s, tmp_path)["wrong"]
     found, right = (pd.read_parquet(f / "predictions.parquet") for f in (folder, folders["ce"]))
