@@ -4,7 +4,6 @@ No test looks at how long something took.
 """
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -277,19 +276,3 @@ def test_settings_are_those_of_the_profiles(monkeypatch):
     assert demo.exams % demo.batch == 0 and 0 <= demo.exams - demo.epoch < demo.batch
     assert (paper.shape, paper.precision, paper.epoch, paper.exams) == ((256, 192, 56), "float32", 2028, 64)
     assert benchmark.settings(benchmark.FULL, CPU) == [demo]
-
-
-def test_make_bench_runs_training_between_the_distances_and_the_study():
-    def make(*arguments):
-        command = ["make", "-n", *arguments]
-        environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
-        return subprocess.run(command, cwd=paths.root(), env=environ, capture_output=True, text=True).stdout
-
-    every = make("bench", "PROFILE=smoke")
-    places = [
-        every.index(w) for w in ("benchmarks/emd.py", "benchmarks/training.py", "covid_study reproduce")
-    ]
-    assert places == sorted(places)
-    only = make("bench", "BENCH=training", "DEVICE=cpu")
-    assert "benchmarks/training.py --paper --scores --device 'cpu'" in only
-    assert "benchmarks/emd.py" not in only and "covid_study reproduce" not in only

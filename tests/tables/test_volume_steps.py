@@ -125,7 +125,7 @@ def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tm
     assert all(mine != other for mine, other in zip(found["auto", True], found["auto", False], strict=True))
 
 
-def test_another_split_computes_no_volume(p, v, root, nothing_is_computed):
+def test_another_split_computes_no_volume(p, v, nothing_is_computed):
     exams = cohorts.cohort(p).sample(frac=1, random_state=0)
     moved = exams.assign(split=exams["split"].map({"train": "test", "test": "train"}).fillna("validation"))
     with pytest.MonkeyPatch.context() as patch:
@@ -141,7 +141,7 @@ def test_other_preprocessing_makes_another_store(p, v, root):
     assert volume_store.volumes(p).key == v.key
 
 
-def test_a_test_split_without_a_class_is_told(p, root):
+def test_a_test_split_without_a_class_is_told(p):
     table = volume_store.volumes(p).table
     with pytest.raises(CohortError, match="the test split holds no positive exam.*What to do"):
         volume_store.check_splits(
