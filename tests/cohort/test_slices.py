@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from covid_study.cohort import slices
-from covid_study.errors import CohortError
+from covid_study.errors import CohortError, StudyError
 from covid_study.samples import samples
 
 
@@ -139,3 +139,5 @@ def test_masks_are_found_by_name_whatever_the_order(table, tmp_path):
         np.testing.assert_array_equal(found, masks[name][[9, 2, 70]])
     lungs, lesions = s.masks(list(known.index[4:6]))
     assert lesions is None and lungs.shape == (2, size, size)
+    with pytest.raises(StudyError, match="1 slices are not in the store, the first is 'nobody'"):
+        s.masks([ids[0], "nobody"])
