@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from frozen_archive import frozen
 
 from covid_study.analysis import browse, class_weights
 from covid_study.analysis.exam_pictures import Masked
-from covid_study.analysis.linear_referee import Frozen
 from covid_study.ct.volume import Volume
 from covid_study.losses.saal import SelfAdaptiveAuxiliaryLoss
-from covid_study.ranking.rank import jointly, rank_negatives, soft_labels
+from covid_study.ranking.rank import jointly
 from covid_study.ranking.sampling import select
 from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import auc_interval
@@ -60,16 +60,11 @@ def test_a_map_is_laid_over_its_slice_where_it_is_high_enough(tmp_path):
 
 @pytest.fixture(scope="module")
 def archive():
-    rng = np.random.default_rng(0)
-    ids = [f"p{i:02}" for i in range(12)] + [f"n{i:02}" for i in range(40)] + [f"t{i:02}" for i in range(30)]
-    features = pd.DataFrame(rng.gamma(2.0, size=(len(ids), 6)), ids)
-    near, far = features.iloc[:12], features.iloc[12:52]
-    of = {
-        mass: Frozen(features, ids[:12], rank_negatives(soft_labels(near, far, mass), mass=mass), ids[52:])
-        for mass in ("partial", "normalised")
-    }
-    about = pd.DataFrame({"finding": ["covid"] * 12 + ["cap"] * 40 + ["covid", "cap"] * 15}, ids)
-    return of, about.assign(patient_id=ids)
+    of = {mass: frozen(mass=mass) for mass in ("partial", "normalised")}
+    about = pd.DataFrame(
+        {"finding": ["covid"] * 12 + ["cap"] * 40 + ["covid", "cap"] * 15}, of["partial"].features.index
+    )
+    return of, about.assign(patient_id=about.index)
 
 
 LOOK = {"alpha": 0.5, "beta": 0.5, "mass": "partial", "strategy": "top", "tail": 1.0, "share": 0.25, "n": 50}

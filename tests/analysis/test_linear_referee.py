@@ -4,27 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from dataset_trees import covid_ct
+from frozen_archive import frozen
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_study import parameters
 
 from covid_study.analysis import linear_referee, look_alikes
-from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.ranking.rivals import RIVALS
 from covid_study.samples.slice_store import slices as slices_of
 from covid_study.scores import claims
 from covid_study.tables import b7_b9_public, volume_steps
 
 RULE = {"exponent": 1.0, "width": 0.3}
-
-
-def frozen(centre=None, seed: int = 0) -> linear_referee.Frozen:
-    rng = np.random.default_rng(seed)
-    ids = [f"p{i:02}" for i in range(12)] + [f"n{i:02}" for i in range(40)] + [f"t{i:02}" for i in range(30)]
-    features = pd.DataFrame(rng.gamma(2.0, size=(len(ids), 6)), ids)
-    ranking = rank_negatives(soft_labels(features.iloc[:12], features.iloc[12:52]))
-    return linear_referee.Frozen(features, ids[:12], ranking, ids[52:], centre)
 
 
 def test_the_fit_is_scikit_learns():

@@ -25,7 +25,7 @@ def q(root):
     return parameters(root, slices=small, slice_network={"weights": "none"}, slice_training={"epochs": 1})
 
 
-def test_the_start_is_that_of_the_training(q, root, tmp_path):
+def test_the_start_is_that_of_the_training(q, tmp_path):
     """With next to no learning rate the first epoch ends where the training began."""
     s = slice_store.slices(q)
     cells = {"saal": slice_steps.run(q, s, 3, loss="saal"), "dsn_saal": slice_steps.dsn_saal(q, s, 3)}

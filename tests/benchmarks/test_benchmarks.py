@@ -117,8 +117,6 @@ def test_machine_versions_and_command_are_recorded(results):
 
 @pytest.mark.parametrize("factor, said", [(1 + 1e-5, "1.0e-05"), (np.nan, "nan")])
 def test_a_method_that_computes_something_else_stops_the_run(monkeypatch, factor, said):
-    import emd as benchmark
-
     wrong = {"wrong": lambda F, G, mass, threads: pairwise_emd(F, G, mass) * factor}
     monkeypatch.setitem(emd_methods.COMPETITORS, "partial", wrong)
     F = emd_methods.features(40, 16, seed=0)
@@ -151,8 +149,6 @@ def test_histograms_resemble_what_they_stand_for():
 
 
 def test_too_long_and_too_large_are_told_before_they_begin(monkeypatch):
-    import emd as benchmark
-
     asked = []
 
     def measured(function, equation, mass, method, n, *rest):
@@ -190,11 +186,16 @@ def test_make_bench_runs_all_benchmarks_or_the_one_asked_for():
         return subprocess.run(command, cwd=paths.root(), env=environ, capture_output=True, text=True).stdout
 
     both = make("bench", "PROFILE=smoke")
-    assert both.index("benchmarks/emd.py") < both.index("covid_study reproduce --profile 'smoke'  ")
+    what = ("benchmarks/emd.py", "benchmarks/training.py", "covid_study reproduce --profile 'smoke'  ")
+    places = [both.index(word) for word in what]
+    assert places == sorted(places)
     assert "build/'bench-smoke'" in both
     only = make("bench", "BENCH=emd", "DEVICE=cuda:1")
     assert "benchmarks/emd.py --device 'cuda:1'" in only and "covid_study reproduce" not in only
     assert "benchmarks/emd.py" not in make("bench", "BENCH=study")
+    training = make("bench", "BENCH=training", "DEVICE=cpu")
+    assert "benchmarks/training.py --paper --scores --device 'cpu'" in training
+    assert "benchmarks/emd.py" not in training and "covid_study reproduce" not in training
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_monai_with_our_mask_gives_the_same_volume(folder):
     assert benchmark.alike(np.flip(theirs, 2), ours) < 0.9
 
 
-def test_a_summary_is_of_medians_and_its_ratio_of_ours(folder):
+def test_a_summary_is_of_medians_and_its_ratio_of_ours():
     own = benchmark.summary("ours", 1, {"seconds": [1.0, 3.0, 2.0], "memory": 10}, [], 5)
     assert (own["seconds_an_exam"], own["ratio"], own["memory_in_exams"]) == (2, 1, 2)
     assert benchmark.summary("b", 1, {"seconds": [8.0], "memory": 10}, [own], 5)["ratio"] == 4

@@ -196,7 +196,7 @@ def test_oversampling_of_three_classes_is_as_long_as_the_largest_says(v, root):
     assert exposure["line"].dropna().tolist() == [0.5, 0.5]
 
 
-def test_a_missing_third_class_is_told(v, three):
+def test_a_missing_third_class_is_told(v):
     table = v.table[(v.table["split"] != "test") | (v.table["finding"] != "non_pneumonia")]
     left_out = pd.DataFrame(columns=["name", "problem"])
     with pytest.raises(CohortError, match="the test split holds no non_pneumonia exam"):

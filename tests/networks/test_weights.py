@@ -158,7 +158,7 @@ def test_googlenet_gets_what_torchvisions_own_transform_makes_of_it(tmp_path):
     torch.testing.assert_close(ours[:, :, 2:-2, 2:-2], expected[:, :, 2:-2, 2:-2], rtol=1e-4, atol=1e-5)
 
 
-def test_all_but_the_classifier_is_loaded_and_that_stays_random(mobilenet, tmp_path):
+def test_all_but_the_classifier_is_loaded_and_that_stays_random(mobilenet):
     model, file, _ = mobilenet
     grey = build("mobilenet_v2", classes=3)
     before = grey.classifier[1].weight.clone()
@@ -182,7 +182,7 @@ def test_the_older_names_of_densenet_are_understood(tmp_path):
         assert torch.equal(ours, theirs)
 
 
-def test_weights_of_another_network_are_refused(mobilenet, tmp_path):
+def test_weights_of_another_network_are_refused(mobilenet):
     _, file, _ = mobilenet
     file.rename(file.parent / "googlenet.pth")
     with pytest.raises(ParameterError, match="does not hold the weights of googlenet"):

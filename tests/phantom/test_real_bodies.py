@@ -117,7 +117,7 @@ def test_a_damaged_exam_is_left_out_with_its_reason_and_others_take_its_place(tm
     assert prepared(path, tmp_path / "kept").left_out.empty
 
 
-def test_too_few_whole_exams_say_which_are_damaged(two, tmp_path):
+def test_too_few_whole_exams_say_which_are_damaged(tmp_path):
     path = archive(tmp_path / "exams", 2)
     (path / "normal" / "n0.nii.gz").write_bytes(b"no volume")
     with pytest.raises(CohortError, match="1 patient .*1 were left out .non_pneumonia-n0: "):

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import CPU, NETWORK, PRETEXT, SHAPE, CountingProbe, Killed
 
-from covid_study.networks.resnet3d import encoder
 from covid_study.pretext import train as module
+from covid_study.pretext.probes import untrained_encoder
 from covid_study.pretext.train import Probe, features, load_encoder, probe_auc, train_pretext
 from covid_study.training import loop
 
@@ -28,10 +28,12 @@ def run(folder, *, epochs=3, masking=True, validation=2, probe=None, **settings)
 
 
 class Keeping(CountingProbe):
-    """What the encoder said when it was probed last."""
+    """What the encoder said when it was probed first and last."""
 
     def measure(self, backbone):
         self.features = features(backbone, volumes(3, seed=7))
+        if not self.calls:
+            self.first = self.features
         return super().measure(backbone)
 
 
@@ -84,20 +86,22 @@ def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, whole, m
         with pytest.raises(Killed):
             run(tmp_path / "killed", probe=Killing())
     torch.manual_seed(12345)
-    history = run(tmp_path / "killed")
+    probe = CountingProbe()
+    history = run(tmp_path / "killed", probe=probe)
+    assert probe.calls == {"epoch 0": 3, "epoch 2": 2, "at the end": 0}[killed_in]
     ours, theirs = (load_file(f / "encoder.safetensors") for f in (tmp_path / "killed", whole[0]))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
     measured = [c for c in history if c not in ("seconds", "probe_covid", "probe_cap")]
     pd.testing.assert_frame_equal(history[measured], whole[1][measured])
 
 
-def test_the_encoder_comes_back_whole(whole):
+def test_the_encoder_comes_back_whole_and_began_as_the_untrained_one(whole):
     folder, _, probe = whole
     loaded = features(load_encoder(folder / "encoder.safetensors", NETWORK), volumes(3, seed=7))
     np.testing.assert_allclose(loaded, probe.features, rtol=1e-4, atol=1e-6)
     assert loaded.shape == (3, 32) and loaded.dtype == np.float32 and (loaded >= 0).all()
-    torch.manual_seed(3)
-    untrained = features(encoder(NETWORK["width"]), volumes(3, seed=7))
+    untrained = features(untrained_encoder(NETWORK, 3), volumes(3, seed=7))
+    np.testing.assert_allclose(untrained, probe.first, rtol=1e-4, atol=1e-6)
     assert not np.allclose(untrained, loaded)  # it has moved
 
 

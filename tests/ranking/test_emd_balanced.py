@@ -36,8 +36,10 @@ def test_blocks_threads_and_devices_give_what_scipy_gives(monkeypatch, block, th
 def test_the_callers_data_stay_as_they_are():
     for given in (F.copy(), np.asfortranarray(F), F.astype(np.float32)):
         given.setflags(write=False)
+        before = given.copy()
         pairwise_emd(given, given, "normalised")
         mean_emd_to_others(given, "normalised")
+        np.testing.assert_array_equal(given, before)
     assert emd_balanced._with_float64("mps").type == "cpu"
 
 

@@ -161,7 +161,7 @@ def test_a_histogram_is_what_is_above_the_smallest_value():
     F = histograms(np.array([[-2.0, 0.5, 0.0], [1.0, 2.0, 0.0], [-2.0, 0.0, 0.0]]))
     assert F[:2].tolist() == [[0.0, 0.5, 0.0], [3.0, 2.0, 0.0]]
     assert (F[2] > 0).all() and F[2].max() < 1e-300
-    np.testing.assert_allclose(soft_labels(pd.DataFrame(F[2:]), pd.DataFrame(F[:2])), [[0.0], [0.0]], atol=2)
+    np.testing.assert_allclose(soft_labels(pd.DataFrame(F[2:]), pd.DataFrame(F[:2])), [[2 / 3], [1 / 3]])
 
 
 def test_it_works_in_a_pipeline_and_in_a_search(archive):

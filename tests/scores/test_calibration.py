@@ -37,7 +37,7 @@ def test_brier_is_scikit_learns_and_its_interval_that_of_the_resamples(of):
     assert found.loc["all", "of_the_share"] == pytest.approx(constant)
 
 
-def test_several_trainings_widen_an_interval_by_what_they_differ(of):
+def test_several_trainings_widen_an_interval_by_what_they_differ():
     apart = [said([1, 1, 0, 0], [p, p, 0.0, 0.0]) for p in (0.9, 0.5)]
     row = calibration.brier({"a": apart}).iloc[0]
     # every resample is the same: two positives alike, two negatives alike
@@ -100,7 +100,7 @@ def test_net_benefit_by_hand():
     assert found.loc["a", "low"].notna().all() and found.loc[calibration.EVERYONE, "low"].isna().all()
 
 
-def test_a_classifier_that_knows_all_gains_the_share_of_the_ill(of):
+def test_a_classifier_that_knows_all_gains_the_share_of_the_ill():
     y, _ = cohort()
     found = calibration.net_benefit({"a": [said(y, y.astype(float))]}, n=20)
     of_it = found[found["label"] == "a"]

@@ -57,7 +57,7 @@ def test_rows_and_columns_are_the_published_ones(name, root, v):
     assert set(table.labels) >= {row for row, _ in ours}
 
 
-def test_rows_of_table_3(q, v, tables):
+def test_rows_of_table_3(v, tables):
     table = tables["A.III"]
     assert table.sizes == {"30%": 2, "60%": 4, "all": 7}
     for (row, column, _), run in table.runs.items():
@@ -70,7 +70,7 @@ def test_rows_of_table_3(q, v, tables):
     assert list(a3_ranking.exams(tables["A.V"]).index) == ["30 %", "60 %"]  # the paper has no ALL there
 
 
-def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
+def test_rivals_are_rows_where_they_are_asked_for(root, v, tables):
     asked = parameters(
         root, sampling={"shares": [0.3, 0.6], "rivals": ["stratified", "d2"], "more_seeds": [1]}
     )
@@ -90,7 +90,7 @@ def test_rivals_are_rows_where_they_are_asked_for(root, q, v, tables):
     assert set(table.labels) >= set(RIVALS)
 
 
-def test_tables_share_their_common_runs(q, v, tables):
+def test_tables_share_their_common_runs(tables):
     third = tables["A.III"].runs
     same = {("A.V", "random", c): ("random", c) for c in ("30%", "60%")}
     same |= {("A.V", "long_tail", c): ("both", c) for c in ("30%", "60%")}
@@ -243,7 +243,7 @@ def test_no_run_depends_on_the_settings_of_another_strategy(root, q, v, tables):
     assert a6_online.settings(q, "focal") == {"strategy": "focal", "focal_gamma": 2.0, "focal_alpha": 0.25}
 
 
-def test_what_each_strategy_trains_on_is_what_it_saw(q, v, tables):
+def test_what_each_strategy_trains_on_is_what_it_saw(q, tables):
     table = tables["A.VI"]
     exposure = a6_online.exposure(q, table).set_index(["row", "column"])
     assert exposure["exams"].tolist() == [10, 14, 10, 10, 7, 8, 7, 7]

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_study import parameters as tiny
 
 from covid_study import paths
 from covid_study.analysis import ranking_meaning as meaning
-from covid_study.params import profiles
 from covid_study.ranking import emd, order_free
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.samples.samples import Samples
@@ -20,13 +20,8 @@ FINDINGS = ("covid", "cap", "non_pneumonia")
 
 
 def parameters(**changed):
-    """The smoke profile with a network of random weights; `changed` by section."""
-    values = profiles.load_profile(paths.root() / "params" / "smoke.yaml")
-    values["study"]["name"] = "test"
-    values["slice_network"] |= {"backbone": "mobilenet_v2", "weights": "none"}
-    for section, keys in changed.items():
-        values[section] |= keys
-    return profiles.check(profiles.Profile, values, "test")
+    """Those of the tiny study with a network of random weights; `changed` by section."""
+    return tiny(None, slice_network={"backbone": "mobilenet_v2", "weights": "none"}, **changed)
 
 
 def slices(patients=4, each=2, test=2):
