@@ -190,7 +190,7 @@ def peak() -> int:
 
 def measure(side, workers: int, small: Path, folder: Path, exams: int) -> tuple[dict, np.ndarray]:
     """Seconds an exam of `workers` at once, a number a round, and the largest memory of one."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # a child of this process would begin with its peak
     barrier, results = context.Barrier(workers), context.Queue()
     given = (side, small, folder, exams, barrier, results)
     running = [context.Process(target=work, args=(*given, core), daemon=True) for core in range(workers)]

@@ -95,7 +95,9 @@ def main() -> int:
     if options.paper:
         results["paper"] = training_paper.measure(plan, devices[-1], options.out)
     if options.scores:
-        results["scores"] = [measure_scores(plan, devices[-1], options.out)]
+        say(f"scores, {plan['score_seeds']} seeds, {devices[-1].type}")
+        setting = score_setting(plan, devices[-1])
+        results["scores"] = [training_scores.scores(setting, plan, devices[-1], options.out)]
     results["peaks"] = best(results["peaks"] + [row for device in devices for row in peaks(plan, device)])
     results["seconds"] = time.perf_counter() - started
     for path in report.write(results, options.out):
@@ -212,12 +214,6 @@ def loop_row(name: str, setting: Setting, device: torch.device, found: list[meth
         "once_seconds": statistics.median(s.once for s in found),
         "repeats": len(found),
     }  # fmt: skip
-
-
-def measure_scores(plan: dict, device: torch.device, out: Path) -> dict:
-    """The AUC of our loop, in the precision it is used in, and of the MONAI user's."""
-    say(f"scores, {plan['score_seeds']} seeds, {device.type}")
-    return training_scores.scores(score_setting(plan, device), plan, device, out)
 
 
 def score_setting(plan: dict, device: torch.device) -> Setting:

@@ -9,8 +9,6 @@ Each side trains the same network on the same exams with Adam, batch by batch, a
   number of operations; the learning rate falls along the same cosine.
 """
 
-import contextlib
-import io
 import statistics
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from torch.nn import functional as F
 
 from covid_study.networks.resnet3d import Classifier, encoder, n_features
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.progress import silent
 from covid_study.samples.batch import augment, to_input
 from covid_study.training.loop import CHECKPOINT_SECONDS, fit, training_flops
 from covid_study.training.volume_classifier import classifier_loss
@@ -104,7 +103,7 @@ class Loop:
 
     def __call__(self, epochs: int = 1, seed: int = 0) -> Seconds:
         """Train so many epochs, from the weights of the last call."""
-        with tempfile.TemporaryDirectory(dir=self.out) as folder, silence():
+        with tempfile.TemporaryDirectory(dir=self.out) as folder, silent():
             synchronise(self.device)
             started = time.perf_counter()
             history = fit(
@@ -266,13 +265,6 @@ def synchronise(device: torch.device) -> None:
     """Wait for what was asked of the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextlib.contextmanager
-def silence():
-    """No progress display."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
 
 
 def spread(name: str, values: list[float]) -> dict[str, float]:

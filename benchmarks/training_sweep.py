@@ -16,9 +16,10 @@ import pandas as pd
 import torch
 from monai.utils import set_determinism
 from sklearn.metrics import roc_auc_score
-from training_methods import INTENSITY, LEARNING_RATE, MonaiUser, Setting, network, say, silence
+from training_methods import INTENSITY, LEARNING_RATE, MonaiUser, Setting, network, say
 from training_scores import auc, exams, paired
 
+from covid_study.runtime.progress import silent
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run, predictions
 from covid_study.training.sweep import places, sweep
@@ -69,7 +70,7 @@ def ours(setting: Setting, plan: dict, sides, device: torch.device, out: Path, _
     }  # fmt: skip
     run = Run.of(samples, *ids, VolumeClassifier(given, training), CLASSES, 0)
     runs = {f"seed {seed}": replace(run, seed=seed) for seed in range(plan["sweep_runs"])}
-    with tempfile.TemporaryDirectory(dir=out) as folder, silence():
+    with tempfile.TemporaryDirectory(dir=out) as folder, silent():
         folders = sweep(runs, samples, Path(folder)).values()
         said = [predictions(folder) for folder in folders]
     return [float(roc_auc_score(table["label"], table["probability"])) for table in said]

@@ -33,6 +33,7 @@ if "--chance" in sys.argv:  # before anything of ours is imported and instrument
 with atheris.instrument_imports(include=["covid_study"]) if atheris else contextlib.nullcontext():
     from fuzz.targets import KINDS, TARGETS, Fuzzed, edited
 
+FOUND = 3  # what a target ends with that found something; a hang ends it with 1
 TOLD = 10_000  # inputs between two lines
 LONGEST = 10  # seconds of a core; sixty times as long where an input only waits, for the machine may be busy
 
@@ -84,7 +85,7 @@ def run(name: str, runs: int, seconds: float, folder: Path, start: int = 0) -> N
         if done >= runs or time.monotonic() - started > seconds:
             took = time.monotonic() - started
             print(f"{name}: {done:,} inputs in {took:.0f} s, {len(fuzzed.found)} faults", flush=True)
-            os._exit(bool(fuzzed.found))  # libFuzzer does not return
+            os._exit(FOUND * bool(fuzzed.found))  # libFuzzer does not return
 
     if atheris:
         kept = folder / "kept by libFuzzer"
@@ -131,11 +132,10 @@ def main() -> int:
                 *(["--chance", "--start", str(given.start)] if given.chance else []),
             ]
             ended = subprocess.run([*command, "--seconds", str(given.seconds)], check=False).returncode
-            if ended not in (0, 1):
-                print(f"{name}: the process ended with {ended}; its last input:", flush=True)
-            if ended:
-                worst = 1
-                last = Path(folder, TARGETS[name].file)
+            worst = 1 if ended else worst
+            last = Path(folder, TARGETS[name].file)
+            if ended not in (0, FOUND) and last.is_file():  # it hung, or died
+                print(f"{name}: the process ended with {ended}; its last input is kept", flush=True)
                 place = ROOT / "build" / "fuzz" / name
                 place.mkdir(parents=True, exist_ok=True)
                 (place / "last").write_bytes(last.read_bytes())

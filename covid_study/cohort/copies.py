@@ -25,7 +25,7 @@ def notes_on_copies(table: pd.DataFrame, name: str) -> list[str]:
     """
     places = {row.Index: Path(row.path) for row in table[["path"]].itertuples()}
     groups = [
-        [row for row, path in places.items() if os.path.exists(path)]
+        [row for row, path in places.items() if os.path.exists(path) and any(_size(path))]
     ]  # False for a name that no file can have
     for measure in (_size, _ends, _content):
         equal = defaultdict(list)

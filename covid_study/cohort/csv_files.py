@@ -6,7 +6,7 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -84,19 +84,6 @@ def _check_columns(names: Sequence[str], said: str, needed: Sequence[str], optio
         raise CohortError(
             f"{said}: {'; '.join(problems)}. What to do: give the columns {', '.join(wanted)}{more}."
         )
-
-
-def spelled(text: str, spellings: Mapping[str, str]) -> str | None:
-    """The word that a text means, whatever its case, blanks and dashes; None where it means none.
-
-    Args:
-        spellings: word -> how it may be spelled, separated by blanks.
-
-    >>> spelled("Val.", {"train": "train training", "validation": "validation val"})
-    'validation'
-    """
-    plain = re.sub(r"[^a-z0-9]", "", text.lower())
-    return next((word for word, spelt in spellings.items() if plain in spelt.split()), None)
 
 
 def resolved(cell: str, table: Path) -> str:

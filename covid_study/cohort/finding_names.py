@@ -24,7 +24,6 @@ _KINDS = {  # what a word is: its spellings without blanks and dashes
 }
 _WORDS = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 _LONGEST = max(map(len, _WORDS))
-_SUBJECTS = ("covid", "cap", "pneumonia", "normal", "other")
 _MEAN = {"covid": "covid", "cap": "cap", "pneumonia": "cap", "normal": "non_pneumonia", "other": "other"}
 _DENIED = {
     "covid": {"other"},
@@ -116,7 +115,7 @@ def _readings(text: str) -> frozenset[tuple[str, ...]]:
 
 def _meant(kinds: tuple[str, ...]) -> set[str]:
     """What a row of words means: "not" belongs to what follows it, "negative" and "positive" to what goes before."""
-    places = [n for n, kind in enumerate(kinds) if kind in _SUBJECTS]
+    places = [n for n, kind in enumerate(kinds) if kind in _MEAN]
     if not places:
         return {"other"} if kinds == ("negative",) else set()
     signs: dict[int, set[bool]] = {n: set() for n in places}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from covid_study.cohort.exams import COLUMNS
 from covid_study.cohort.finding_names import is_known
@@ -36,18 +37,23 @@ def salt() -> bytes:
         return given.encode()
     file = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / KEPT
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-                opened.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass
+        if not _is_whole(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.with_name(".salt.lock")):
+                if not _is_whole(file):  # another has not made it meanwhile
+                    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as opened:
+                        opened.write(secrets.token_hex(32))
         return file.read_bytes()
     except OSError as error:
         raise StudyError(
             f"{file}, the salt of the hashes that stand for patients, cannot be kept ({error.strerror}). What to do: set "
             f"{SALT} to a secret of your own."
         ) from error
+
+
+def _is_whole(salt: Path) -> bool:
+    """A full disk leaves an empty file, whose hashes anybody could make."""
+    return salt.is_file() and salt.stat().st_size > 0
 
 
 def alias(name: str, kind: str, key: bytes | None = None) -> str:

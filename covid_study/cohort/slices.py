@@ -166,7 +166,7 @@ def at_most(table: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
     kept = []
     for (finding, _), rows in ordered.groupby(["finding", "split"], sort=True):
         share = len(rows) / of_finding[finding]
-        kept += list(rows.index[: max(1, round(min(count, of_finding[finding]) * share))])
+        kept += list(rows.index[: max(1, int(min(count, of_finding[finding]) * share + 0.5 - 1e-9))])
     return table.loc[sorted(kept)].reset_index(drop=True)
 
 

@@ -1,14 +1,14 @@
 """Which patient goes to train, validation or test: drawn, stratified by finding; or as a data set's authors published it."""
 
 import hashlib
+import re
 from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
-from covid_study.cohort.csv_files import spelled
-
 SPLITS = ("train", "validation", "test")
+SPELT = {"train": "train training", "validation": "validation valid val dev", "test": "test testing"}
 MIN_FOR_VALIDATION = 5
 
 
@@ -18,9 +18,8 @@ def parse_split(text: str) -> str | None:
     >>> parse_split("Training"), parse_split("val"), parse_split("tset")
     ('train', 'validation', None)
     """
-    return spelled(
-        text, {"train": "train training", "validation": "validation valid val dev", "test": "test testing"}
-    )
+    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    return next((split for split, spelt in SPELT.items() if plain in spelt.split()), None)
 
 
 def allocate(
@@ -56,7 +55,7 @@ def allocate(
         if len(patients) >= MIN_FOR_VALIDATION and fractions[1] > 0:
             reserved.append(1)
         else:
-            wanting[1] = 0
+            wanting[1] = -np.inf
         for place, patient in enumerate(patients):
             side = reserved[place] if place < len(reserved) else int(np.argmax(wanting))
             wanting[side] -= exams[patient]

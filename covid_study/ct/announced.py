@@ -64,8 +64,8 @@ def check_announced(file: Path) -> None:
     width = next((n for names, n in WIDTHS.items() if re.search(names, kind.replace(" ", "_"))), 0)
     if not width or encoding not in INFLATED:
         raise Fault(
-            f"{file} is damaged (its header has the type {kind[:40]!r} and the encoding {encoding[:40]!r})",
-            COPY,
+            f"{file} is of a kind that is not read (type {kind[:40]!r}, encoding {encoding[:40]!r})",
+            "save it with whole or real numbers, raw or with gzip; where it should be so, it is damaged: copy it again",
         )
     channels = math.prod(_whole(fields, "channels", file))
     wanted, (data, start) = math.prod(sizes) * width * channels, _data(file, fields.get("data", ""), length)

@@ -40,8 +40,8 @@ PROTOCOL = {
 def read_series(place: Path, burnt_in: bool = False) -> tuple[sitk.Image, dict[str, Any]]:
     """Image in HU (int16, as the slices lie) and protocol of the one CT series below a folder, or in a file.
 
-    Files that are no CT image (DICOMDIR, reports, localizers, screenshots without a position) are passed
-    over, and counted in the protocol.
+    Files that are no CT image (reports, localizers, screenshots without a position) are passed over, and counted in the
+    protocol; a DICOMDIR is not counted.
 
     Args:
         burnt_in: read a series whose header says that text is burnt into its pixels (BurnedInAnnotation), which may name

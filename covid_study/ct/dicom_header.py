@@ -42,6 +42,9 @@ def read_header(file: Path) -> Slice | None:
                 _read_sequences(header, stream)
             pixels: Any = header.pop("PixelData", None)
             list(header)  # converts every value now, so that a broken one is found and named here
+            for tag in RESCALE:  # empty says as much as absent
+                if tag in header and header[tag].is_empty:
+                    del header[tag]
             ct = header.get("Modality") == "CT"
             if "Rows" not in header and len(header) > 0 and not (ct and "PixelSpacing" in header):
                 return None

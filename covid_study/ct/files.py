@@ -112,7 +112,7 @@ def _read_file(file: Path, burnt_in: bool) -> tuple[sitk.Image, dict[str, Any]]:
             f"give a folder with a DICOM series or a file of {', '.join(VOLUME_SUFFIXES)}",
         )
     try:
-        if ".nii" in file.name.lower():
+        if file.name.lower().endswith((".nii", ".nii.gz")):
             values, steps, origin = _nifti(file)
         else:
             check_announced(file)

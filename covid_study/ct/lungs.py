@@ -216,15 +216,11 @@ def _other_lung(parts: np.ndarray, lung: np.ndarray, gas: np.ndarray, v: np.ndar
     if not gas.any() or not found.any() or not _one_sided(found, right):
         return np.zeros_like(gas)
     height = found.any((1, 2))
-    on_right = (found & right).sum() > (found & ~right).sum()
+    own = right if (found & right).sum() > (found & ~right).sum() else ~right
     beside = np.zeros_like(gas)
     for i in np.flatnonzero(gas):
         part = parts == i
-        elsewhere = (
-            (part & right).sum() < (part & ~right).sum()
-            if on_right
-            else (part & right).sum() > (part & ~right).sum()
-        )
+        elsewhere = (part & own).sum() < (part & ~own).sum()
         beside[i] = elsewhere and (part.any((1, 2)) & height).sum() > 0.5 * height.sum()
     return beside
 

@@ -160,7 +160,7 @@ def draw_lesions(anatomy: Anatomy, kind: str, rng: np.random.Generator) -> np.nd
     """All lesions of one exam: (n, 14) rows for `raster.paint_lesions`, patient mm.
 
     Choice: distribution, size and density follow the radiological descriptions that paper A cites, not measured frequencies.
-    Opacity and size of ground glass rise with LESION_CONTRAST.
+    HU and size of ground glass rise with LESION_CONTRAST.
 
     >>> from covid_study.phantom.patient import build
     >>> patient = build(np.random.default_rng(0))

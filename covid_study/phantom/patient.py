@@ -36,7 +36,7 @@ class Anatomy:
     right_edge: np.ndarray  # (z, y) x of the mediastinum's right and left surface
     left_edge: np.ndarray
     edge_y0: float
-    spine: np.ndarray  # see phantom_raster.paint_skeleton
+    spine: np.ndarray  # see raster.paint_skeleton
     sternum: np.ndarray
     drop: np.ndarray  # (angle + 1) mm by which the ribs hang lower than at the spine
     rib_kind: np.ndarray  # (angle) 0 none, 1 cartilage, 2 bone
@@ -50,7 +50,7 @@ class Anatomy:
     belly: np.ndarray  # ellipsoids of abdomen
     points: np.ndarray  # (n, 3) a sample of the lungs, 7 mm apart
     depth: np.ndarray  # (n,) mm from the pleura of chest wall or diaphragm
-    lobe: np.ndarray  # (n,) see phantom_raster.lobe_of
+    lobe: np.ndarray  # (n,) see raster.lobe_of
     fat_hu: float
     liver_hu: float
 

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 AIR, WALL, LUNG, MEDIASTINUM, ABDOMEN = 0, 1, 2, 3, 4  # tissue labels of `render_body`
-FAT, MUSCLE, PARENCHYMA = -100.0, 52.0, -880.0  # HU
+MUSCLE, PARENCHYMA = 52.0, -880.0  # HU
 GROUND_GLASS, SOLID, PAVING, LOBAR, HOLE = 0, 1, 2, 3, 4  # lesion patterns
 
 _jit = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")

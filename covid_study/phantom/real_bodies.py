@@ -100,7 +100,9 @@ def find_bodies(path: Path, wanted: int) -> pd.DataFrame:
     try:
         table = find_exams(path, both=False)
     except CohortError as error:
-        raise CohortError(str(error).replace("EXAMS=", f"{KEY}: ")) from None
+        again = CohortError(error.whole.replace("EXAMS=", f"{KEY}: "))
+        again.table = error.table  # by which the names in it are known
+        raise again from None
     clean = table[table["finding"] == "non_pneumonia"]
     _enough(clean, f"{path} has {len(clean)} of {len(table)} exams with it.")
     drawn = clean["patient_id"].map(lambda name: hashlib.blake2b(name.encode()).hexdigest())
@@ -171,7 +173,8 @@ def prepare(
     left_out[["problem", "remedy"]] = [problem for problem in problems if problem] or None
     if bad.stop and len(left_out):
         raise ExamError(*left_out[["exam_id", "problem", "remedy"]].iloc[0])
-    table = found.assign(folder=[str(place) for place in folders])[~np.array(unusable)].reset_index(drop=True)
+    table = found.assign(exam_id=found["exam_id"].map(said), folder=[str(place) for place in folders])
+    table = table[~np.array(unusable)].reset_index(drop=True)
     reasons = "; ".join(f"{row.exam_id}: {row.problem}" for row in left_out.head(3).itertuples())
     _enough(table, f"Of {len(found)} exams {len(left_out)} were left out ({reasons}).")
     shares = [exams[split] / sum(exams.values()) for split in SPLITS]

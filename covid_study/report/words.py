@@ -121,9 +121,11 @@ def metric_head(metric: str) -> str:
 def period(hours: float) -> str:
     """A training period in the unit that suits it.
 
-    >>> [period(h) for h in (19.6, 0.75, 0.01, 0.0005)]
-    ['19.6 h', '45 min', '36 s', '1.8 s']
+    >>> [period(h) for h in (19.6, 0.75, 0.01, 0.0005, float("nan"))]
+    ['19.6 h', '45 min', '36 s', '1.8 s', 'unknown']
     """
+    if isnan(hours):
+        return "unknown"
     seconds = 3600 * hours
     if seconds < 10:
         return f"{seconds:.1f} s"

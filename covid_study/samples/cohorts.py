@@ -32,7 +32,9 @@ def cohort(p) -> pd.DataFrame:
     table = studied(all_exams(p), p.cohort.classes)
     if p.cohort.exams is None:
         return table
-    return hidden(p, split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed))
+    with unnamed(_absolute(p.cohort.exams), are_named(p)):
+        split = split_exams(table, tuple(p.cohort.split), seed=p.cohort.split_seed)
+    return hidden(p, split)
 
 
 def outside(p) -> pd.DataFrame:
@@ -106,9 +108,7 @@ def notes_on(p) -> list[str]:
     """Sentences that a reader of the cohort's scores must know: which real exams the phantom's lesions lie in, what of
     the user's exams takes no part or stands there twice."""
     if p.cohort.exams is not None:
-        table = all_exams(p)
-        notes = notes_on_exams(_absolute(p.cohort.exams), table, are_named(p))
-        return notes if are_named(p) else list(map(Names(table).hide, notes))
+        return notes_on_exams(_absolute(p.cohort.exams), hidden(p, all_exams(p)), are_named(p))
     real = bodies(p)
     return [] if real is None else [real.sentence()]
 

@@ -94,7 +94,8 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
 
     def compute(folder: Path) -> None:
         started, kept = time.perf_counter(), folder / "features.parquet"
-        if not kept.is_file():
+        resumed = kept.is_file()
+        if not resumed:
             index = pd.Index(positives + negatives, name="slice_id")
             slices = s.of(index)
             values = (
@@ -111,7 +112,7 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
             how["distance"] = p.ranking.distance
         labels = soft_labels(features.loc[positives], features.loc[negatives], p.ranking.mass, **how)
         np.save(folder / "soft_labels.npy", labels.to_numpy())
-        _write_seconds(folder, started)
+        _write_seconds(folder, started, resumed)
         blocks.delete()
 
     step = paths.build(p.study.name) / "slice_ranking"
@@ -134,14 +135,14 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
     rule = p.ranking.rule()
 
     def compute(folder: Path) -> None:
-        started, how = time.perf_counter(), dict(rule)
+        started, how, resumed = time.perf_counter(), dict(rule), (folder / "blocks").is_dir()
         if rule["distance"] == "order_free":
             near, ground = given.features.loc[kept], channel_distance(given.features)
             how |= {"distance": "emd", "ground": positives_apart(near, p.ranking.mass, ground)}
         blocks = Blocks(folder / "blocks", p.study.executor)
         how |= {"device": s.data.device, "blocks": blocks}
         rank_negatives(given.soft_labels[kept], **how).to_parquet(folder / "ranking.parquet")
-        _write_seconds(folder, started)
+        _write_seconds(folder, started, resumed)
         blocks.delete()
 
     config = {"labels": given.key, "positives": kept, **rule}
@@ -160,8 +161,10 @@ def pooled(backbone: str, start: pretrained.Weights | None, slices: torch.Tensor
     return in_batches(Pooled(network).to(slices.device), slices, most=64)
 
 
-def _write_seconds(folder: Path, started: float) -> None:
-    (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))
+def _write_seconds(folder: Path, started: float, resumed: bool) -> None:
+    """What it took in all is not known, NaN, where a part was done before."""
+    seconds = float("nan") if resumed else time.perf_counter() - started
+    (folder / "timing.json").write_text(json.dumps({"seconds": seconds}))
 
 
 def _seconds(folder: Path) -> float:

@@ -190,7 +190,8 @@ def archive(v: Samples) -> tuple[list[str], list[str]]:
 def rank_archive(p, v: Samples, folder: Path, rule: dict, values: Callable[[list[str]], np.ndarray]) -> None:
     """Rank the training negatives by features and write features.parquet, soft_labels.npy, ranking.parquet, timing.json.
 
-    Killed in the distances, it goes on with the same features and the blocks of distances that were finished.
+    Killed in the distances, it goes on with the same features and the blocks of distances that were finished; what it took in
+    all is then not known, NaN.
 
     Args:
         rule: distance, mass, alpha, beta, diversity_pairs. values: the features of exams, float (n, D), not negative.
@@ -198,7 +199,8 @@ def rank_archive(p, v: Samples, folder: Path, rule: dict, values: Callable[[list
     started, rule = time.perf_counter(), dict(rule)
     positives, negatives = archive(v)
     kept = folder / "features.parquet"
-    if not kept.is_file():
+    resumed = kept.is_file()
+    if not resumed:
         exams = pd.Index(positives + negatives, name="exam_id")
         write_atomically(kept, pd.DataFrame(values(list(exams)), index=exams).rename(columns=str).to_parquet)
     frame = pd.read_parquet(kept)
@@ -213,7 +215,8 @@ def rank_archive(p, v: Samples, folder: Path, rule: dict, values: Callable[[list
         ranking = rank_negatives(labels, **rule, **how)
     np.save(folder / "soft_labels.npy", labels.to_numpy())
     ranking.to_parquet(folder / "ranking.parquet")
-    (folder / "timing.json").write_text(json.dumps({"seconds": time.perf_counter() - started}))
+    seconds = float("nan") if resumed else time.perf_counter() - started
+    (folder / "timing.json").write_text(json.dumps({"seconds": seconds}))
     blocks.delete()
 
 

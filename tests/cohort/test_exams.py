@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from refusals import refused
 
-from covid_study.cohort import exams
+from covid_study.cohort import exams, splits
 from covid_study.cohort.findings import FINDINGS
 from covid_study.cohort.splits import SPLITS
 from covid_study.errors import CohortError, ParameterError
@@ -209,3 +209,11 @@ def test_shares_are_exact_to_a_patient_or_two(visits, seed):
     split = exams.split_exams(table_of(*rows), seed=seed)
     counts = pd.crosstab(split.finding, split.split)[list(SPLITS)].to_numpy()
     assert np.abs(counts - np.outer([sum(visits)] * 4, (0.75, 0.05, 0.20))).max() <= 2 * max(visits)
+
+
+def test_a_stratum_of_four_or_fewer_leaves_validation_empty_however_many_exams_each_has():
+    ids = pd.Series(["p0"] * 25 + ["p1"] * 7 + ["p2"])
+    for salt in map(str, range(20)):
+        assert (
+            "validation" not in splits.allocate(ids, ids.map(lambda _: 0), (0.75, 0.05, 0.2), salt).values()
+        )

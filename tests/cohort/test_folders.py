@@ -187,3 +187,9 @@ def test_where_too_many_files_are_of_one_size_it_is_said(copies, monkeypatch):
     monkeypatch.setattr("covid_study.cohort.copies.MOST", 2)
     (note,) = notes_on_copies(table_of(copies, **{name: ("covid", name, "") for name in "abc"}), "exam_id")
     assert "not looked for" in note and "3 files" in note
+
+
+def test_empty_folders_are_no_copies_of_each_other(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    assert notes_on_copies(table_of(tmp_path, a=("covid", "p", ""), b=("cap", "q", "")), "exam_id") == []

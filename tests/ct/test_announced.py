@@ -42,6 +42,7 @@ def written(folder, name, compress=False):
         ("a.nrrd", b"space directions: (1,0,0)", b"space directions: (0,0,0)", ["0 x 1 x 1 mm"]),
         ("a.nrrd", b"space directions: (1,0,0)", b"space directions: none", ["in numbers"]),
         ("a.nrrd", b"type: short", b"type: block", ["type", "block"]),
+        ("a.nrrd", b"encoding: raw", b"encoding: bzip2", ["not read", "bzip2", "gzip"]),
         ("a.nrrd", b"# Complete", b"# \rfi" + b"fi" * 999, ["control"]),
         ("a.nrrd", b"type: short", b"type: short\ntype: short", ["'type' twice"]),
         ("a.mha", b"NDims = 3", b"NDims = -1\n\nNDims = 3", ["'ndims' twice"]),

@@ -226,3 +226,7 @@ def test_real_series_with_a_compressed_slice_cut_short(real_data, tmp_path):
         shutil.copy(whole / victim.name, victim)
         truncate(victim, share)
         refused(folder, victim.name)
+
+
+def test_a_name_within_a_name_is_no_kind(tmp_path):
+    np.testing.assert_array_equal(read_volume(saved(tmp_path / "scan.nii.mha")).hu, chest())

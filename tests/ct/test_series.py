@@ -86,6 +86,9 @@ def test_a_series_without_rescale_is_read_only_where_it_is_signed(tmp_path):
     for i, file in enumerate(write_series(tmp_path, RescaleSlope=None, RescaleIntercept=None)):
         edit(file, PixelRepresentation=1, PixelData=chest()[i].tobytes())
     np.testing.assert_array_equal(read_volume(tmp_path).hu, chest())
+    for file in tmp_path.iterdir():
+        edit(file, RescaleSlope="", RescaleIntercept="")  # empty says as much as absent
+    np.testing.assert_array_equal(read_volume(tmp_path).hu, chest())
 
 
 def test_padding_that_only_some_slices_name_is_air_in_all(tmp_path):

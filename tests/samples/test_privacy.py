@@ -147,6 +147,34 @@ def test_the_salt_is_made_once_for_its_user_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert identity.salt() == identity.salt() and len(identity.salt()) >= 32
     assert (tmp_path / identity.KEPT).stat().st_mode & 0o077 == 0
+    (tmp_path / identity.KEPT).write_bytes(
+        b""
+    )  # as a full disk leaves it: hashes without a salt are no secret
+    assert len(identity.salt()) >= 32
+
+
+def test_the_bodies_of_synthetic_lesions_are_named_by_nobody(project):
+    def in_bodies(background):
+        p = private(project, cohort={"exams": None})
+        phantom = p.cohort.phantom.model_copy(update={"background": str(background)})
+        return p.model_copy(update={"cohort": p.cohort.model_copy(update={"phantom": phantom})})
+
+    p = in_bodies(project / "exams")
+    assert named([*cohorts.notes_on(p), *cohorts.bodies(p).table["exam_id"]]) == []
+    lines = [f"{FOLDER}{n},non_pneumonia,Erika{n} Mustermann the third" for n in range(20)]
+    (project / "lost.csv").write_text("\n".join(["exam_id,finding,path", *lines]) + "\n")
+    with pytest.raises(CohortError) as caught:
+        cohorts.bodies(in_bodies(project / "lost.csv"))
+    assert named([str(caught.value)]) == [], str(caught.value)
+
+
+def test_one_patient_alone_is_not_named(project):
+    table = cohorts.all_exams(private(project)).query("finding != 'covid'")
+    one = cohorts.all_exams(private(project)).query("finding == 'covid'")[:1].assign(patient_id=FOLDER)
+    pd.concat([one, table]).assign(split="").to_csv(project / "alone.csv", index=False)
+    with pytest.raises(CohortError, match="only patient") as caught:
+        cohorts.cohort(private(project, cohort={"exams": str(project / "alone.csv")}))
+    assert named([str(caught.value)]) == []
 
 
 def test_counts_of_slices_are_no_names(tmp_path):
