@@ -185,3 +185,12 @@ def test_extremes_are_of_different_patients_and_in_their_order():
     for ids in found.values():
         assert s.table.loc[ids, "patient_id"].is_unique
     assert set(s.table.loc[found["covid"], "finding"]) == {"covid"}
+
+
+def test_killed_in_the_distances_it_goes_on_with_its_features_and_does_not_know_its_seconds(monkeypatch):
+    p, s = parameters(), slices(patients=2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(slice_ranking, "soft_labels", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        slice_ranking.labelled(p, s)
+    monkeypatch.setattr(slice_ranking, "grey_histograms", None)  # calling it would raise
+    assert np.isnan(slice_ranking.labelled(p, s).seconds)

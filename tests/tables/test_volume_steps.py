@@ -1,5 +1,6 @@
 """The data's way on a cohort of a few small exams: each step computed once, and only what changed computed anew."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,9 @@ def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch
     volume_steps.rank_archive(on_dask, v, tmp_path, rule, lambda exams: pytest.fail("computed again"))
     assert "1 of 1 blocks of distances were finished before" in capsys.readouterr().out
     assert not (tmp_path / "blocks").exists()
+    assert np.isnan(
+        json.loads((tmp_path / "timing.json").read_text())["seconds"]
+    )  # of all of it nobody knows
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "ranking.parquet"), expected.ranking)
 
 
