@@ -127,6 +127,8 @@ def claims_table(decided: pd.DataFrame, title: str = "", notes: Sequence[str] = 
             "to close it": [line["needs"] or "" for line in lines],
         }
     )
+    if not shown["after Holm"].any():
+        shown = shown.drop(columns="after Holm")
     for name, kept in references().items():
         texts = [kept.get(line["key"], "") if own.get(line["key"]) == line["score"] else "" for line in lines]
         if any(texts):

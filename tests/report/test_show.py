@@ -114,6 +114,7 @@ def test_a_claim_is_a_line_with_its_verdict():
     assert shown.data["here"].tolist() == ["+5.1"] * 4 + ["0.50 ×", "0.08 M"]
     assert shown.data["95 %"].iloc[0] == "-2.0 to +11.0"
     assert shown.data["after Holm"].tolist() == ["open"] * 3 + [""] * 2 + ["open"]  # where it leaves less
+    assert "after Holm" not in show.claims_table(pd.DataFrame(rows[3:5])).data
     html = shown.to_html()
     assert all(look in html for look in ('col8 holds"', 'col8 fails"', 'col8 no-effect"', 'col8 open"'))
 
