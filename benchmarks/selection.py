@@ -139,7 +139,7 @@ def table(results: dict[str, Any]) -> str:
         f"when it began.{marks}",
         "",
         f"{plan['positives']} positives, {plan['columns']} columns, {plan['seeds']} seeds: median seconds and CPU seconds (of "
-        "all threads), most memory beyond what the process held before, mean and deviation of a logistic regression's scores "
+        "all threads), most memory beyond its own peak before, mean and deviation of a logistic regression's scores "
         "on rows of their own.",
         "",
         "| negatives | sampler | seconds | CPU seconds | MiB | AUC | average precision |",
