@@ -21,8 +21,8 @@ quiet=$([ -t 1 ] || echo -qq) # its progress is for a person, not for a log
 echo "Building .venv from requirements.lock with $("$python" -V): some minutes, once."
 rm -f .venv/.complete # first, so that a build cut short is never taken for a whole one
 "$python" -m venv --clear .venv
-# The lock names every package but those for GPUs: nothing is looked for beside it, and nothing compiled on one core that the next but one line
-# compiles on all.
+# The lock names every package but those for GPUs: nothing is looked for beside it, and nothing compiled on one core that
+# a later line compiles on all.
 .venv/bin/python -m pip install $quiet --disable-pip-version-check --no-deps --no-compile --requirement requirements.lock ||
     { echo "The packages could not be installed: see above; is the network there? Then run the same command again." >&2; exit 1; }
 # What the build of torch for GPUs needs is in no lock, for that for CPUs has no use for it: there this does nothing.

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from covid_study.figures.tallies import counted
 from covid_study.report import show
 from covid_study.report.words import FINDINGS, column_head
 from covid_study.scores import multiclass, slices
@@ -42,7 +43,7 @@ def shown(found: pd.DataFrame) -> Styler:
     """`called_covid` for a reader: a line a classifier, a column a finding."""
     cells = found.assign(
         text=[
-            f"{r.called:,.5g} of {r.exams}: {100 * r.share:.0f} %"
+            f"{counted(r.called)} of {r.exams}: {100 * r.share:.0f} %"
             + ("" if np.isnan(r.low) else f" ({100 * r.low:.0f} to {100 * r.high:.0f})")
             for r in found.itertuples()
         ],

@@ -196,7 +196,7 @@ def evidence(s: Samples, runs: Mapping[Cell, Run], folders: Mapping[Cell, Path])
         return pd.DataFrame()
     masks = {finding: s.masks(ids) for finding, ids in truth.items()}
     for (row, _, seed), run_ in runs.items():
-        network = load(run_, folders[row, "slices", seed]).to(s.data.device)
+        network = load(run_, folders[row, "slices", seed]).to(s.device)
         for layer in LAYERS:
             side = map_side(network, s.data.shape[-1], layer)
             for finding, ids in truth.items():
@@ -241,7 +241,7 @@ def pictures(
     ids, seed = to_explain(s, p.explanations.slices), p.slice_training.seeds[0]
     raw = [next(iter(step_by_step(p, s, name)["pictures"].values())) for name in ids]
     cells = {method: (method, "slices", seed) for method in labels}
-    networks = {m: load(runs[cell], folders[cell]).to(s.data.device) for m, cell in cells.items()}
+    networks = {m: load(runs[cell], folders[cell]).to(s.device) for m, cell in cells.items()}
     precision = {method: runs[cell].method.precision for method, cell in cells.items()}
     logits = {
         m: torch.from_numpy(in_batches(Final(one), s.of(ids), precision[m])) for m, one in networks.items()

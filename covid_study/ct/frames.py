@@ -61,8 +61,7 @@ def _flat(common: dict[BaseTag, DataElement], *said: pydicom.Dataset) -> pydicom
     for group, names in GROUPS.items():
         for item in (item for groups in said for item in groups.get(group) or []):
             for name in names.split():
-                if (
-                    name in item and not item[name].is_empty
-                ):  # a new element: those that frames share stay as they are
+                # a new element: those that frames share stay as they are
+                if name in item and not item[name].is_empty:
                     header.add_new(AS_SLICE.get(name, name), item[name].VR, item[name].value)
     return header

@@ -61,6 +61,16 @@ def read_image(path: str | os.PathLike[str], slice_id: str = "", box: str = "") 
     return grey
 
 
+def size_and_mode(path: str | os.PathLike[str]) -> tuple[tuple[int, int], str]:
+    """A readable picture's size (x, y) and Pillow's word for its pixels; "F" for kinds of TIFF that Pillow lacks."""
+    try:
+        with Image.open(path) as image:
+            return image.size, image.mode
+    except UnidentifiedImageError:
+        grey = read_image(path)
+        return grey.shape[::-1], "F"
+
+
 def _opened(path: Path) -> Image.Image | np.ndarray:
     """A picture, upright; its values (y, x) where they are more than 8 bits deep.
 

@@ -64,10 +64,10 @@ def permutations(sets: Mapping[str, np.ndarray]) -> Figure:
     return bars(pd.concat(parts), "cubes", "pairs", "set", axes=names, numbers=True)
 
 
-def _counted(n: float) -> str:
+def counted(n: float) -> str:
     """A mean of counts.
 
-    >>> _counted(10.5), _counted(1234.5)
+    >>> counted(10.5), counted(1234.5)
     ('10.5', '1,234')
     """
     return f"{n:,.4g}" if n < 1000 else f"{n:,.0f}"
@@ -82,7 +82,7 @@ def confusions(counts: Mapping[str, pd.DataFrame], most: int = 4, title: str = "
     fig, axes = style.panels(len(counts), 3.9, 3.0, most=most)
     for ax, (name, matrix) in zip(axes, counts.items(), strict=True):
         shares = matrix.div(matrix.sum(axis=1).replace(0, np.nan), axis=0)
-        texts = [[_counted(n) + ("" if np.isnan(share) else f"\n{100 * share:.0f} %") for n, share in zip(*row, strict=True)]
+        texts = [[counted(n) + ("" if np.isnan(share) else f"\n{100 * share:.0f} %") for n, share in zip(*row, strict=True)]
                  for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)]  # fmt: skip
         called, true = ([finding_name(c) for c in side] for side in (matrix.columns, matrix.index))
         first = ax.get_subplotspec().is_first_col()

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image, UnidentifiedImageError
 
 from covid_study.cohort.file_kinds import is_picture
 from covid_study.ct import to_slice, to_volume
 from covid_study.ct.files import read_volume
 from covid_study.ct.lungs import lung_mask
-from covid_study.ct.pictures import read_image
+from covid_study.ct.pictures import read_image, size_and_mode
 from covid_study.ct.volume import HU_RANGE, Volume
 from covid_study.errors import ExamError, StudyError
 from covid_study.figures.explained import explained
@@ -205,11 +204,7 @@ def _of_pictures(name: str, rows: list[Row], about: dict) -> tuple[dict, Figure]
         except ExamError as error:
             told.append(line | {"error": error.said})
             continue
-        try:
-            with Image.open(row.path) as image:
-                line |= {"pixels_xy": image.size, "mode": image.mode}
-        except UnidentifiedImageError:  # of a kind that tifffile reads
-            line |= {"pixels_xy": grey.shape[::-1], "mode": "F"}
+        line |= dict(zip(("pixels_xy", "mode"), size_and_mode(row.path), strict=True))
         told.append(line | {"grey": [int(grey.min()), int(grey.max())], "odd": ready.odd})
         counts = counts + np.histogram(grey, edges)[0]
         if n in shown:

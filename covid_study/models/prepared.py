@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from covid_study.cohort.bad_exams import LISTED
 from covid_study.cohort.exam_layouts import exams_of
 from covid_study.cohort.file_kinds import is_dicom, is_picture, is_volume
 from covid_study.cohort.folders import below
+from covid_study.ct.pictures import size_and_mode
 from covid_study.errors import ExamError, StudyError
 from covid_study.samples import slice_parts, volume_parts
 
@@ -170,11 +170,7 @@ def _passed_over(facts: dict) -> list[str]:
 def _of_picture(row: Row, kind: str, wanted: dict) -> list[str]:
     """What is odd about a picture, or about giving one."""
     said = []
-    try:
-        with Image.open(row.path) as image:
-            sides, mode = image.size, image.mode
-    except (UnidentifiedImageError, OSError):  # of a kind that tifffile reads
-        sides, mode = (1, 1), "F"
+    sides, mode = size_and_mode(row.path)
     if max(sides) > STRETCHED * min(sides):
         said.append("it is far from square, and is stretched to one")
     if mode == "I" or mode == "F" or mode.startswith("I;"):

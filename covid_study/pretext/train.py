@@ -100,6 +100,7 @@ def train_pretext(
         folder=folder,
         precision=network["precision"],
         after_epoch=measure,
+        coming=volumes.coming if isinstance(volumes, Chosen) else iter,
         title=title,
         fabric=fabric,
     )

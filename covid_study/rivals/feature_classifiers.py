@@ -132,7 +132,7 @@ class FeatureClassifier:
                 network = backbones.build(self.backbone, len(run.classes))
                 if self.weights:
                     pretrained.load(network, self.weights)
-                found = xdnn.network_features(network.to(samples.data.device), samples.data)
+                found = xdnn.network_features(network.to(samples.device), samples.data)
             np.save(folder / "features.npy", found)
 
         return np.load(artefact(place, "slices", config, [self.module], compute) / "features.npy")

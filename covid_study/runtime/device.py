@@ -40,6 +40,15 @@ def ready(device: torch.device) -> torch.device:
     return device
 
 
+def fits(size: int, device: torch.device) -> bool:
+    """Do data of so many bytes go to the device, or do they stay on the host? Choice: half of what is free is for networks.
+
+    >>> fits(2**50, torch.device("cpu"))
+    True
+    """
+    return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] / 2
+
+
 @contextmanager
 def limited_threads(count: int | None) -> Iterator[None]:
     """So many threads for torch and the libraries of linear algebra; None: as many as there are."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +25,10 @@ class Samples:
 
     Args:
         table: indexed by exam_id or by slice_id, with patient_id, finding and split at least.
-        data: uint8 (n, z, y, x) or (n, y, x) in the order of the table, on the device where it is used.
+        data: uint8 (n, z, y, x) or (n, y, x) in the order of the table, on the device where it is used, or on the host.
         key: of `key_on`, of the store that it comes from, which lies in `folder`.
         notes: sentences on how the samples came about. source: name of their public data set, "" where there is none.
+        at: the device where they are used, of data that lie on the host because they do not fit there.
 
     >>> import torch
     >>> table = pd.DataFrame({"finding": ["covid", "cap"]}, index=pd.Index(["a", "b"], name="exam_id"))
@@ -41,6 +43,18 @@ class Samples:
     folder: Path | None = None
     notes: tuple[str, ...] = ()
     source: str = ""
+    at: torch.device | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are used."""
+        return self.data.device if self.at is None else self.at
+
+    def placed(self, device: torch.device) -> Samples:
+        """The same for use on another device; what lies on the host stays there."""
+        if self.at is not None:
+            return replace(self, at=device)
+        return replace(self, data=self.data.to(device))
 
     @cached_property
     def labels(self) -> str:
@@ -68,7 +82,7 @@ class Samples:
 
     def chosen(self, ids: Sequence[str]) -> Chosen:
         """The data of these samples, read where they lie: no copy."""
-        return Chosen(self.data, self.rows(ids))
+        return Chosen(self.data, self.rows(ids), self.at)
 
     def only(self, ids: Sequence[str]) -> Samples:
         """These samples alone, each once, on the CPU: what another process needs of them."""
@@ -112,24 +126,66 @@ class Chosen:
 
     data: torch.Tensor
     rows: torch.Tensor  # int64 (n,), on the device of `data`
+    at: torch.device | None = None  # as in `Samples`
+    _fetched: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: torch.Tensor | slice) -> torch.Tensor:
-        return self.data[self.rows[index]]
+        if id(index) in self._fetched:
+            return self._fetched.pop(id(index))
+        if self.at is None:
+            return self.data[self.rows[index]]
+        return self.data[self.rows[index if isinstance(index, slice) else index.cpu()]].to(self.at)
 
     def split(self, size: int) -> Iterator[torch.Tensor]:
-        """All of them, so many at a time."""
+        """All of them, so many at a time, where they lie."""
         return (self.data[rows] for rows in self.rows.split(size))
 
     def to(self, device: torch.device) -> Chosen:
-        """On another device: these rows alone are copied there."""
+        """On another device: these rows alone are copied there; what lies on the host stays there."""
+        if self.at is not None:
+            return Chosen(self.data, self.rows, device)
         if device == self.data.device:
             return self
         import torch
 
         return Chosen(self[:].to(device), torch.arange(len(self), device=device))
+
+    def coming(self, batches: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """These batches of numbers in turn; of what lies on the host the next one is fetched meanwhile, by a thread.
+
+        On a GPU the batch is pinned and copied on a stream of its own, beside the step before it.
+        """
+        if self.at is None:
+            yield from batches
+            return
+        import torch
+
+        rows = self.rows[torch.cat(list(batches)).cpu()].split([len(batch) for batch in batches])
+        side = torch.cuda.Stream(self.at) if self.at.type == "cuda" else None
+
+        def fetch(number: int) -> torch.Tensor | None:
+            if number == len(rows):
+                return None
+            if side is None:
+                return self.data[rows[number]].to(self.at)
+            with torch.cuda.stream(side):
+                return self.data[rows[number]].pin_memory().to(self.at, non_blocking=True)
+
+        with ThreadPoolExecutor(1) as thread:
+            following = thread.submit(fetch, 0)
+            for number, batch in enumerate(batches):
+                values = following.result()
+                if side is not None:
+                    used_on = torch.cuda.current_stream(self.at)
+                    used_on.wait_stream(side)
+                    values.record_stream(used_on)  # its memory is not given away while that stream needs it
+                self._fetched[id(batch)] = values
+                following = thread.submit(fetch, number + 1)
+                yield batch
+                self._fetched.pop(id(batch), None)
 
 
 def key_on(store: str, device: torch.device) -> str:

@@ -9,7 +9,7 @@ from covid_study import paths
 from covid_study.cohort.findings import numbers, outputs
 from covid_study.errors import CohortError
 from covid_study.runtime.artefacts import artefact, fingerprint, source_key
-from covid_study.runtime.device import find_device
+from covid_study.runtime.device import find_device, fits
 from covid_study.samples.cohorts import bad_exams, cohort, loader, made_as, notes_on, sources
 from covid_study.samples.samples import Samples, key_on
 from covid_study.samples.volume_parts import VolumeStore, build_volumes
@@ -26,9 +26,15 @@ def volumes(p) -> Samples:
     split = cohort(p).set_index("exam_id")[["patient_id", "finding", "centre", "split"]]
     table = split.loc[kept.table["exam_id"]]
     check_splits(table, kept.left_out, p.cohort.classes)
-    data = torch.from_numpy(kept.load(list(table.index))).to(find_device(p.study.device))
+    data, device = torch.from_numpy(kept.load(list(table.index))), find_device(p.study.device)
+    here = fits(data.nbytes, device)
     return Samples(
-        table, data, key_on(kept.folder.name, data.device), kept.folder, (*notes_on(p), *kept.notes)
+        table,
+        data.to(device) if here else data,
+        key_on(kept.folder.name, device),
+        kept.folder,
+        (*notes_on(p), *kept.notes),
+        at=None if here else device,
     )
 
 

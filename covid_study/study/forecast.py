@@ -59,10 +59,11 @@ def refuse(found: dict[str, Needs], free: int, at_once: int, name: str) -> None:
             continue
         at_most = max(needs.passes, key=needs.passes.get)
         smaller = {"A": "preprocessing.shape", "B": "slices.exams, slices.per_exam, slices.size"}[paper]
+        data = _size(0 if needs.on_host else needs.data)
         shared = f", study.per_gpu ({at_once})" if at_once > 1 else ""
         raise StudyError(
-            f"The trainings of paper {paper} need {_size(needed)} on {name}, where {_size(free)} are free: data "
-            f"{_size(needs.data)}, a step {_size(needs.passes[at_most])}. Make smaller: {at_most}, {smaller}{shared}."
+            f"The trainings of paper {paper} need {_size(needed)} on {name}, where {_size(free)} are free: data {data}, "
+            f"a step {_size(needs.passes[at_most])}. Make smaller: {at_most}, {smaller}{shared}."
         )
 
 
@@ -76,7 +77,12 @@ def said(found: dict[str, Needs], rates: dict[str, float], devices: int, name: s
         )
         lines.append(
             f"Forecast, paper {paper} from nothing on {f'{devices} x ' * (devices > 1)}{name}: {needs.trainings} trainings, "
-            f"{needs.flops.total() / 1e15:,.1f} PFLOP, about {duration(seconds)}; {_size(needs.bytes * at_once)} of its memory."
+            f"{needs.flops.total() / 1e15:,.1f} PFLOP, about {duration(seconds)}; {_size(needs.bytes * at_once)} of its memory"
+            + (
+                f", and {_size(needs.data)} of the computer's: the volumes stay there."
+                if needs.on_host
+                else "."
+            )
         )
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from covid_study.networks.deep_supervision import DeepSupervision
 from covid_study.networks.precision import settled
 from covid_study.networks.resnet3d import Classifier, build
 from covid_study.pretext.rubiks_cube import CUBES, RubiksCubeNet
+from covid_study.runtime.device import fits
 from covid_study.samples.samples import Samples
 from covid_study.samples.slice_store import exams_of
 from covid_study.tables import (
@@ -47,11 +48,12 @@ class Needs:
     passes: dict[str, int] = field(
         default_factory=dict
     )  # what is set -> bytes of the largest step that it decides
+    on_host: bool = False  # the data stay in the computer's memory, see `device.fits`
 
     @property
     def bytes(self) -> int:
         """On the device, at most."""
-        return self.data + max(self.passes.values(), default=0) + APART
+        return (0 if self.on_host else self.data) + max(self.passes.values(), default=0) + APART
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def of_volumes(p, exams: pd.DataFrame, device: torch.device) -> Needs:
     shape = tuple(reversed(p.preprocessing.shape))
     precision, needs = settled(p.network.precision, "resnet3d", max(shape), device), Needs()
     needs.data = len(exams) * prod(shape)
+    needs.on_host = not fits(needs.data, device)
     settings = p.network.model_dump()
     epochs = exams_an_epoch(p, *sides)
     for depth in dict.fromkeys(key[0] for key in epochs):

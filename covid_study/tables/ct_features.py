@@ -35,7 +35,7 @@ def computed(p, v: Samples, exams: list[str]) -> Path:
         ]
         with torch.device("meta"):
             model = ct_encoder.build()
-        ct_encoder.load(model, weights).to(v.data.device)
+        ct_encoder.load(model, weights).to(v.device)
         read_exam = loader(p)
         for row, file in progress(missing, "features by the chest-CT encoder", len(missing)):
             started = time.perf_counter()

@@ -105,7 +105,7 @@ def labelled(p, s: Samples, source: str | None = None) -> Labelled:
             write_atomically(kept, frame.to_parquet)
         features = pd.read_parquet(kept)
         blocks = Blocks(folder / "blocks", p.study.executor)
-        how = {"device": s.data.device, "blocks": blocks}
+        how = {"device": s.device, "blocks": blocks}
         if p.ranking.distance == "order_free":
             how["ground"] = channel_distance(features)
         else:
@@ -140,7 +140,7 @@ def ranked(p, s: Samples, positives: Sequence[str], source: str | None = None) -
             near, ground = given.features.loc[kept], channel_distance(given.features)
             how |= {"distance": "emd", "ground": positives_apart(near, p.ranking.mass, ground)}
         blocks = Blocks(folder / "blocks", p.study.executor)
-        how |= {"device": s.data.device, "blocks": blocks}
+        how |= {"device": s.device, "blocks": blocks}
         rank_negatives(given.soft_labels[kept], **how).to_parquet(folder / "ranking.parquet")
         _write_seconds(folder, started, resumed)
         blocks.delete()

@@ -89,7 +89,7 @@ def run(
         loss,
         losses=p.slice_losses.model_dump(exclude={"more_seeds", "noise_shares"}),
         training=settings,
-        precision=settled(p.slice_network.precision, backbone, max(s.data.shape[1:]), s.data.device),
+        precision=settled(p.slice_network.precision, backbone, max(s.data.shape[1:]), s.device),
         weights=weights(p, backbone),
         wrong_labels=wrong_labels,
     )

@@ -113,7 +113,7 @@ class Table:
     def plan(self) -> HTML:
         """What is there and what must be computed, with an estimate of the time."""
         study = self.study
-        at_once = study.workers or places(self.samples.data.device, study.per_gpu)
+        at_once = study.workers or places(self.samples.device, study.per_gpu)
         return plan_table(planned(self._named(), self.build / "runs"), 1 if study.processes > 1 else at_once)
 
     @once
@@ -296,7 +296,7 @@ class Table:
             if self.samples is not None:
                 about["seeds"] = sorted({seed for _, _, seed in self.runs})
                 about["data"] = [self.samples.key, self.samples.labels]
-                about["device"] = device_name(self.samples.data.device)
+                about["device"] = device_name(self.samples.device)
             if not end:  # the run behind each cell, from whose predictions `study.verify` computes it again
                 about["runs"] = [[*cell, at.name] for cell, at in self.train().items()] if self.runs else []
                 about |= {"case": self.scoring.case, "resamples": self.resamples}

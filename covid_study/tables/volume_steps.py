@@ -58,7 +58,7 @@ def ids(v: Samples, split: str, positive: bool | None = None) -> list[str]:
 
 def network(p, v: Samples) -> dict:
     """The section `network`, its precision settled for these volumes and the device that they lie on."""
-    precision = settled(p.network.precision, "resnet3d", max(v.data.shape[1:]), v.data.device)
+    precision = settled(p.network.precision, "resnet3d", max(v.data.shape[1:]), v.device)
     return p.network.model_dump() | {"precision": precision}
 
 
@@ -99,7 +99,7 @@ def pretext(
         known = (probed[name].to_numpy() for name in ("finding", "patient_id"))
         probe = Probe(taken(probed.index), *known, precision=settings["network"]["precision"])
         given = settings | {"probe": probe, "title": variant.replace("_", " ")}
-        exams, device = (taken(config["train"]), v.of(validation)), v.data.device
+        exams, device = (taken(config["train"]), v.of(validation)), v.device
         if p.study.processes == 1:
             with cores(torch.get_num_threads()):
                 train_pretext(folder, *exams, device=device, **given)
@@ -118,7 +118,7 @@ def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0)
     """Features (len(exams), D) by a pre-trained encoder, or, without a folder, by the untrained one of that seed."""
     saved = folder and folder / "encoder.safetensors"
     model = load_encoder(saved, network(p, v)) if saved else untrained_encoder(network(p, v), seed)
-    return encoder_features(model.to(v.data.device), v.chosen(exams), network(p, v)["precision"])
+    return encoder_features(model.to(v.device), v.chosen(exams), network(p, v)["precision"])
 
 
 def exam_features(p, v: Samples, exams: list[str], source: str, seed: int = 0) -> np.ndarray:
@@ -205,7 +205,7 @@ def rank_archive(p, v: Samples, folder: Path, rule: dict, values: Callable[[list
         write_atomically(kept, pd.DataFrame(values(list(exams)), index=exams).rename(columns=str).to_parquet)
     frame = pd.read_parquet(kept)
     blocks = Blocks(folder / "blocks", p.study.executor)
-    near, far, how = frame.loc[positives], frame.loc[negatives], {"device": v.data.device, "blocks": blocks}
+    near, far, how = frame.loc[positives], frame.loc[negatives], {"device": v.device, "blocks": blocks}
     if rule["distance"] == "order_free":
         del rule["distance"]
         rankings = OrderFree(near, far, **rule, **how)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ def fit(
     precision: str = "float32",
     after_epoch: Callable[[int, nn.Module], dict[str, float]] | None = None,
     order_of: OrderOf | None = None,
+    coming: Callable[[Sequence[torch.Tensor]], Iterable[torch.Tensor]] = iter,
     title: str = "training",
     fabric: Fabric | None = None,
 ) -> pd.DataFrame:
@@ -68,6 +69,7 @@ def fit(
         order_of: which n exams come in an epoch and in which order; None: the exams 0 to n - 1, each once, at random.
         seed: of the order of exams and of all that is drawn on the way; each epoch has its own stream.
         folder: keeps `checkpoint.pt` while it runs.
+        coming: goes through the batches of an epoch, see `Chosen.coming`.
         optimiser: adam, sgd or adamw, see `optimisers.optimiser_of`.
         precision: see `cast`.
         after_epoch: called with the number of epochs done and the model; returns further columns of the history.
@@ -120,7 +122,7 @@ def fit(
         order = order_of(generator) if order_of else torch.randperm(n, generator=generator, device=device)
         network.train()
         logged: dict[str, float] = {}
-        for index in order.split(sizes):
+        for index in coming(order.split(sizes)):
             # before the pass: a CUDA graph writes the next gradients into the same memory
             stepper.zero_grad(set_to_none=True)
             loss, measures = step(fast if len(index) == sizes[0] else network, index, generator)

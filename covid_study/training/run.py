@@ -140,7 +140,7 @@ class Run:
                 from covid_study.training.processes import spread  # imports torch, see write_results
 
                 needed = samples.only([*self.training_ids, *self.asked_ids])
-                device = samples.data.device
+                device = samples.device
                 spread(self.method.fit, folder, self, needed, title, processes=processes, device=device)
 
         modules = ["training.run", self.method.module]
@@ -168,7 +168,7 @@ def labelled(samples: Samples, ids: Sequence[str], classes: Sequence[str]) -> tu
 
     data = samples.chosen(ids)
     found = numbers(samples.table.loc[list(ids), "finding"], classes)
-    return data, torch.from_numpy(found).to(samples.data.device)
+    return data, torch.from_numpy(found).to(samples.device)
 
 
 def predicted(samples: Samples, run: Run, p: np.ndarray, named: bool) -> pd.DataFrame:

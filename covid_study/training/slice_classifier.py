@@ -81,7 +81,7 @@ class SliceClassifier:
 
     def fit(self, folder: Path, run: Run, samples: Samples, title: str, fabric: Fabric | None = None) -> None:
         """Train it and write all that a run leaves; of SAAL the history also has alpha and the betas."""
-        device, settings = samples.data.device, self.training
+        device, settings = samples.device, self.training
         torch.manual_seed(run.seed)
         network = network_of(run)
         started = time.perf_counter()

@@ -65,7 +65,7 @@ def sweep(
     folder = Path(folder).resolve()
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
-    device = samples.data.device
+    device = samples.device
     at_once = 1 if processes > 1 else min(workers or places(device, per_gpu), max(1, len(todo)))
     values = samples.data[0].numel() if len(samples.data) else 1
     guess = plan["seconds"].fillna(plan["exams_seen"] * values / VALUES)
@@ -109,13 +109,13 @@ def _here(
 ) -> Iterator[Ended]:
     """Train them on this machine: one after the other in this process, or several at once in others."""
     if at_once == 1:
-        with limited_threads(1 if samples.data.device.type == "cpu" and processes == 1 else None):
+        with limited_threads(1 if samples.device.type == "cpu" and processes == 1 else None):
             for name, run in todo.items():
                 yield _attempt(run, samples, folder, name, processes=processes)
         return
     with mapped(samples.data, folder) as file:
         bare = replace(samples, data=samples.data.to("meta"))
-        attempt = partial(_attempt_beside, bare, file, folder, samples.data.device, at_once - 1)
+        attempt = partial(_attempt_beside, bare, file, folder, samples.device, at_once - 1)
         yield from side_by_side(attempt, todo.items(), at_once)
 
 
@@ -156,7 +156,7 @@ def _attempt_beside(
     """The same in a process beside others, on one thread or on the GPU that it has taken for itself."""
     name, run = named
     with limited_threads(1):
-        samples = replace(bare, data=of_file(file, bare.data).to(own_device(device, folder)))
+        samples = replace(bare, data=of_file(file, bare.data)).placed(own_device(device, folder))
         return _attempt(run, samples, folder, name, beside=beside)
 
 
@@ -184,6 +184,6 @@ def _attempt_on_worker(
     with _alone:  # a worker has as many threads as it was given, and torch one generator for all of them
         if (of, device) not in _held:
             _held.clear()
-            _held[of, device] = replace(samples, data=samples.data.to(device))
+            _held[of, device] = samples.placed(torch.device(device))
         with silent(), limited_threads(1):  # its lines belong to no cell
             return _attempt(runs[name], _held[of, device], folder, name, beside=beside)

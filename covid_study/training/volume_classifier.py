@@ -70,7 +70,7 @@ class VolumeClassifier:
 
         The training exams come COVID-19 first, each side by exam id.
         """
-        device = fabric.device if fabric else samples.data.device
+        device = fabric.device if fabric else samples.device
         precision = self.network["precision"]
         torch.manual_seed(run.seed)
         backbone, features = build(self.network)
@@ -96,6 +96,7 @@ class VolumeClassifier:
             precision=precision,
             after_epoch=partial(self._validated, run=run, samples=samples),
             order_of=order_of,
+            coming=data.coming,
             title=title,
             fabric=fabric,
         )

@@ -10,6 +10,7 @@ from tiny_runs import CPU, NETWORK, PRETEXT, SHAPE, CountingProbe, Killed
 from covid_study.pretext import train as module
 from covid_study.pretext.probes import untrained_encoder
 from covid_study.pretext.train import Probe, features, load_encoder, probe_auc, train_pretext
+from covid_study.samples.samples import Chosen
 from covid_study.training import loop
 
 ACCURACIES = ["permutation", "horizontal", "vertical"]
@@ -19,10 +20,11 @@ def volumes(n: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, (n, *SHAPE), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
 
 
-def run(folder, *, epochs=3, masking=True, validation=2, probe=None, **settings) -> pd.DataFrame:
+def run(folder, *, epochs=3, masking=True, validation=2, probe=None, at=None, **settings) -> pd.DataFrame:
     folder.mkdir(exist_ok=True)
+    exams = volumes(6) if at is None else Chosen(volumes(6), torch.arange(6), at)
     return train_pretext(
-        folder, volumes(6), volumes(validation, seed=1), masking=masking, network=NETWORK, epochs=epochs, seed=3,
+        folder, exams, volumes(validation, seed=1), masking=masking, network=NETWORK, epochs=epochs, seed=3,
         pretext=PRETEXT | settings, device=CPU, probe=probe or CountingProbe(),
     )  # fmt: skip
 
@@ -93,6 +95,12 @@ def test_killed_and_resumed_gives_the_same_encoder(tmp_path, killed_in, whole, m
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
     measured = [c for c in history if c not in ("seconds", "probe_covid", "probe_cap")]
     pd.testing.assert_frame_equal(history[measured], whole[1][measured])
+
+
+def test_exams_that_stay_on_the_host_give_the_same_encoder(tmp_path, whole):
+    run(tmp_path / "host", at=CPU)
+    name = "encoder.safetensors"
+    assert (tmp_path / "host" / name).read_bytes() == (whole[0] / name).read_bytes()
 
 
 def test_the_encoder_comes_back_whole_and_began_as_the_untrained_one(whole):

@@ -128,6 +128,15 @@ def test_what_fits_is_not_refused():
         refuse({"B": NEEDS["B"]}, 8 * GIB - 1, 1, "a GPU")
 
 
+def test_volumes_that_stay_on_the_host_need_none_of_the_device():
+    on_host = Needs(3, Counter({"bf16": 1e15}), 30 * GIB, {"training.batch_size": 5 * GIB}, on_host=True)
+    refuse({"A": on_host}, 6 * GIB, 1, "a GPU")
+    with pytest.raises(StudyError, match="data 0.0 GiB"):
+        refuse({"A": on_host}, 6 * GIB - 1, 1, "a GPU")
+    words = said({"A": on_host}, {"bf16": 1e15}, 1, "a GPU")
+    assert "6.0 GiB of its memory" in words and "30.0 GiB" in words
+
+
 def test_hours_are_operations_by_the_rate_that_a_step_reaches():
     flops = Counter({"bf16": 3600e15, "float32": 900e15})
     found = {"A": Needs(7, flops, 0, {"training.batch_size": GIB})}

@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_runs import BF16_IS_RIGHT, NETWORK, TRAINING, Killed, a_run, with_method
+from tiny_runs import BF16_IS_RIGHT, CPU, NETWORK, TRAINING, Killed, a_run, noise, with_method
 
 from covid_study.networks.resnet3d import Classifier, encoder
 from covid_study.rivals.feature_classifiers import FeatureClassifier
@@ -210,3 +210,10 @@ def test_a_half_written_folder_is_never_a_result(tmp_path, volumes, trainings):
     assert a_run().train(volumes, tmp_path) == final and trainings == ["classifier"]
     assert len(predictions(final)) == 6 and timing(final)["exams_seen"] == 6
     assert not partial.exists()
+
+
+def test_volumes_that_stay_on_the_host_give_the_same_bits(tmp_path):
+    there = a_run().train(noise(), tmp_path / "there")
+    host = a_run().train(replace(noise(), at=CPU), tmp_path / "host")
+    assert (host / "weights.safetensors").read_bytes() == (there / "weights.safetensors").read_bytes()
+    pd.testing.assert_frame_equal(predictions(host), predictions(there))
