@@ -23,9 +23,11 @@ from covid_study.study.plan import PLACES, Plan
 from covid_study.study.scoreboard import HEADS, markdown
 from covid_study.study.story import story
 
+FIGURE = "table-iii.png"
+
 
 def keep(run: Plan) -> Path:
-    """Write claims.csv, results.csv, run.json and a README.md that reads on the web; no picture of an exam is in them.
+    """Write claims.csv, results.csv, run.json, a README.md that reads on the web and its figure; no exam is pictured.
 
     Raises:
         StudyError: a notebook of the run is not up to date.
@@ -38,7 +40,8 @@ def keep(run: Plan) -> Path:
         )
     folder = paths.reference(run.name)
     folder.mkdir(parents=True, exist_ok=True)
-    claims, cells = claims_and_cells(tables(run.build, [n.record for n in run.notebooks]))
+    found = tables(run.build, [n.record for n in run.notebooks])
+    claims, cells = claims_and_cells(found)
     claims["here"] = [amount_text(line, "difference") for line in claims.to_dict("records")]
     said = {
         "profile": run.profile["study"]["profile"],
@@ -55,11 +58,24 @@ def keep(run: Plan) -> Path:
     }
     for name, text in texts.items():
         write_text(folder / name, text)
+    if "A.III" in found:
+        _draw(found["A.III"], run.profile["sampling"]["shares"], folder / FIGURE)
     readme = run.root / "README.md"
     if readme.is_file() and (told := first_screen(readme.read_text(encoding="utf-8"), run.name, claims)):
         write_text(readme, told)
     print(f"{short(folder)}: {_counts(claims)}. Commit it to show it beside other runs.")
     return folder
+
+
+def _draw(table_3: pd.DataFrame, shares: list[float], file: Path) -> None:
+    """F1 against the number of negatives, as notebook 04 has it."""
+    from covid_study.figures import curves, style  # here, because the runner draws nothing
+    from covid_study.tables.table import column
+
+    style.use()
+    columns = {column(share): share for share in shares} | {"all": 1.0}
+    figure = curves.by_size(table_3, columns, "f1", axis="F1", title="F1 at threshold 0.5")
+    figure.savefig(file, dpi=144, bbox_inches="tight")
 
 
 def tables(build: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:

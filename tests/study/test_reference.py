@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from covid_study import paths
 from covid_study.errors import StudyError
@@ -63,6 +64,8 @@ def test_what_is_kept_is_what_the_run_said(run):
     page, facts = (folder / "README.md").read_text(), json.loads((folder / "run.json").read_text())
     assert all(text in page for text in told["text"]) and facts["seconds"] == {"04_ranking_ablation": 61.0}
     assert facts["parameters"]["sampling.shares"] == plan.profile["sampling"]["shares"]
+    with Image.open(folder / "table-iii.png") as picture:
+        assert min(picture.size) > 500
     assert sum(f.stat().st_size for f in folder.iterdir()) < 1e6
 
 
