@@ -79,7 +79,8 @@ def paces(folder: Path) -> dict[str, float]:
 class Left:
     """The seconds that are left of a sweep, by exams or slices still to see: a call says them.
 
-    A run takes as long as those of its kind took a sample in this sweep, else in earlier ones, else as all of this one.
+    A run takes as long as those of its kind took a sample in this sweep, else in earlier ones. What other kinds took is no
+    guide: of sixty slices a second's pace is that of their test, and three thousand were told to take hours.
     """
 
     def __init__(self, todo: Mapping[str, Run], paces: Mapping[str, float], at_once: int):
@@ -99,10 +100,11 @@ class Left:
         return sum(self.took[n] for n in names) / max(1, sum(self.todo[n].seen for n in names))
 
     def __call__(self) -> float | None:
-        """None where nothing is known of a run that is left, nor of any other."""
-        mean = self._pace(list(self.took)) if self.took else float("nan")
+        """None where nothing is known of the kind of a run that is left."""
         seconds = [
-            self.took.get(name, self.paces.get(run.kind, mean) * run.seen) for name, run in self.todo.items()
+            self.took.get(name, self.paces.get(run.kind, math.nan) * run.seen)
+            for name, run in self.todo.items()
         ]
-        whole = makespan(seconds, self.at_once)
-        return max(0.0, whole - (time.monotonic() - self.started)) if not math.isnan(whole) else None
+        if any(map(math.isnan, seconds)):
+            return None
+        return max(0.0, makespan(seconds, self.at_once) - (time.monotonic() - self.started))

@@ -149,14 +149,16 @@ def test_the_time_left_is_counted_in_samples(monkeypatch):
     todo = {
         f"{e}": replace(run, method=replace(run.method, training=TRAINING | {"epochs": e})) for e in (1, 4, 5)
     }
-    left = Left(todo | {"wide": wide}, {}, at_once=2)
+    left, mixed = Left(todo, {}, at_once=2), Left(todo | {"wide": wide}, {}, at_once=2)
     assert left() is None
     clock[0] = 112.0  # two seconds to start, then ten for the six exams of "1": 1 2/3 a sample
-    left.ended("1", 10.0)
-    assert left() == pytest.approx(max(40, 10 + 50 + 0) - 10)  # 40 and then wide's 10; 10 and then 50
+    for one in (left, mixed):
+        one.ended("1", 10.0)
+    assert left() == pytest.approx(max(40, 10 + 50) - 10)
+    assert mixed() is None  # what a wide network takes is not known yet
     clock[0] = 142.0
-    left.ended("4", 40.0)
-    left.ended("wide", 60.0)
-    assert left() == pytest.approx(max(40 + 60, 60) - 40)
+    mixed.ended("4", 40.0)
+    mixed.ended("wide", 60.0)
+    assert mixed() == pytest.approx(max(40 + 60, 60) - 40)
     known = Left({"wide": wide}, {wide.kind: 0.5}, at_once=2)
     assert known() == pytest.approx(3.0)
