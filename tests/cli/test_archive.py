@@ -66,7 +66,7 @@ def same(found, expected):
 def test_it_ranks_as_the_study_does(cohort, file, tmp_path, distance, mass):
     rule = {"distance": distance, "mass": mass, "alpha": 0.3, "beta": 0.7, "diversity_pairs": 10**6}
     p = SimpleNamespace(study=SimpleNamespace(executor="in_process"))
-    v = SimpleNamespace(table=cohort.assign(split="train"), data=SimpleNamespace(device="cpu"))
+    v = SimpleNamespace(table=cohort.assign(split="train"), device="cpu")
     names = [f"f{i}" for i in range(5)]
     (study := tmp_path / "study").mkdir()
     volume_steps.rank_archive(p, v, study, rule, lambda exams: cohort.loc[exams, names].to_numpy())
