@@ -27,15 +27,9 @@ def volumes(p) -> Samples:
     table = split.loc[kept.table["exam_id"]]
     check_splits(table, kept.left_out, p.cohort.classes)
     data, device = torch.from_numpy(kept.load(list(table.index))), find_device(p.study.device)
-    here = fits(data.nbytes, device)
-    return Samples(
-        table,
-        data.to(device) if here else data,
-        key_on(kept.folder.name, device),
-        kept.folder,
-        (*notes_on(p), *kept.notes),
-        at=None if here else device,
-    )
+    at = None if fits(data.nbytes, device) else device
+    notes = (*notes_on(p), *kept.notes)
+    return Samples(table, data, key_on(kept.folder.name, device), kept.folder, notes, at=at).placed(device)
 
 
 def check_splits(table: pd.DataFrame, left_out: pd.DataFrame, classes: list[str]) -> None:

@@ -59,11 +59,10 @@ def refuse(found: dict[str, Needs], free: int, at_once: int, name: str) -> None:
             continue
         at_most = max(needs.passes, key=needs.passes.get)
         smaller = {"A": "preprocessing.shape", "B": "slices.exams, slices.per_exam, slices.size"}[paper]
-        data = _size(0 if needs.on_host else needs.data)
         shared = f", study.per_gpu ({at_once})" if at_once > 1 else ""
         raise StudyError(
-            f"The trainings of paper {paper} need {_size(needed)} on {name}, where {_size(free)} are free: data {data}, "
-            f"a step {_size(needs.passes[at_most])}. Make smaller: {at_most}, {smaller}{shared}."
+            f"The trainings of paper {paper} need {_size(needed)} on {name}, where {_size(free)} are free: data "
+            f"{_size(needs.held)}, a step {_size(needs.passes[at_most])}. Make smaller: {at_most}, {smaller}{shared}."
         )
 
 

@@ -51,9 +51,14 @@ class Needs:
     on_host: bool = False  # the data stay in the computer's memory, see `device.fits`
 
     @property
+    def held(self) -> int:
+        """Bytes of the data that lie on the device."""
+        return 0 if self.on_host else self.data
+
+    @property
     def bytes(self) -> int:
         """On the device, at most."""
-        return (0 if self.on_host else self.data) + max(self.passes.values(), default=0) + APART
+        return self.held + max(self.passes.values(), default=0) + APART
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from covid_study.errors import StudyError
 from covid_study.report import results
 from covid_study.report.show import amount_text, in_words
 from covid_study.report.words import VERDICTS
-from covid_study.runtime.artefacts import write_text
+from covid_study.runtime.artefacts import write_atomically, write_text
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
 from covid_study.study.facts import made_with
@@ -76,7 +76,7 @@ def _draw(table_3: pd.DataFrame, shares: list[float], file: Path) -> None:
     columns = {column(share): share for share in shares} | {"all": 1.0}
     rows = table_3[table_3["in_paper"]]
     figure = curves.by_size(rows, columns, "f1", axis="F1", title="F1 at threshold 0.5")
-    figure.savefig(file, dpi=144, bbox_inches="tight")
+    write_atomically(file, lambda at: figure.savefig(at, format="png", dpi=144, bbox_inches="tight"))
 
 
 def tables(build: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:

@@ -57,7 +57,7 @@ def ids(v: Samples, split: str, positive: bool | None = None) -> list[str]:
 
 
 def network(p, v: Samples) -> dict:
-    """The section `network`, its precision settled for these volumes and the device that they lie on."""
+    """The section `network`, its precision settled for these volumes and the device that they are used on."""
     precision = settled(p.network.precision, "resnet3d", max(v.data.shape[1:]), v.device)
     return p.network.model_dump() | {"precision": precision}
 
