@@ -223,7 +223,7 @@ class Sampling(Section):
     normal_width: Annotated[
         Positive, "deviation of the bell around the middle rank, as a share of the archive"
     ]
-    more_seeds: Annotated[list[Count], "further trainings of the rows of Tables III and V, rivals aside"] = []
+    more_seeds: Annotated[list[Count], "further trainings of Tables III, IV, V and VII, rivals aside"] = []
     best_features: Annotated[
         Features, "of the ranking that means most, a row of Table III beside the paper's"
     ]

@@ -84,7 +84,7 @@ def cited(run: Plan) -> dict[str, str] | None:
 
 def _more_seeds(run: Plan) -> dict[str, str]:
     """The seeds that some tables have in place of those of all, or beside them."""
-    tables = {"Tables III and V": "sampling", "Tables 5 and 6": "slice_losses"}
+    tables = {"Tables III, IV, V and VII": "sampling", "Tables 5 and 6": "slice_losses"}
     tables |= {"DSN-SAAL on public data": "public"} if run.images else {}
     more = {f"more seeds of {name}": run.profile[section]["more_seeds"] for name, section in tables.items()}
     own = run.profile["slice_training"]["seeds"]

@@ -112,21 +112,20 @@ def exams_an_epoch(p, positives: int, negatives: int) -> dict[tuple, int]:
     draws = ("random", "difficulty", "diversity", "both", "both_pretrained", "best_pair")  # Table III
     draws += ("normal", "top", "all_pretrained")  # Table V
     for seed in a3_ranking.seeds(p):
-        add("all", negatives, seed)
         for share in p.sampling.shares:
             rivals = p.sampling.rivals if seed in p.study.seeds else ()
             for draw in (*draws, *rivals, *p.sampling.alphas):
                 add(draw, selection_size(share, negatives), seed)
-    for seed in p.study.seeds:
         for depth in (p.network.depth, p.transfer.depth):
             add("all", negatives, seed, depth)
             for share in p.transfer.shares:
                 add("both", selection_size(share, negatives), seed, depth)
+        for weights in filter(None, a7_weights.WEIGHTS.values()):
+            add(weights, negatives, seed)
+    for seed in p.study.seeds:
         for strategy in a6_online.STRATEGIES:
             add("all", negatives, seed, strategy=strategy)
             add("both", selection_size(p.online.share, negatives), seed, strategy=strategy)
-        for weights in filter(None, a7_weights.WEIGHTS.values()):
-            add(weights, negatives, seed)
     return found
 
 
@@ -136,9 +135,9 @@ def pretext_exams(p, positives: int, negatives: int) -> dict[tuple, int]:
     found = {("rubiks_cube", "optimal", short, p.study.seeds[0]): short * positives}
     for seed in a3_ranking.seeds(p):  # each ranks by its own
         found["rubiks_cube_pro", "optimal", short, seed] = short * positives
-        found["rubiks_cube_pro_all", "optimal", every, seed] = every * (positives + negatives)
+        for variant in filter(None, a7_weights.WEIGHTS.values()):
+            found[variant, "optimal", every, seed] = every * (positives + negatives)
     for seed in p.study.seeds:
-        found["rubiks_cube_all", "optimal", every, seed] = every * (positives + negatives)
         epochs = p.pretext_ablation.epochs
         for variant, kind in pretext_variants.VARIANTS.values():
             found[variant, kind, epochs, seed] = epochs * positives

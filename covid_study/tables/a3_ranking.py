@@ -134,7 +134,7 @@ def cells(p, rows: dict[str, Callable[[float, int], Run]], asked: list[int]) -> 
 
 
 def seeds(p) -> list[int]:
-    """Of Tables III and V: those of every table, and theirs."""
+    """Of Tables III, IV, V and VII: those of every table, and theirs."""
     return list(dict.fromkeys([*p.study.seeds, *p.sampling.more_seeds]))
 
 

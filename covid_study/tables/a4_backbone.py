@@ -39,7 +39,7 @@ def table(p, v: Samples) -> Table:
             f"{18 if depths[0] == 50 else 50}."
         )
     runs = {}
-    for seed in p.study.seeds:
+    for seed in a3_ranking.seeds(p):
         found, archive = volume_steps.ranked(p, v, seed=seed), volume_steps.ids(v, "train", False)
         chosen = {column(s): volume_steps.selection(p, found.ranking, "long_tail", s, seed) for s in shares}
         for depth in depths:

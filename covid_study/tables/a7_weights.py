@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from covid_study.samples.samples import Samples
-from covid_study.tables import volume_steps
+from covid_study.tables import a3_ranking, volume_steps
 from covid_study.tables.table import Table
 
 NAME = "A.VII"
@@ -19,7 +19,7 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], Path]:
     """The pre-trainings, on all training exams: (row, seed) -> folder."""
     return {
         (row, seed): volume_steps.pretext(p, v, name, seed)
-        for seed in p.study.seeds
+        for seed in a3_ranking.seeds(p)
         for row, name in WEIGHTS.items()
         if name
     }
@@ -30,7 +30,7 @@ def table(p, v: Samples) -> Table:
     negatives, folders = volume_steps.ids(v, "train", False), pretrained(p, v)
     runs = {
         (row, "all", seed): volume_steps.run(p, v, negatives, seed, folders.get((row, seed)))
-        for seed in p.study.seeds
+        for seed in a3_ranking.seeds(p)
         for row in WEIGHTS
     }
     return Table(NAME, runs, v, p.study, main="A27a", sizes={"all": len(negatives)})
