@@ -17,6 +17,7 @@ from covid_study.samples.samples import Samples
 from covid_study.scores.resamples import Interval, auc_difference, auc_interval
 from covid_study.scores.seeds import over_seeds
 from covid_study.tables import volume_steps
+from covid_study.training.run import timing
 
 VARIANTS = {"rubiks_cube": "Rubik's cube", "rubiks_cube_pro": "Rubik's cube Pro"}
 UNTRAINED = "untrained"
@@ -30,7 +31,7 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], object]:
     Choice: Rubik's cube is compared at the first seed alone; Rubik's cube Pro, which the study goes on with, at all.
     """
     wanted = [("rubiks_cube", p.study.seeds[0]), *(("rubiks_cube_pro", s) for s in p.study.seeds)]
-    return {(variant, seed): volume_steps.pretext(p, v, variant, seed) for variant, seed in wanted}
+    return volume_steps.pretrained(p, v, {asked: volume_steps.pretraining(p, v, *asked) for asked in wanted})
 
 
 def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:
@@ -191,6 +192,6 @@ def durations(p, folders: dict, exams: int) -> pd.DataFrame:
     """How long each pre-training took: seconds of training, without what was measured on the way."""
     rows, epochs = [], p.pretext.epochs
     for (variant, seed), folder in folders.items():
-        hours = volume_steps.pretext_seconds(folder) / 3600
+        hours = timing(folder)["train_seconds"] / 3600
         rows.append((VARIANTS[variant], seed, exams, epochs, period(hours), period(hours / epochs)))
     return pd.DataFrame(rows, columns=["pre-training", "seed", "exams", "epochs", "training", "an epoch"])

@@ -50,11 +50,12 @@ def variants(p, v: Samples) -> dict[tuple[str, int], Path]:
     masking, as in Rubik's cube Pro.
     """
     epochs = p.pretext_ablation.epochs
-    return {
-        (words, seed): volume_steps.pretext(p, v, name, seed, epochs=epochs, permutation_set=kind)
+    asked = {
+        (words, seed): volume_steps.pretraining(p, v, name, seed, epochs=epochs, permutation_set=kind)
         for seed in p.study.seeds
         for words, (name, kind) in VARIANTS.items()
     }
+    return volume_steps.pretrained(p, v, asked)
 
 
 def permutation_sets(k: int) -> dict[str, np.ndarray]:

@@ -48,7 +48,11 @@ def sources(p, seeds: list[int]) -> list[tuple[str, int]]:
 
 def rankings(p, v: Samples) -> RankingsBySeed:
     """The archive ranked from every source of features, with every seed that Table III selects by."""
-    wanted = sources(p, a3_ranking.seeds(p))
+    seeds = a3_ranking.seeds(p)
+    volume_steps.pretexts(
+        p, v, ["rubiks_cube_pro"], seeds
+    )  # side by side, before each ranking asks for its own
+    wanted = sources(p, seeds)
     return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in wanted}
 
 

@@ -74,6 +74,10 @@ class Study(Section):
         False
     )
 
+    def sweeps(self) -> dict:
+        """How many of its trainings run at once, and where: of `sweep`."""
+        return self.model_dump(include={"executor", "processes", "workers", "per_gpu"})
+
     @field_validator("executor")
     @classmethod
     def _executor_is_known(cls, executor: str) -> str:

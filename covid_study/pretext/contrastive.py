@@ -8,8 +8,12 @@ second, slower network (MoCo): the loss is the same, the loop is that of every o
 Deviation: He et al. also pre-train on slices of another collection (LUNA) first; here only the training slices serve.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 import torch
@@ -18,12 +22,70 @@ from torch import nn
 from torch.nn import functional as F
 
 from covid_study.networks.backbones import classifier_name, features
+from covid_study.runtime.device import device_name
 from covid_study.samples.batch import to_input, view
-from covid_study.training.loop import fit
+from covid_study.samples.samples import Samples
+from covid_study.training.loop import fit, training_flops
+from covid_study.training.run import Run, write_timing
+from covid_study.training.slice_classifier import SliceClassifier, network_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PROJECTION = 128  # values that views are compared by (Chen et al. 2020, 2.1)
 AREA = (0.2, 1.0)  # of the slice that a crop shows, as in MoCo
 CHANGE = 0.4  # of brightness and of contrast, as in MoCo
+
+
+@dataclass(frozen=True)
+class SelfTrans:
+    """Contrastive pre-training as the method of a run, which leaves a backbone and no predictions.
+
+    Args:
+        classifier: that is to start from it; its own weights are those that this starts from.
+    """
+
+    module: ClassVar[str] = "pretext.contrastive"
+    label: ClassVar[str] = "contrastive"
+    spreads: ClassVar[bool] = False
+
+    classifier: SliceClassifier
+    epochs: int
+    batch_size: int
+
+    def config(self) -> dict:
+        """Its part of a run's key."""
+        weights = self.classifier.weights
+        of_classifier = {
+            "backbone": self.classifier.backbone,
+            "precision": self.classifier.precision,
+            "weights": weights.sha256 if weights else None,
+        }
+        return of_classifier | {"epochs": self.epochs, "batch_size": self.batch_size}
+
+    def seen(self, sizes: Sequence[int]) -> int:
+        """Views that pass through the network: two of each slice an epoch."""
+        return 2 * self.epochs * sum(sizes)
+
+    def kind(self) -> list:
+        """What takes equally long a view."""
+        return [self.label, self.classifier.backbone, self.classifier.precision]
+
+    def fit(self, folder: Path, run: Run, samples: Samples, title: str, fabric: Fabric | None = None) -> None:
+        """Train it and write encoder.safetensors, history.csv and timing.json."""
+        torch.manual_seed(run.seed)
+        network, slices = (
+            network_of(replace(run, method=self.classifier)),
+            samples.of(sorted(run.training_ids)),
+        )
+        settings = {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "precision": self.classifier.precision,
+        }
+        history = train_contrastive(folder, slices, network, seed=run.seed, title=title, **settings)
+        flops, device = training_flops(network, slices[:1]), device_name(samples.device)
+        write_timing(folder, run, seconds=float(history["seconds"].sum()), flops=flops, device=device)
 
 
 class ContrastiveNet(nn.Module):
@@ -146,5 +208,4 @@ def train_contrastive(
     }
     save_file(weights, Path(folder) / "encoder.safetensors")
     history.to_csv(Path(folder) / "history.csv", index=False)
-    (Path(folder) / "checkpoint.pt").unlink(missing_ok=True)
     return history

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,74 @@ from covid_study.networks.resnet3d import build
 from covid_study.pretext import rubiks_cube
 from covid_study.pretext.probes import asked, probe_scores
 from covid_study.runtime.artefacts import write_atomically
+from covid_study.runtime.device import device_name
 from covid_study.samples.batch import to_input
-from covid_study.samples.samples import Chosen
+from covid_study.samples.samples import Chosen, Samples
 from covid_study.training.loop import cast, counted_flops, fit, fitting, in_batches
+from covid_study.training.run import Run, write_timing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 VALIDATION_DRAWS = 4  # scrambles of each validation exam
+
+
+@dataclass(frozen=True)
+class Pretext:
+    """Pre-training as the method of a run, which leaves an encoder and no predictions (paper A, IV-B).
+
+    The accuracy is measured on the run's validation exams, the linear probe on its test exams.
+
+    Args:
+        masking, epochs, permutation_set, network, pretext: see `train_pretext`.
+    """
+
+    module: ClassVar[str] = "pretext.train"
+    spreads: ClassVar[bool] = True
+
+    masking: bool
+    epochs: int
+    permutation_set: str
+    network: dict
+    pretext: dict
+
+    @property
+    def label(self) -> str:
+        """What its folder's name begins with."""
+        return "rubiks_cube_pro" if self.masking else "rubiks_cube"
+
+    def config(self) -> dict:
+        """Its part of a run's key."""
+        return dict(vars(self))
+
+    def seen(self, sizes: Sequence[int]) -> int:
+        """Exams that pass through the network while it trains."""
+        return self.epochs * sum(sizes)
+
+    def kind(self) -> list:
+        """What takes equally long an exam."""
+        return [self.label, self.network, self.pretext]
+
+    def fit(self, folder: Path, run: Run, samples: Samples, title: str, fabric: Fabric | None = None) -> None:
+        """Train it, alone or as one of several processes, and write encoder.safetensors, history.csv and timing.json."""
+        probed, device = samples.table.loc[list(run.test_ids)], fabric.device if fabric else samples.device
+        known = (probed[name].to_numpy() for name in ("finding", "patient_id"))
+        history = train_pretext(
+            folder,
+            samples.chosen(sorted(run.training_ids)),
+            samples.of(sorted(run.validation_ids)),
+            probe=Probe(samples.chosen(run.test_ids), *known, precision=self.network["precision"]),
+            **self.config(),
+            seed=run.seed,
+            device=device,
+            title=title,
+            fabric=fabric,
+        )
+        if fabric and not fabric.is_global_zero:
+            return
+        device = device_name(device, fabric.world_size if fabric else 1)
+        flops = history["flops"].sum() / run.seen
+        write_timing(folder, run, seconds=float(history["seconds"].sum()), flops=flops, device=device)
 
 
 def train_pretext(
@@ -37,7 +99,7 @@ def train_pretext(
     epochs: int,
     seed: int,
     probe: Probe,
-    device: torch.device | None = None,
+    device: torch.device,
     permutation_set: str = "optimal",
     title: str = "pretext",
     fabric: Fabric | None = None,
@@ -53,14 +115,14 @@ def train_pretext(
             accuracy on.
         network, pretext: the sections of the parameters.
         probe: measured before the first epoch (epoch 0) and every `probe_every` epochs.
-        device: to train on; None: that of `fabric`.
+        device: to train on.
         permutation_set: see `rubiks_cube.permutations`, `kind`.
         fabric: see `loop.fit`; the first process alone measures and writes.
 
     Returns:
         The history, one row an epoch; epoch 0 is the untrained network.
     """
-    device, first = (fabric.device, fabric.is_global_zero) if fabric else (device, True)
+    first = fabric is None or fabric.is_global_zero
     torch.manual_seed(seed)
     table = rubiks_cube.permutations(pretext["permutations"], kind=permutation_set)
     table = torch.from_numpy(table).to(device)
@@ -115,8 +177,7 @@ def train_pretext(
         folder / "encoder.safetensors",
     )
     history.to_csv(folder / "history.csv", index=False)
-    for leftover in (before, folder / "checkpoint.pt"):
-        leftover.unlink(missing_ok=True)
+    before.unlink(missing_ok=True)
     return history
 
 

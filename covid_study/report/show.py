@@ -36,6 +36,8 @@ LOOK = {
     ".ours": "font-weight: 600",
     ".words": "text-align: left; white-space: normal; min-width: 12em; max-width: 30em",
     ".short": "white-space: nowrap",
+    ".left": "text-align: left",
+    ".narrow": "text-align: left; min-width: 0",
     ".between": "font-size: 10.5px; opacity: .68; white-space: nowrap",
     ".paper": "color: var(--theirs, #0072b2); white-space: nowrap",
     ".holds": "color: var(--holds, #00704f); font-weight: 600",
@@ -69,15 +71,27 @@ def table(
     styler = styler.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # in Jupyter a $ stays a $
     if title or notes:
         styler = styler.set_caption(escape("\n".join(filter(None, [title, *notes])), quote=False))
-    longest = [max((len(x) for x in column if isinstance(x, str)), default=0) for _, column in frame.items()]
-    words = [["words" if long > 24 else "short" if long < 9 else "" for long in longest]] * len(frame)
-    styler = styler.set_td_classes(pd.DataFrame(words, index=frame.index, columns=frame.columns))
+    kinds = [[_kind(column) for _, column in frame.items()]] * len(frame)
+    styler = styler.set_td_classes(pd.DataFrame(kinds, index=frame.index, columns=frame.columns))
     return styler if index else styler.hide(axis="index")
+
+
+def _kind(column: pd.Series) -> str:
+    """The classes of a column's cells: by how long its texts are, and whether they are words."""
+    texts = [text for text in column if isinstance(text, str)]
+    longest = max(map(len, texts), default=0)
+    if longest > 24:
+        return "words"
+    named = bool(texts) and all(text[:1].isalpha() for text in texts)
+    return " ".join(filter(None, ["short" if longest < 9 else "", "left" if named else ""]))
 
 
 def _escaped(axis: pd.Index) -> list[str | None]:
     """The names of an axis, which `Styler.format_index` leaves as they are."""
     return [None if name is None else escape(str(name)) for name in axis.names]
+
+
+NARROW = [{"selector": "td, th", "props": "padding: 2px 5px"}]  # of thirteen columns
 
 
 def brier(found: pd.DataFrame) -> Styler:
@@ -134,9 +148,10 @@ def claims_table(decided: pd.DataFrame, title: str = "", notes: Sequence[str] = 
         if any(texts):
             shown.insert(shown.columns.get_loc("verdict") + 1, f"in {name}", texts)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
-    classes[["claim", "to close it"]], classes["paper"], classes["95 %"] = "words", "paper", "between"
+    classes[["by AUC", "to close it"]], classes["paper"], classes["95 %"] = "narrow", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
-    return table(shown, title, notes, index=False).set_td_classes(classes)
+    styler = table(shown, title, notes, index=False).set_td_classes(classes)
+    return styler.set_table_styles(NARROW, overwrite=False)
 
 
 def in_words(line: Mapping) -> dict[str, str]:

@@ -22,11 +22,12 @@ def table(p, v: Samples) -> Table:
     Rows: random and long_tail, which are runs of Table III, normal, top, and long_tail_all_pretrained, whose classifier starts
     from weights pre-trained on all samples. Columns: `sampling.shares`.
     """
+    made = volume_steps.pretexts(p, v, PRETEXTS.values(), a3_ranking.seeds(p))
     rows = {name: a3_ranking.selected(p, v, name) for name in ("random", "normal", "top")}
     rows["long_tail"] = a3_ranking.selected(p, v, "both")
     rows["long_tail_all_pretrained"] = a3_ranking.selected(p, v, "both", encoder="rubiks_cube_pro_all")
     runs = a3_ranking.cells(p, rows, a3_ranking.seeds(p))
-    pretexts = {c: volume_steps.pretext(p, v, PRETEXTS[c[0]], c[2]) for c in runs if c[0] in PRETEXTS}
+    pretexts = {c: made[PRETEXTS[c[0]], c[2]] for c in runs if c[0] in PRETEXTS}
     took = {cell: hours(folder, p.pretext.epochs) for cell, folder in pretexts.items()}
     shared = {cell: float(beside(folder)) for cell, folder in pretexts.items()}
     drawn = compositions(p, v).set_index(["strategy", "column", "seed"])

@@ -17,12 +17,9 @@ WEIGHTS = {  # row -> the pre-training whose weights it starts from
 
 def pretrained(p, v: Samples) -> dict[tuple[str, int], Path]:
     """The pre-trainings, on all training exams: (row, seed) -> folder."""
-    return {
-        (row, seed): volume_steps.pretext(p, v, name, seed)
-        for seed in a3_ranking.seeds(p)
-        for row, name in WEIGHTS.items()
-        if name
-    }
+    of = {name: row for row, name in WEIGHTS.items() if name}
+    found = volume_steps.pretexts(p, v, of, a3_ranking.seeds(p))
+    return {(of[name], seed): folder for (name, seed), folder in found.items()}
 
 
 def table(p, v: Samples) -> Table:

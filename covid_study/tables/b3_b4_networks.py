@@ -22,10 +22,9 @@ def table_3(p, s: Samples) -> Table:
     meta_weight_net where the parameters have them (see `not_run`); dsn_saal. Its claim is about the rows on equal terms.
     """
     plain = dict.fromkeys([p.slice_network.backbone, *p.comparison.backbones])
-    runs = {}
+    runs, others = {}, slice_steps.other_weights(p, s, p.slice_training.seeds)
     for seed in p.slice_training.seeds:
-        rows = {name: slice_steps.run(p, s, seed, backbone=name) for name in plain}
-        rows |= slice_steps.other_weights(p, s, seed)
+        rows = {name: slice_steps.run(p, s, seed, backbone=name) for name in plain} | others[seed]
         if p.comparison.meta_share:
             rows["meta_weight_net"] = slice_steps.meta_weight_net(p, s, seed)
         rows[OURS] = slice_steps.dsn_saal(p, s, seed)

@@ -168,6 +168,10 @@ def table(p, s: Samples) -> Table:
     name = table_of(s.source)
     columns = divisions(p, s, name)
     more = [] if p.slices.images is None else p.public.more_seeds
+    if name not in ("B.7", "B.9"):
+        slice_steps.other_weights(
+            p, s, p.slice_training.seeds
+        )  # side by side, before each seed asks for its own
     for seed in dict.fromkeys([*p.slice_training.seeds, *more]):
         for column, (train, test) in columns.items():
             rows = _rows(p, s, seed, name, train, test) if seed in p.slice_training.seeds else {}
@@ -256,5 +260,5 @@ def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: l
         rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
-    rows |= slice_steps.other_weights(p, s, seed)
+    rows |= slice_steps.other_weights(p, s, [seed])[seed]
     return rows | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}

@@ -1,12 +1,9 @@
 """The way of the data through paper B: which slices a run is trained on, from which weights, and how."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.model_selection import train_test_split
 
 from covid_study import paths
@@ -14,14 +11,12 @@ from covid_study.cohort.findings import classes_of, numbers
 from covid_study.losses.meta_weight_net import meta_set
 from covid_study.networks import chexnet, weights as pretrained
 from covid_study.networks.precision import settled
-from covid_study.pretext.contrastive import train_contrastive
+from covid_study.pretext.contrastive import SelfTrans
 from covid_study.rivals.feature_classifiers import FeatureClassifier
-from covid_study.runtime.artefacts import artefact
-from covid_study.runtime.workers import cores
 from covid_study.samples.samples import Samples
-from covid_study.training.loop import training_flops
-from covid_study.training.run import Method, Run, Spent
-from covid_study.training.slice_classifier import SliceClassifier, network_of
+from covid_study.training.run import Method, Run, Spent, timing
+from covid_study.training.slice_classifier import SliceClassifier
+from covid_study.training.sweep import sweep
 
 
 def ids(s: Samples, split: str) -> list[str]:
@@ -105,33 +100,28 @@ def dsn_saal(p, s: Samples, seed: int, training_ids: list[str] | None = None) ->
     return run(p, s, seed, supervised=True, loss="saal", training_ids=training_ids)
 
 
-def self_trans(p, s: Samples, seed: int) -> Run:
-    """Self-Trans (He et al. 2020; paper B, Table 3): DenseNet-169 after contrastive pre-training on the training slices."""
-    started = run(p, s, seed, backbone="densenet169")
-    train, given = list(started.training_ids), started.method.weights
-    settings = {
-        "epochs": p.comparison.contrastive_epochs,
-        "batch_size": p.slice_training.batch_size,
-        "seed": seed,
-        "precision": started.method.precision,
+def self_trained(p, s: Samples, seeds: Iterable[int]) -> dict[int, Run]:
+    """Self-Trans (He et al. 2020; paper B, Table 3): DenseNet-169 after contrastive pre-training on the training slices.
+
+    The pre-trainings that are not there yet are made, side by side.
+
+    Returns:
+        Seed -> the run that starts from it.
+    """
+    starting = {str(seed): run(p, s, seed, backbone="densenet169") for seed in seeds}
+    settings = p.comparison.contrastive_epochs, p.slice_training.batch_size
+    before = {
+        name: replace(started, method=SelfTrans(started.method, *settings), test_ids=())
+        for name, started in starting.items()
     }
-    weights = given.sha256 if given else None
-    config = {"slices": s.key, "train": train, "weights": weights, "classes": started.classes, **settings}
-
-    def compute(folder: Path) -> None:
-        torch.manual_seed(seed)
-        network, slices = network_of(started), s.of(train)
-        with cores(torch.get_num_threads()):
-            history = train_contrastive(folder, slices, network, **settings)
-        seen = 2 * len(slices) * settings["epochs"]  # two views of each
-        flops = seen * training_flops(network, slices[:1])
-        spent = Spent(float(history["seconds"].sum()), seen, flops)
-        (folder / "spent.json").write_text(json.dumps(vars(spent)))
-
-    modules = ["pretext.contrastive", "training.slice_classifier"]
-    folder = artefact(paths.build(p.study.name) / "pretext", "contrastive", config, modules, compute)
-    spent = Spent(**json.loads((folder / "spent.json").read_text()))
-    return replace(started, method=replace(started.method, encoder=str(folder)), before=spent)
+    made = sweep(before, s, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")
+    found = {}
+    for name, folder in made.items():
+        took, started = timing(folder), starting[name]
+        spent = Spent(took["train_seconds"], took["exams_seen"], took["flops"], (took["beside"],))
+        method = replace(started.method, encoder=str(folder))
+        found[started.seed] = replace(started, method=method, before=spent)
+    return found
 
 
 def transfer_chexnet(p, s: Samples, seed: int) -> Run | None:
@@ -143,11 +133,14 @@ def transfer_chexnet(p, s: Samples, seed: int) -> Run | None:
     return replace(started, method=replace(started.method, weights=found))
 
 
-def other_weights(p, s: Samples, seed: int) -> dict[str, Run]:
-    """Rows that start from other weights: self_trans where it has epochs, transfer_chexnet where its file is there."""
-    rows = {"self_trans": self_trans(p, s, seed)} if p.comparison.contrastive_epochs else {}
-    transferred = transfer_chexnet(p, s, seed)
-    return rows | ({"transfer_chexnet": transferred} if transferred else {})
+def other_weights(p, s: Samples, seeds: Iterable[int]) -> dict[int, dict[str, Run]]:
+    """Rows that start from other weights, by seed: self_trans where it has epochs, transfer_chexnet where its file is there."""
+    trained = self_trained(p, s, seeds) if p.comparison.contrastive_epochs else {}
+    found = {}
+    for seed in seeds:
+        rows = {"self_trans": trained.get(seed), "transfer_chexnet": transfer_chexnet(p, s, seed)}
+        found[seed] = {name: run for name, run in rows.items() if run}
+    return found
 
 
 def meta_weight_net(p, s: Samples, seed: int) -> Run:

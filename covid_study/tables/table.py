@@ -119,8 +119,7 @@ class Table:
     @once
     def train(self) -> dict[Cell, Path]:
         """Train what is not there yet; the result folder of every cell."""
-        how = self.study.model_dump(include={"executor", "processes", "workers", "per_gpu"})
-        folders = sweep(self._named(), self.samples, self.build / "runs", **how)
+        folders = sweep(self._named(), self.samples, self.build / "runs", **self.study.sweeps())
         return dict(zip(self.runs, folders.values(), strict=True))
 
     def _named(self) -> dict[str, Run]:

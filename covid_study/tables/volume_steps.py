@@ -5,30 +5,28 @@ A notebook calls these with its parameters; called first, the later ones call th
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from covid_study import paths
 from covid_study.networks.precision import settled
 from covid_study.pretext.probes import untrained_encoder
-from covid_study.pretext.train import Probe, features as encoder_features, load_encoder, train_pretext
+from covid_study.pretext.train import Pretext, features as encoder_features, load_encoder
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.rank import rank_negatives, soft_labels
 from covid_study.ranking.rivals import RIVALS
 from covid_study.ranking.sampling import select
 from covid_study.runtime.artefacts import artefact, write_atomically
-from covid_study.runtime.workers import cores
 from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
 from covid_study.tables import ct_features
-from covid_study.training.processes import spread
-from covid_study.training.run import Run, Spent, beside, mark_beside
+from covid_study.training.run import Run, Spent, timing
+from covid_study.training.sweep import sweep
 from covid_study.training.volume_classifier import VolumeClassifier
 
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
@@ -62,7 +60,7 @@ def network(p, v: Samples) -> dict:
     return p.network.model_dump() | {"precision": precision}
 
 
-def pretext(
+def pretraining(
     p,
     v: Samples,
     variant: str = "rubiks_cube_pro",
@@ -70,8 +68,8 @@ def pretext(
     *,
     epochs: int | None = None,
     permutation_set: str = "optimal",
-) -> Path:
-    """Pre-train an encoder (paper A, IV-B); returns the folder with encoder.safetensors and history.csv.
+) -> Run:
+    """The pre-training of an encoder (paper A, IV-B), probed on the training exams.
 
     Args:
         variant: rubiks_cube, rubiks_cube_pro (both on the positives only), rubiks_cube_all, rubiks_cube_pro_all (both on all
@@ -79,39 +77,33 @@ def pretext(
         epochs: None: the parameters'. permutation_set: see `rubiks_cube.permutations`, `kind`.
     """
     masking, positives_only = PRETEXTS[variant]
-    train = ids(v, "train", True if positives_only else None)
-    settings = {
-        "masking": masking,
-        "epochs": epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
-        "permutation_set": permutation_set,
-        "network": network(p, v),
-        "pretext": p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
-        "seed": seed,
-    }
-    validation = ids(v, "validation", True)
-    config = {"volumes": v.key, "train": sorted(train), "validation": sorted(validation), **settings}
-
-    def compute(folder: Path) -> None:
-        mark_beside(folder)
-        probed = v.table[v.table["split"] == "train"]
-        # read where they lie, or sent to other processes
-        taken = v.chosen if p.study.processes == 1 else v.of
-        known = (probed[name].to_numpy() for name in ("finding", "patient_id"))
-        probe = Probe(taken(probed.index), *known, precision=settings["network"]["precision"])
-        given = settings | {"probe": probe, "title": variant.replace("_", " ")}
-        exams, device = (taken(config["train"]), v.of(validation)), v.device
-        if p.study.processes == 1:
-            with cores(torch.get_num_threads()):
-                train_pretext(folder, *exams, device=device, **given)
-        else:
-            spread(train_pretext, folder, *exams, device=device, processes=p.study.processes, **given)
-
-    return artefact(paths.build(p.study.name) / "pretext", variant, config, ["pretext.train"], compute)
+    method = Pretext(
+        masking,
+        epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
+        permutation_set,
+        network(p, v),
+        p.pretext.model_dump(exclude={"all_samples_epochs", "epochs"}),
+    )
+    train, validation = ids(v, "train", True if positives_only else None), ids(v, "validation", True)
+    classes = ("covid", "negative")  # whatever a study calls the rest: no label is trained on
+    return Run.of(v, train, ids(v, "train"), method, classes, seed, validation_ids=validation)
 
 
-def pretext_seconds(folder: Path) -> float:
-    """What a pre-training took, its measurements on the way aside."""
-    return float(pd.read_csv(folder / "history.csv")["seconds"].sum())
+def pretrained(p, v: Samples, runs: Mapping[Hashable, Run]) -> dict[Hashable, Path]:
+    """These pre-trainings, side by side where they are not there yet: the folders with encoder.safetensors and history.csv."""
+    named = {str(name): run for name, run in runs.items()}
+    found = sweep(named, v, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")
+    return dict(zip(runs, found.values(), strict=True))
+
+
+def pretexts(p, v: Samples, variants: Iterable[str], seeds: Iterable[int]) -> dict[tuple[str, int], Path]:
+    """The pre-trainings of several variants and seeds: (variant, seed) -> folder."""
+    return pretrained(p, v, {(name, s): pretraining(p, v, name, s) for s in seeds for name in variants})
+
+
+def pretext(p, v: Samples, variant: str = "rubiks_cube_pro", seed: int = 0) -> Path:
+    """The folder of one pre-training, made where it is not there."""
+    return pretexts(p, v, [variant], [seed])[variant, seed]
 
 
 def encoded(p, v: Samples, exams: list[str], folder: Path | None, seed: int = 0) -> np.ndarray:
@@ -172,7 +164,7 @@ def ranked(p, v: Samples, features: str | None = None, seed: int = 0, distance: 
     modules = ["pretext.probes", "pretext.train", "ranking.order_free"]
     folder = artefact(paths.build(p.study.name) / "ranking", features, config, modules, compute)
     seconds = json.loads((folder / "timing.json").read_text())["seconds"]
-    spent = pretext_seconds(source) if source else ct_features.read(foreign)[1] if foreign else 0.0
+    spent = timing(source)["train_seconds"] if source else ct_features.read(foreign)[1] if foreign else 0.0
     table = pd.read_parquet(folder / "ranking.parquet")
     labels = pd.DataFrame(np.load(folder / "soft_labels.npy"), index=table.index, columns=positives)
     return Ranked(pd.read_parquet(folder / "features.parquet"), labels, table, seconds + spent, source, spent)
@@ -240,10 +232,10 @@ def run(
     """
     seconds = ranked.seconds if ranked else 0.0
     if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
-        seconds += pretext_seconds(encoder)
+        seconds += timing(encoder)["train_seconds"]
     trained = [*filter(None, dict.fromkeys((encoder, ranked.pretext if ranked else None)))]
-    spent = [pd.read_csv(source / "history.csv") for source in trained]
-    exams, flops = (sum(history[name].sum() for history in spent) for name in ("exams_seen", "flops"))
+    spent = [timing(source) for source in trained]
+    exams, flops = (sum(took[name] for took in spent) for name in ("exams_seen", "flops"))
     method = VolumeClassifier(
         network(p, v) | ({"depth": depth} if depth else {}),
         p.training.model_dump(),
@@ -258,7 +250,7 @@ def run(
         p.cohort.classes,
         seed,
         validation_ids=ids(v, "validation"),
-        before=Spent(seconds, int(exams), float(flops), tuple(map(beside, trained))),
+        before=Spent(seconds, exams, flops, tuple(took["beside"] for took in spent)),
     )
 
 

@@ -214,6 +214,13 @@ def write_results(
 
         weights = {name: values.contiguous().cpu() for name, values in network.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
+    write_timing(folder, run, seconds=seconds, load_seconds=load_seconds, flops=flops, device=device)
+
+
+def write_timing(
+    folder: Path, run: Run, *, seconds: float, load_seconds: float = 0.0, flops: float, device: str
+) -> None:
+    """What a run took; see `write_results`."""
     took = {
         "kind": run.kind,
         "train_seconds": seconds,

@@ -38,6 +38,7 @@ def sweep(
     processes: int = 1,
     workers: int | None = None,
     per_gpu: int = 1,
+    title: str = "classifiers",
 ) -> dict[str, Path]:
     """Train all runs that are not there yet; a run that fails is told with its traceback and takes no other along.
 
@@ -52,6 +53,7 @@ def sweep(
             GPUs one a core.
         processes: that train each run together, one run after the other (see `processes`).
         workers: runs at once, at most; None: one a core, or `per_gpu` on each GPU.
+        title: what the runs are, for the display.
 
     Returns:
         Name to result folder.
@@ -65,8 +67,10 @@ def sweep(
     folder = Path(folder).resolve()
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
+    if not todo:
+        return {name: run.folder(folder) for name, run in runs.items()}
     device = samples.device
-    at_once = 1 if processes > 1 else min(workers or places(device, per_gpu), max(1, len(todo)))
+    at_once = 1 if processes > 1 else min(workers or places(device, per_gpu), len(todo))
     values = samples.data[0].numel() if len(samples.data) else 1
     guess = plan["seconds"].fillna(plan["exams_seen"] * values / VALUES)
     if executor == "in_process":
@@ -83,7 +87,9 @@ def sweep(
     failed, left = {}, Left(todo, paces(folder), at_once)
     with told("was training", "the runs", folder, at_once):
         here = executor in ("in_process", "dask")  # nobody here knows how large another cluster is
-        for name, trouble, seconds in progress(ending, "classifiers", len(todo), left if here else None):
+        alone = executor == "in_process" and len(todo) == 1  # its own epochs are shown
+        shown = ending if alone else progress(ending, title, len(todo), left if here else None)
+        for name, trouble, seconds in shown:
             left.ended(name, seconds)
             if trouble:
                 failed[name] = trouble

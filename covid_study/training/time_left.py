@@ -23,15 +23,17 @@ def planned(runs: Mapping[str, Run], folder: Path) -> pd.DataFrame:
         Index: name. `state` ("there", "to compute", or "same as <name>"), `exams_seen`, `seconds`: what it took, or the
         estimate, NaN where nothing like it has run.
     """
-    known = paces(folder)
-    rows, first = {}, {}
+    rows, first, known = {}, {}, None
     for name, run in runs.items():
         result = run.folder(folder)
-        state, seconds = "to compute", known.get(run.kind, float("nan")) * run.seen
+        state, seconds = "to compute", math.nan
         if is_there(result):
             state, seconds = "there", timing(result)["train_seconds"]
         elif result in first:
             state, seconds = f"same as {first[result]}", 0.0
+        else:
+            known = paces(folder) if known is None else known  # many files: read where they are needed
+            seconds = known.get(run.kind, math.nan) * run.seen
         first.setdefault(result, name)
         rows[name] = {"state": state, "exams_seen": run.seen, "seconds": seconds}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["state", "exams_seen", "seconds"])

@@ -21,17 +21,20 @@ MASKING = {"masking": CONTRASTS["masking"]}
 
 def test_the_variants_differ_in_one_thing_each(p, v):
     folders = pretext_variants.variants(p, v)
-    made = {name: json.loads((f / "config.json").read_text())["config"] for (name, _), f in folders.items()}
+    configs = {
+        name: json.loads((f / "config.json").read_text())["config"] for (name, _), f in folders.items()
+    }
+    made = {name: config["method"] for name, config in configs.items()}
     assert list(made) == list(VARIANTS) and len(set(folders.values())) == 4
     for one, other in ([made[name] for name in pair] for pair in CONTRASTS.values()):
         assert len([key for key in one if one[key] != other[key]]) == 1
     assert [m["permutation_set"] for m in made.values()] == ["optimal", "optimal", "max_min", "max_mean"]
     assert [m["masking"] for m in made.values()] == [False, True, True, True]
-    assert all(m["train"] == sorted(volume_steps.ids(v, "train", True)) for m in made.values())
+    assert all(c["training_ids"] == sorted(volume_steps.ids(v, "train", True)) for c in configs.values())
     # as long as notebook 02 trains here: then it is the same pre-training
     assert p.pretext_ablation.epochs == p.pretext.epochs
     assert folders["masking", 0] == volume_steps.pretext(p, v, "rubiks_cube_pro", 0)
-    longer = volume_steps.pretext(p, v, "rubiks_cube", 0, epochs=2)
+    longer = volume_steps.pretrained(p, v, {0: volume_steps.pretraining(p, v, "rubiks_cube", 0, epochs=2)})[0]
     assert pd.read_csv(longer / "history.csv")["epoch"].tolist() == [0, 1, 2]
 
 

@@ -135,15 +135,15 @@ def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables
             strategy = (run.method.online or {"strategy": "none"})["strategy"]
             found[run.method.network["depth"], what, strategy, size, seed] = run.seen // q.training.epochs
     assert found == expected
-    made, original = {}, volume_steps.pretext
+    made, original = {}, volume_steps.pretrained
 
-    def noted(p, v, variant="rubiks_cube_pro", seed=0, *, epochs=None, permutation_set="optimal"):
-        on_all = not volume_steps.PRETEXTS[variant][1]
-        epochs = epochs or (p.pretext.all_samples_epochs if on_all else p.pretext.epochs)
-        made[variant, permutation_set, epochs, seed] = epochs * (positives + negatives_ * on_all)
-        return computed and original(p, v, variant, seed)
+    def noted(p, v, runs):
+        for run in runs.values():
+            variant = run.method.label + "_all" * (len(run.training_ids) > positives)
+            made[variant, run.method.permutation_set, run.method.epochs, run.seed] = run.seen
+        return original(p, v, runs) if computed else runs
 
-    monkeypatch.setattr(volume_steps, "pretext", noted)
+    monkeypatch.setattr(volume_steps, "pretrained", noted)
     computed = True
     for module in MODULES.values():
         module.table(q, v)
@@ -287,12 +287,14 @@ def test_the_rows_of_table_7_differ_in_their_first_weights_alone(q, v, tables):
     for row, masking in (("rubiks_cube", False), ("rubiks_cube_pro", True)):
         run, folder = runs[row, "all", 0], a7_weights.pretrained(q, v)[row, 0]
         assert run.method.encoder == str(folder)
-        assert run.before.seconds == pytest.approx(volume_steps.pretext_seconds(folder))
+        assert run.before.seconds == pytest.approx(training.timing(folder)["train_seconds"])
         assert run.method.config() | {"encoder": None} == scratch.method.config()
         assert run.config() | {"method": None} == scratch.config() | {"method": None}
         made = json.loads((folder / "config.json").read_text())["config"]
-        assert made["masking"] is masking and made["epochs"] == q.pretext.all_samples_epochs
-        assert made["train"] == sorted(volume_steps.ids(v, "train"))  # positives and negatives
+        assert (
+            made["method"]["masking"] is masking and made["method"]["epochs"] == q.pretext.all_samples_epochs
+        )
+        assert made["training_ids"] == sorted(volume_steps.ids(v, "train"))  # positives and negatives
 
 
 def test_the_weights_are_where_the_classifier_starts(q, v, tables):

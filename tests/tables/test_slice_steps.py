@@ -110,6 +110,6 @@ def test_the_meta_set_is_balanced_and_counts_as_training_data(q, s):
 
 def test_self_trans_pays_for_its_pretraining_and_without_a_file_there_is_no_chexnet(q, s):
     assert slice_steps.transfer_chexnet(q, s, 0) is None
-    run = slice_steps.self_trans(q, s, 0)
+    run = slice_steps.self_trained(q, s, [0])[0]
     assert run.before.exams == 2 * len(run.training_ids) * q.comparison.contrastive_epochs
     assert run.before.seconds > 0 and 0 < run.before.flops < np.inf and run.method.backbone == "densenet169"

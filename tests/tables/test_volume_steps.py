@@ -16,6 +16,7 @@ from covid_study.ranking import order_free, rank
 from covid_study.samples import cohorts, volume_store
 from covid_study.tables import a3_ranking, volume_steps
 from covid_study.training import volume_classifier
+from covid_study.training.run import timing
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_ranking_is_that_of_its_soft_labels(p, v):
     with_network = volume_steps.ranked(p, v)
     assert with_network.pretext.is_dir()
     assert with_network.features.shape == (10, 32)  # 512 at width 1/16
-    assert with_network.seconds >= volume_steps.pretext_seconds(with_network.pretext)
+    assert with_network.seconds >= timing(with_network.pretext)["train_seconds"]
 
 
 def test_killed_in_the_distances_the_ranking_goes_on(p, v, tmp_path, monkeypatch, capsys):
@@ -116,13 +117,12 @@ def test_a_second_call_computes_nothing(p, v, table3, nothing_is_computed):
 def test_a_machine_with_matrix_units_and_one_without_share_no_result(root, v, tmp_path, monkeypatch):
     """Neither pre-training nor run; each shares them with who asks for its precision by name."""
     found, larger = {}, replace(v, data=v.data.repeat(1, 1, 1, 2))
-    monkeypatch.setattr(volume_steps, "artefact", lambda build, label, config, *_: config)
     for asked, units in (("auto", True), ("bf16", True), ("auto", False), ("float32", True)):
         monkeypatch.setattr(precision, "multiplies_bf16", lambda device, units=units: units)
         q = parameters(root, network={"width": 0.0625, "precision": asked})
         negatives = volume_steps.ids(v, "train", False)
         found[asked, units] = (
-            volume_steps.pretext(q, larger),
+            volume_steps.pretraining(q, larger).folder(tmp_path),
             volume_steps.run(q, larger, negatives, 0).folder(tmp_path),
         )
     assert found["auto", True] == found["bf16", True] and found["auto", False] == found["float32", True]

@@ -4,11 +4,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from tiny_runs import TRAINING, Dies, a_run, noise
+from tiny_runs import NETWORK, PRETEXT, TRAINING, Dies, a_run, noise
 
 from covid_study.errors import StudyError
+from covid_study.pretext.train import Pretext
 from covid_study.runtime.workers import first_free
 from covid_study.training import sweep as module, time_left
 from covid_study.training.run import timing
@@ -57,6 +59,27 @@ def test_the_same_bits_two_at_once_and_in_any_order(tmp_path, expected, at_once,
     assert written(four(), tmp_path) == expected and not trainings  # in other processes
     assert {timing(run.folder(tmp_path))["beside"] for run in backwards.values()} == {1}
     assert not list(tmp_path.glob(".samples-*.bin"))
+
+
+def test_pre_trainings_are_runs_like_others(tmp_path, at_once, trainings):
+    method = Pretext(masking=True, epochs=2, permutation_set="optimal", network=NETWORK, pretext=PRETEXT)
+    probed = tuple(noise().table.query("split == 'train'").index)
+    run = replace(a_run(), training_ids=("covid-0", "covid-1"), test_ids=probed, sizes=(2, 0), method=method)
+    runs = {f"seed {seed}": replace(run, seed=seed) for seed in range(3)}
+    saved = {}
+    for workers in (1, 2):
+        folders = sweep(runs, noise(), tmp_path / str(workers), workers=workers)
+        saved[workers] = {name: (f / "encoder.safetensors").read_bytes() for name, f in folders.items()}
+        took = [timing(folder) for folder in folders.values()]
+        assert {t["beside"] for t in took} == {workers - 1} and {t["exams_seen"] for t in took} == {4}
+        assert all(t["train_seconds"] > 0 and 1e6 < t["flops"] < 1e12 for t in took)
+    assert saved[1] == saved[2] and len(set(saved[1].values())) == 3
+    measured = pd.read_csv(folders["seed 0"] / "history.csv")
+    assert measured["epoch"].tolist() == [0, 1, 2] and measured["probe_covid"].notna().tolist() == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_run_that_fails_is_told_after_the_others(tmp_path, expected, at_once):
