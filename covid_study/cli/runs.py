@@ -77,7 +77,7 @@ def _done_instead(run: Plan, instead: str, notebooks: str | None) -> bool:
     if instead == "list":
         for notebook in run.choose(notebooks):
             status = notebook.status()
-            click.echo(f"{notebook.stem:<28}{notebook.why_stale() if status == 'stale' else status}")
+            click.echo(f"{notebook.stem:<30}{notebook.why_stale() if status == 'stale' else status}")
         return True
     if instead == "times":
         from covid_study.study.reproduce import times

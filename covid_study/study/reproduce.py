@@ -238,7 +238,7 @@ def times(run: Plan) -> str:
     """How long each notebook took when it last ran, and on what."""
     seconds = {n.stem: n.record["seconds"] for n in run.notebooks if n.record}
     seconds["all"] = sum(seconds.values())
-    lines = [f"{stem:<28}{duration(took):>9}" for stem, took in seconds.items()]
+    lines = [f"{stem:<30}{duration(took):>9}" for stem, took in seconds.items()]
     return "\n".join([f"{run.name}, {say.cpu()}", *lines])
 
 
