@@ -125,9 +125,9 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    if one.name in ("config.json", "timing.json", "beside.json") or one.parent.name == "notebooks":
+    if one.name in ("config.json", "beside.json") or one.parent.name == "notebooks":
         return True  # times; and what a notebook shows is a result's
-    if one.name in ("spent.json", "facts.json"):
+    if one.name in ("timing.json", "facts.json"):
         kept = (_without_times(json.loads(file.read_text())) for file in (one, other))
         return next(kept) == next(kept)
     if one.suffix in (".parquet", ".csv"):

@@ -76,7 +76,7 @@ class Study(Section):
 
     def sweeps(self) -> dict:
         """How many of its trainings run at once, and where: of `sweep`."""
-        return self.model_dump(include={"executor", "processes", "workers", "per_gpu"})
+        return self.model_dump(include={"device", "executor", "processes", "workers", "per_gpu"})
 
     @field_validator("executor")
     @classmethod

@@ -37,26 +37,23 @@ class Pretext:
     The accuracy is measured on the run's validation exams, the linear probe on its test exams.
 
     Args:
+        label: what its folder's name begins with, no part of its key.
         masking, epochs, permutation_set, network, pretext: see `train_pretext`.
     """
 
     module: ClassVar[str] = "pretext.train"
     spreads: ClassVar[bool] = True
 
+    label: str
     masking: bool
     epochs: int
     permutation_set: str
     network: dict
     pretext: dict
 
-    @property
-    def label(self) -> str:
-        """What its folder's name begins with."""
-        return "rubiks_cube_pro" if self.masking else "rubiks_cube"
-
     def config(self) -> dict:
         """Its part of a run's key."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "label"}
 
     def seen(self, sizes: Sequence[int]) -> int:
         """Exams that pass through the network while it trains."""
@@ -64,7 +61,7 @@ class Pretext:
 
     def kind(self) -> list:
         """What takes equally long an exam."""
-        return [self.label, self.network, self.pretext]
+        return ["rubiks_cube", self.network, self.pretext]
 
     def fit(self, folder: Path, run: Run, samples: Samples, title: str, fabric: Fabric | None = None) -> None:
         """Train it, alone or as one of several processes, and write encoder.safetensors, history.csv and timing.json."""
@@ -107,7 +104,7 @@ def train_pretext(
     """Pre-train an encoder on Rubik's cube (`masking=False`) or Rubik's cube Pro (paper A, IV-B and IV-F1).
 
     Writes `encoder.safetensors` and `history.csv`: losses, accuracies on training and validation exams, probe, and what each
-    epoch took (seconds, exams_seen, flops).
+    epoch took (seconds, flops).
 
     Args:
         folder: where to write.
@@ -170,8 +167,8 @@ def train_pretext(
         return history
     one = torch.zeros(1, dtype=torch.long, device=device)
     flops = counted_flops(model, lambda: loss_of(model, one, torch.Generator(device).manual_seed(0))[0])
-    history = history.assign(exams_seen=len(volumes), flops=flops * len(volumes))
-    history = pd.concat([pd.read_csv(before).assign(exams_seen=0, flops=0.0), history], ignore_index=True)
+    history = history.assign(flops=flops * len(volumes))
+    history = pd.concat([pd.read_csv(before).assign(flops=0.0), history], ignore_index=True)
     save_file(
         {k: v.contiguous().cpu() for k, v in model.encoder.state_dict().items()},
         folder / "encoder.safetensors",

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count, islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -157,14 +157,8 @@ def _again_and_again(most: int) -> Iterator[int]:
 
 
 @contextmanager
-def cores(number: int = 1) -> Iterator[None]:
-    """So many of this machine's cores for a training: where notebooks run beside each other, no other has them."""
+def core() -> Iterator[None]:
+    """One of this machine's cores for a training: where notebooks run beside each other, no other has it."""
     folder = os.environ.get(CORES)
-    if folder is None:
-        yield
-        return
-    with ExitStack() as held:
-        with FileLock(Path(folder) / ".cores.lock"):  # in turn: two that wait for each other's never end
-            for _ in range(min(number, cpu_count())):
-                held.enter_context(first_free(Path(folder), "core", cpu_count()))
+    with first_free(Path(folder), "core", cpu_count()) if folder else nullcontext():
         yield

@@ -161,7 +161,7 @@ def _at_once(run: Plan) -> tuple[int, dict[str, str]]:
     processes train together, and with a kernel of the user's own.
 
     Choice: the share is the same for a notebook that runs alone, so that its last bits are. Two that each ask for all
-    cores wait for each other's threads: a step of a pre-training then took a hundred times as long.
+    cores wait for each other's threads: a step of a training then took a hundred times as long.
     """
     from joblib import cpu_count
 

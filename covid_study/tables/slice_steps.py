@@ -108,10 +108,10 @@ def self_trained(p, s: Samples, seeds: Iterable[int]) -> dict[int, Run]:
     Returns:
         Seed -> the run that starts from it.
     """
-    starting = {str(seed): run(p, s, seed, backbone="densenet169") for seed in seeds}
+    starting = {f"Self-Trans, seed {seed}": run(p, s, seed, backbone="densenet169") for seed in seeds}
     settings = p.comparison.contrastive_epochs, p.slice_training.batch_size
     before = {
-        name: replace(started, method=SelfTrans(started.method, *settings), test_ids=())
+        name: replace(started, method=SelfTrans(started.method, *settings), labels="", test_ids=())
         for name, started in starting.items()
     }
     made = sweep(before, s, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")

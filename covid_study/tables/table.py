@@ -16,7 +16,7 @@ from covid_study import paths
 from covid_study.params.sections import Study
 from covid_study.report import beside_paper, decided, results as tidy
 from covid_study.report.words import sharing
-from covid_study.runtime.device import device_name
+from covid_study.runtime.device import device_name, find_device
 from covid_study.samples.samples import Samples
 from covid_study.scores import claims, multiclass, power, published, slices
 from covid_study.scores.claims import Cell
@@ -113,7 +113,7 @@ class Table:
     def plan(self) -> HTML:
         """What is there and what must be computed, with an estimate of the time."""
         study = self.study
-        at_once = study.workers or places(self.samples.device, study.per_gpu)
+        at_once = study.workers or places(find_device(study.device), study.per_gpu)
         return plan_table(planned(self._named(), self.build / "runs"), 1 if study.processes > 1 else at_once)
 
     @once

@@ -5,7 +5,7 @@ A notebook calls these with its parameters; called first, the later ones call th
 
 import json
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,7 @@ def pretraining(
     """
     masking, positives_only = PRETEXTS[variant]
     method = Pretext(
+        variant,
         masking,
         epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),
         permutation_set,
@@ -89,9 +90,12 @@ def pretraining(
     return Run.of(v, train, ids(v, "train"), method, classes, seed, validation_ids=validation)
 
 
-def pretrained(p, v: Samples, runs: Mapping[Hashable, Run]) -> dict[Hashable, Path]:
-    """These pre-trainings, side by side where they are not there yet: the folders with encoder.safetensors and history.csv."""
-    named = {str(name): run for name, run in runs.items()}
+def pretrained(p, v: Samples, runs: Mapping[tuple[str, int], Run]) -> dict[tuple[str, int], Path]:
+    """These pre-trainings, side by side where they are not there yet: the folders with encoder.safetensors and history.csv.
+
+    runs: by what they are called and seed.
+    """
+    named = {f"{name.replace('_', ' ')}, seed {seed}": run for (name, seed), run in runs.items()}
     found = sweep(named, v, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")
     return dict(zip(runs, found.values(), strict=True))
 

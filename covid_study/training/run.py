@@ -15,7 +15,7 @@ from joblib import cpu_count
 
 from covid_study.cohort.findings import POSITIVE, numbers, outputs
 from covid_study.runtime.artefacts import artefact, artefact_path, write_atomically
-from covid_study.runtime.workers import CORES, cores
+from covid_study.runtime.workers import CORES, core
 from covid_study.samples.samples import Chosen, Samples
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Method(Protocol):
-    """How a run learns: a frozen dataclass of settings that fits, predicts and writes.
+    """How a run learns: a frozen dataclass of settings that fits, predicts where it can, and writes.
 
     `module` names the module of its code, which with all that it imports is part of a run's key: what a method does not
     import can change without training it anew. `label` begins the names of its folders; `spreads` says whether several
@@ -61,7 +61,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Run:
-    """What one classifier is trained on and how; `Run.of` takes what it can from the samples.
+    """What one network is trained on and how; `Run.of` takes what it can from the samples.
 
     Its key is made of this and of the source of its method; names of table rows are no part of it, so that tables share runs.
     Nor are `sizes`, the training samples of each class by output, and `before`.
@@ -123,18 +123,18 @@ class Run:
         """Train it, or find it where it was trained before.
 
         Args:
-            runs: `build/P/runs`.
+            runs: `build/P/runs` or `build/P/pretext`.
             processes: that train it together, see `processes`; no part of the key, because the result is the same.
             beside: how many others are trained on the same machine meanwhile, at most: its seconds are marked so.
 
         Returns:
-            The folder with config.json, history.csv, predictions.parquet, weights.safetensors, timing.json.
+            The folder with config.json, timing.json and what its method leaves.
         """
 
         def compute(folder: Path) -> None:
             mark_beside(folder, beside)
             if processes == 1 or not self.method.spreads:
-                with cores():
+                with core():
                     self.method.fit(folder, self, samples, title)
             else:
                 from covid_study.training.processes import spread  # imports torch, see write_results
@@ -153,7 +153,7 @@ class Run:
 
     @property
     def seen(self) -> int:
-        """Samples that pass through the classifier while it trains."""
+        """Samples that pass through the network while it trains."""
         return self.method.seen(self.sizes)
 
     @property
@@ -246,10 +246,10 @@ def timing(folder: Path) -> dict:
     return json.loads((Path(folder) / "timing.json").read_text()) | {"beside": beside(folder)}
 
 
-def mark_beside(folder: Path, others: int = 0) -> None:
+def mark_beside(folder: Path, others: int) -> None:
     """Note how many trainings share the machine with this one, at most, in the session that was killed and in this one.
 
-    others: of the same sweep; beside another notebook every other core may have one, see `workers.cores`.
+    others: of the same sweep; beside another notebook every other core may have one, see `workers.core`.
     """
     others, mark = cpu_count() - 1 if CORES in os.environ else others, folder / "beside.json"
     most = max(others, beside(folder) if mark.is_file() else 0)

@@ -4,17 +4,18 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import torch
+from filelock import FileLock, Timeout
 from joblib import cpu_count
 
 from covid_study.errors import StudyError
-from covid_study.runtime.device import limited_threads
+from covid_study.runtime.device import find_device, limited_threads
 from covid_study.runtime.executors import completed, told
 from covid_study.runtime.progress import makespan, progress, silent
 from covid_study.runtime.workers import first_free, side_by_side, start_up
@@ -34,6 +35,8 @@ def sweep(
     runs: Mapping[str, Run],
     samples: Samples,
     folder: Path,
+    *,
+    device: str | None = None,
     executor: str = "in_process",
     processes: int = 1,
     workers: int | None = None,
@@ -48,7 +51,8 @@ def sweep(
 
     Args:
         runs: by a name for the display; runs of the same configuration are trained once.
-        folder: `build/P/runs`; on a cluster its workers must see the same folder.
+        folder: `build/P/runs` or `build/P/pretext`; on a cluster its workers must see the same folder.
+        device: see `find_device`; "cuda" is all GPUs, whichever the samples lie on. None: where the samples are used.
         executor: "in_process", on this machine, or see `executors.completed`. A local cluster has one worker a GPU, without
             GPUs one a core.
         processes: that train each run together, one run after the other (see `processes`).
@@ -65,22 +69,26 @@ def sweep(
     if processes > 1 and executor != "in_process":
         raise ValueError("a run is trained by several processes here, or as a whole on a cluster")
     folder = Path(folder).resolve()
+    for left in folder.glob(".samples-*.bin"):  # by a process that was killed
+        with suppress(Timeout), FileLock(left.with_suffix(".lock"), timeout=0):
+            left.unlink()
     plan = planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
     if not todo:
         return {name: run.folder(folder) for name, run in runs.items()}
-    device = samples.device
-    at_once = 1 if processes > 1 else min(workers or places(device, per_gpu), len(todo))
+    where = find_device(device) if device else samples.device
+    most = workers or places(where, per_gpu)
+    at_once = 1 if processes > 1 else min(most, len(todo))
     values = samples.data[0].numel() if len(samples.data) else 1
     guess = plan["seconds"].fillna(plan["exams_seen"] * values / VALUES)
     if executor == "in_process":
         if makespan(guess[list(todo)], at_once) + start_up(at_once) > guess[list(todo)].sum():
             at_once = 1
-        ending = _here(todo, samples, folder, processes, at_once)
+        ending = _here(todo, samples, folder, where, processes, at_once, most)
     else:
-        number = torch.cuda.device_count() if device.type == "cuda" else None
+        number = torch.cuda.device_count() if where.type == "cuda" else None
         at_once = (workers or number or cpu_count()) if executor == "dask" else len(todo)
-        attempt = partial(_attempt_on_worker, uuid4().hex, todo, folder, device.type, at_once - 1)
+        attempt = partial(_attempt_on_worker, uuid4().hex, todo, folder, where.type, at_once - 1)
         given = {"samples": replace(samples, data=samples.data.cpu())}
         tasks = [(name, ("samples",)) for name in todo]
         ending = (ended for _, ended in completed(attempt, given, tasks, executor, workers or number))
@@ -111,9 +119,19 @@ def places(device: torch.device, per_gpu: int = 1) -> int:
 
 
 def _here(
-    todo: Mapping[str, Run], samples: Samples, folder: Path, processes: int, at_once: int
+    todo: Mapping[str, Run],
+    samples: Samples,
+    folder: Path,
+    where: torch.device,
+    processes: int,
+    at_once: int,
+    most: int,
 ) -> Iterator[Ended]:
-    """Train them on this machine: one after the other in this process, or several at once in others."""
+    """Train them on this machine: one after the other in this process, or several at once in others.
+
+    most: that run at once where there are enough of them: they are marked so, lest what is left of a sweep or a short one
+    could not be compared with others in time.
+    """
     if at_once == 1:
         with limited_threads(1 if samples.device.type == "cpu" and processes == 1 else None):
             for name, run in todo.items():
@@ -121,16 +139,13 @@ def _here(
         return
     with mapped(samples.data, folder) as file:
         bare = replace(samples, data=samples.data.to("meta"))
-        attempt = partial(_attempt_beside, bare, file, folder, samples.device, at_once - 1)
+        attempt = partial(_attempt_beside, bare, file, folder, where, most - 1)
         yield from side_by_side(attempt, todo.items(), at_once)
 
 
 @contextmanager
 def mapped(data: torch.Tensor, folder: Path) -> Iterator[Path]:
-    """The values of samples in a file of `folder`, which several processes map into memory; gone afterwards.
-
-    One that a killed process has left is written over.
-    """
+    """The values of samples in a file of `folder`, which several processes map into memory; gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     with first_free(folder, "samples") as number:
         file = folder / f".samples-{number}.bin"

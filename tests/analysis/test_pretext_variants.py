@@ -34,7 +34,9 @@ def test_the_variants_differ_in_one_thing_each(p, v):
     # as long as notebook 02 trains here: then it is the same pre-training
     assert p.pretext_ablation.epochs == p.pretext.epochs
     assert folders["masking", 0] == volume_steps.pretext(p, v, "rubiks_cube_pro", 0)
-    longer = volume_steps.pretrained(p, v, {0: volume_steps.pretraining(p, v, "rubiks_cube", 0, epochs=2)})[0]
+    longer = volume_steps.pretrained(
+        p, v, {("longer", 0): volume_steps.pretraining(p, v, "rubiks_cube", 0, epochs=2)}
+    )["longer", 0]
     assert pd.read_csv(longer / "history.csv")["epoch"].tolist() == [0, 1, 2]
 
 

@@ -43,22 +43,21 @@ def test_processes_end_where_their_caller_goes_no_further_and_others_begin():
     assert sorted(side_by_side(abs, [-1, 2], 2)) == [1, 2]
 
 
-def test_a_training_has_cores_that_no_other_notebook_has(tmp_path, monkeypatch):
+def test_a_training_has_a_core_that_no_other_notebook_has(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "cpu_count", lambda: 2)
-    with workers.cores(2), workers.cores(2):  # of a notebook alone: whatever it asks for
+    with workers.core(), workers.core(), workers.core():  # of a notebook alone: whatever it asks for
         pass
     monkeypatch.setenv(workers.CORES, str(tmp_path))
-    for asked, left in ((1, 1), (2, 0), (5, 0)):  # never more than there are
-        with workers.cores(asked):
-            free = []
-            for number in range(2):
-                with suppress(Timeout), FileLock(tmp_path / f".core-{number}.lock", timeout=0):
-                    free.append(number)
-            assert len(free) == left
+    with workers.core():
+        free = []
+        for number in range(2):
+            with suppress(Timeout), FileLock(tmp_path / f".core-{number}.lock", timeout=0):
+                free.append(number)
+        assert free == [1]
 
 
 def at_work(task):
-    with workers.cores():
+    with workers.core():
         began = time.monotonic()
         time.sleep(0.3)
         return began, time.monotonic()

@@ -62,7 +62,9 @@ def test_the_same_bits_two_at_once_and_in_any_order(tmp_path, expected, at_once,
 
 
 def test_pre_trainings_are_runs_like_others(tmp_path, at_once, trainings):
-    method = Pretext(masking=True, epochs=2, permutation_set="optimal", network=NETWORK, pretext=PRETEXT)
+    method = Pretext(
+        "pro", masking=True, epochs=2, permutation_set="optimal", network=NETWORK, pretext=PRETEXT
+    )
     probed = tuple(noise().table.query("split == 'train'").index)
     run = replace(a_run(), training_ids=("covid-0", "covid-1"), test_ids=probed, sizes=(2, 0), method=method)
     runs = {f"seed {seed}": replace(run, seed=seed) for seed in range(3)}
@@ -101,6 +103,16 @@ def test_a_worker_that_is_killed_is_told_and_its_run_goes_on_to_the_same_bits(tm
     assert written(four(), tmp_path) == expected
     assert times == {folder: folder.stat().st_mtime_ns for folder in there}
     assert timing(four()["seed 3"].folder(tmp_path))["beside"] == 1  # of its first session
+
+
+def test_what_a_killed_sweep_left_of_the_samples_goes_with_the_next(tmp_path):
+    file = tmp_path / ".samples-0.bin"
+    file.touch()
+    with first_free(tmp_path, "samples"):  # another's, at work
+        sweep({}, noise(), tmp_path)
+        assert file.exists()
+    sweep({}, noise(), tmp_path)
+    assert not file.exists()
 
 
 def test_short_sweeps_start_no_workers(tmp_path, trainings):
@@ -162,6 +174,20 @@ def test_each_process_takes_a_gpu_of_its_own_and_several_share_one_where_they_ma
             assert found == [torch.device("cuda:1")] * 2  # the fourth process, on the second GPU
         assert module.own_device(torch.device("cuda:0"), tmp_path) == torch.device("cuda:0")
         assert module.own_device(torch.device("cpu"), tmp_path) == torch.device("cpu")
+
+
+def test_all_gpus_are_used_though_the_samples_lie_on_one(tmp_path, monkeypatch):
+    """What was sent to "cuda" lies on cuda:0, and which was asked for must be said."""
+    used = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(module, "find_device", torch.device)
+    monkeypatch.setattr(module, "_here", lambda todo, samples, folder, *how: used.append(how) or iter(()))
+    runs = four(epochs=500)
+    for asked, place, at_once in (("cuda", "cuda", 4), ("cuda:2", "cuda:2", 1), (None, "cpu", 2)):
+        monkeypatch.setattr(module, "cpu_count", lambda: 2)
+        sweep(runs, noise(), tmp_path, device=asked)
+        where, _, number, _ = used.pop()
+        assert (where, number) == (torch.device(place), at_once)
 
 
 def test_the_time_left_is_counted_in_samples(monkeypatch):

@@ -87,7 +87,7 @@ def test_a_run_that_fails_is_told_and_does_not_take_the_others_along(tmp_path, r
 
 def test_a_run_has_several_processes_or_a_cluster(tmp_path, run, volumes):
     with pytest.raises(ValueError, match="by several processes here, or as a whole on a cluster"):
-        sweep({"a": run}, volumes, tmp_path, "dask", processes=2)
+        sweep({"a": run}, volumes, tmp_path, executor="dask", processes=2)
     assert not list(tmp_path.iterdir())
 
 
@@ -111,7 +111,7 @@ def test_on_a_cluster_a_failed_run_is_told_and_a_killed_worker_loses_nothing_and
     dying = {n: dataclasses.replace(r, method=Dies(**vars(r.method))) for n, r in plain.items()}
     fails = {"no such exam": dataclasses.replace(plain["seed 0"], test_ids=("covid-99",))}
     with pytest.raises(StudyError, match=r"(?s)1 of 3 runs failed.*no such exam:\nTraceback.*'covid-99'"):
-        sweep(dying | fails, volumes, tmp_path / "dask", "dask", workers=2)
+        sweep(dying | fails, volumes, tmp_path / "dask", executor="dask", workers=2)
     assert (tmp_path / "dask" / "died").exists()
     for name, folder in sweep(plain, volumes, tmp_path / "here").items():
         there = dying[name].folder(tmp_path / "dask")
