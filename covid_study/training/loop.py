@@ -54,6 +54,7 @@ def fit(
     order_of: OrderOf | None = None,
     coming: Callable[[Sequence[torch.Tensor]], Iterable[torch.Tensor]] = iter,
     title: str = "training",
+    clip: float | None = None,
     fabric: Fabric | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place; killed, it goes on from its last checkpoint with the same numbers.
@@ -71,6 +72,7 @@ def fit(
         folder: keeps `checkpoint.pt` while it runs.
         coming: goes through the batches of an epoch, see `Chosen.coming`.
         optimiser: adam, sgd or adamw, see `optimisers.optimiser_of`.
+        clip: a gradient of all weights longer than this is cut to it; None: none is.
         precision: see `cast`.
         after_epoch: called with the number of epochs done and the model; returns further columns of the history.
         fabric: of the processes that train together, each of which calls this (see `processes`); None: this one alone.
@@ -127,6 +129,8 @@ def fit(
             stepper.zero_grad(set_to_none=True)
             loss, measures = step(fast if len(index) == sizes[0] else network, index, generator)
             backward(loss)
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
             stepper.step()
             scheduler.step()
             for name, value in {"loss": loss.detach(), **measures}.items():

@@ -150,6 +150,24 @@ def test_adam_follows_the_cosine_to_zero(tmp_path):
     assert start - float(model.weight.detach()) == pytest.approx(rates.sum(), rel=1e-4)
 
 
+@pytest.mark.parametrize("clip, moved", [(None, 0.3), (5.0, 0.05), (50.0, 0.3)])
+def test_a_long_gradient_is_cut(tmp_path, clip, moved):
+    model = nn.Linear(1, 1, bias=False)
+    start = float(model.weight.detach())
+
+    def loss_of(model, index, generator):
+        return 30 * model.weight.sum(), {}
+
+    given = {
+        "epochs": 1,
+        "batch_size": 6,
+        "learning_rate": 0.1,
+        "optimiser": "sgd",
+    }  # its last rate is a tenth
+    fit_toy(loss_of, tmp_path, 6, model, clip=clip, **given)
+    assert start - float(model.weight.detach()) == pytest.approx(moved, rel=1e-4)
+
+
 def test_it_learns_what_can_be_learnt(tmp_path):
     volumes, labels = problem(16)
     model = small_model()
