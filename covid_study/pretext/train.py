@@ -31,7 +31,7 @@ VALIDATION_DRAWS = 4  # scrambles of each validation exam
 
 
 @dataclass(frozen=True)
-class Pretext:
+class RubiksCube:
     """Pre-training as the method of a run, which leaves an encoder and no predictions (paper A, IV-B).
 
     The accuracy is measured on the run's validation exams, the linear probe on its test exams.

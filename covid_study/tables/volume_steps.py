@@ -15,7 +15,7 @@ import pandas as pd
 from covid_study import paths
 from covid_study.networks.precision import settled
 from covid_study.pretext.probes import untrained_encoder
-from covid_study.pretext.train import Pretext, features as encoder_features, load_encoder
+from covid_study.pretext.train import RubiksCube, features as encoder_features, load_encoder
 from covid_study.ranking.blocks import Blocks
 from covid_study.ranking.order_free import OrderFree
 from covid_study.ranking.rank import rank_negatives, soft_labels
@@ -77,7 +77,7 @@ def pretraining(
         epochs: None: the parameters'. permutation_set: see `rubiks_cube.permutations`, `kind`.
     """
     masking, positives_only = PRETEXTS[variant]
-    method = Pretext(
+    method = RubiksCube(
         variant,
         masking,
         epochs or (p.pretext.epochs if positives_only else p.pretext.all_samples_epochs),

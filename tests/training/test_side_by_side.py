@@ -10,7 +10,7 @@ import torch
 from tiny_runs import NETWORK, PRETEXT, TRAINING, Dies, a_run, noise
 
 from covid_study.errors import StudyError
-from covid_study.pretext.train import Pretext
+from covid_study.pretext.train import RubiksCube
 from covid_study.runtime.workers import first_free
 from covid_study.training import sweep as module, time_left
 from covid_study.training.run import timing
@@ -62,7 +62,7 @@ def test_the_same_bits_two_at_once_and_in_any_order(tmp_path, expected, at_once,
 
 
 def test_pre_trainings_are_runs_like_others(tmp_path, at_once, trainings):
-    method = Pretext(
+    method = RubiksCube(
         "pro", masking=True, epochs=2, permutation_set="optimal", network=NETWORK, pretext=PRETEXT
     )
     probed = tuple(noise().table.query("split == 'train'").index)
