@@ -133,7 +133,7 @@ def probes(p, v: Samples, folders: dict) -> pd.DataFrame:
         told = pd.read_parquet(made / "scores.parquet")
         return told.assign(variant=VARIANTS.get(variant, variant), seed=seed)
 
-    wanted = [*folders, *((UNTRAINED, s) for s in p.study.seeds)]
+    wanted = [*folders, *((UNTRAINED, s) for s in dict.fromkeys(seed for _, seed in folders))]
     return pd.concat([scored(*one) for one in wanted], ignore_index=True)
 
 
