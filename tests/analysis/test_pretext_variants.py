@@ -139,3 +139,10 @@ def test_probe_changes_of_the_weights_go_by_their_labels(p, v):
     assert set(scores["exam_id"]) == set(asked.table.index)
     found = pretext_learnt.probe_changes(scores, OF_WEIGHTS, 100)
     assert found["contrast"].tolist() == ["masking", "masking"]
+
+
+def test_every_seed_of_the_weights_has_its_untrained_encoder(p, v):
+    q = p.model_copy(update={"sampling": p.sampling.model_copy(update={"more_seeds": [1]})})
+    scores = pretext_learnt.probes(q, a7_weights.unseen(v), a7_weights.pretrained(q, v))
+    assert set(scores["seed"]) == {0, 1} == set(scores.loc[scores["variant"] == "untrained", "seed"])
+    assert len(pretext_learnt.probe_changes(scores, n=100))
