@@ -148,7 +148,7 @@ def claims_table(decided: pd.DataFrame, title: str = "", notes: Sequence[str] = 
         if any(texts):
             shown.insert(shown.columns.get_loc("verdict") + 1, f"in {name}", texts)
     classes = pd.DataFrame("", index=shown.index, columns=shown.columns)
-    classes[["by AUC", "to close it"]], classes["paper"], classes["95 %"] = "narrow", "paper", "between"
+    classes[["by", "by AUC", "to close it"]], classes["paper"], classes["95 %"] = "narrow", "paper", "between"
     classes["verdict"] = shown["verdict"].astype(str).str.replace(" ", "-")  # an empty table has no text
     styler = table(shown, title, notes, index=False).set_td_classes(classes)
     return styler.set_table_styles(NARROW, overwrite=False)
