@@ -31,7 +31,9 @@ def pretrained(p, v: Samples) -> dict[tuple[str, int], object]:
     Choice: Rubik's cube is compared at the first seed alone; Rubik's cube Pro, which the study goes on with, at all.
     """
     wanted = [("rubiks_cube", p.study.seeds[0]), *(("rubiks_cube_pro", s) for s in p.study.seeds)]
-    return volume_steps.pretrained(p, v, {asked: volume_steps.pretraining(p, v, *asked) for asked in wanted})
+    return volume_steps.pretrained(
+        p.study, v, {asked: volume_steps.pretraining(p, v, *asked) for asked in wanted}
+    )
 
 
 def histories(folders: Mapping[tuple[str, int], Path]) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def variants(p, v: Samples) -> dict[tuple[str, int], Path]:
         for seed in p.study.seeds
         for words, (name, kind) in VARIANTS.items()
     }
-    return volume_steps.pretrained(p, v, asked)
+    return volume_steps.pretrained(p.study, v, asked)
 
 
 def permutation_sets(k: int) -> dict[str, np.ndarray]:

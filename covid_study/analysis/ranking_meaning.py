@@ -49,9 +49,8 @@ def sources(p, seeds: list[int]) -> list[tuple[str, int]]:
 def rankings(p, v: Samples) -> RankingsBySeed:
     """The archive ranked from every source of features, with every seed that Table III selects by."""
     seeds = a3_ranking.seeds(p)
-    volume_steps.pretexts(
-        p, v, ["rubiks_cube_pro"], seeds
-    )  # side by side, before each ranking asks for its own
+    # side by side, before each ranking asks for its own
+    volume_steps.pretexts(p, v, ["rubiks_cube_pro"], seeds)
     wanted = sources(p, seeds)
     return {(source, seed): volume_steps.ranked(p, v, source, seed).ranking for source, seed in wanted}
 

@@ -37,9 +37,8 @@ def table(p, v: Samples) -> Table:
     (`demo`, seed 2021, three seeds of pre-training) it put CAP before non-pneumonia with an AUC of 0.64 [0.56, 0.73], the
     highest of the pairs that every negative was asked by; the paper's own had 0.45 [0.37, 0.55].
     """
-    volume_steps.pretexts(
-        p, v, ["rubiks_cube_pro"], seeds(p)
-    )  # side by side, before each row asks for its own
+    # side by side, before each row asks for its own
+    volume_steps.pretexts(p, v, ["rubiks_cube_pro"], seeds(p))
     best = {"features": p.sampling.best_features, "distance": p.sampling.best_distance}
     rows = {
         **{name: selected(p, v, name) for name in ("random", "difficulty", "diversity", "both")},

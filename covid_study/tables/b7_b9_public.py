@@ -168,13 +168,11 @@ def table(p, s: Samples) -> Table:
     name = table_of(s.source)
     columns = divisions(p, s, name)
     more = [] if p.slices.images is None else p.public.more_seeds
-    if name not in ("B.7", "B.9"):
-        slice_steps.other_weights(
-            p, s, p.slice_training.seeds
-        )  # side by side, before each seed asks for its own
-    for seed in dict.fromkeys([*p.slice_training.seeds, *more]):
+    seeds = p.slice_training.seeds
+    others = slice_steps.other_weights(p, s, seeds) if name not in ("B.7", "B.9") else {}
+    for seed in dict.fromkeys([*seeds, *more]):
         for column, (train, test) in columns.items():
-            rows = _rows(p, s, seed, name, train, test) if seed in p.slice_training.seeds else {}
+            rows = _rows(p, s, seed, name, train, test, others.get(seed, {})) if seed in seeds else {}
             rows[OURS] = slice_steps.dsn_saal(p, s, seed, train)
             runs |= {(row, column, seed): replace(run, test_ids=tuple(test)) for row, run in rows.items()}
     runs, reduced = within(p, s, runs)
@@ -249,8 +247,10 @@ def plain(p, table: str | None) -> list[str]:
     return list(dict.fromkeys([p.slice_network.backbone, *(others if table != "B.7" else [])]))
 
 
-def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: list[str]) -> dict[str, Run]:
-    """All rows but DSN-SAAL's, of one seed and column."""
+def _rows(
+    p, s: Samples, seed: int, table: str | None, train: list[str], test: list[str], others: dict[str, Run]
+) -> dict[str, Run]:
+    """All rows but DSN-SAAL's, of one seed and column. others: of `other_weights`, where the table has them."""
     rows: dict[str, Run] = {
         method: slice_steps.on_features(p, s, seed, method, train, test)
         for method in feature_classifiers.METHODS
@@ -260,5 +260,6 @@ def _rows(p, s: Samples, seed: int, table: str | None, train: list[str], test: l
         rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
     if table in ("B.7", "B.9"):
         return rows
-    rows |= slice_steps.other_weights(p, s, [seed])[seed]
-    return rows | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
+    return (
+        rows | others | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
+    )

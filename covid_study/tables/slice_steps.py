@@ -6,17 +6,16 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from covid_study import paths
 from covid_study.cohort.findings import classes_of, numbers
 from covid_study.losses.meta_weight_net import meta_set
-from covid_study.networks import chexnet, weights as pretrained
+from covid_study.networks import chexnet, weights as first_weights
 from covid_study.networks.precision import settled
 from covid_study.pretext.contrastive import SelfTrans
 from covid_study.rivals.feature_classifiers import FeatureClassifier
 from covid_study.samples.samples import Samples
-from covid_study.training.run import Method, Run, Spent, timing
+from covid_study.training.run import Method, Run, Spent
 from covid_study.training.slice_classifier import SliceClassifier
-from covid_study.training.sweep import sweep
+from covid_study.training.sweep import pretrained
 
 
 def ids(s: Samples, split: str) -> list[str]:
@@ -108,19 +107,16 @@ def self_trained(p, s: Samples, seeds: Iterable[int]) -> dict[int, Run]:
     Returns:
         Seed -> the run that starts from it.
     """
-    starting = {f"Self-Trans, seed {seed}": run(p, s, seed, backbone="densenet169") for seed in seeds}
     settings = p.comparison.contrastive_epochs, p.slice_training.batch_size
+    starting = {("Self-Trans", seed): run(p, s, seed, backbone="densenet169") for seed in seeds}
     before = {
-        name: replace(started, method=SelfTrans(started.method, *settings), labels="", test_ids=())
-        for name, started in starting.items()
+        key: replace(started, method=SelfTrans(started.method, *settings), labels="", test_ids=())
+        for key, started in starting.items()
     }
-    made = sweep(before, s, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")
     found = {}
-    for name, folder in made.items():
-        took, started = timing(folder), starting[name]
-        spent = Spent(took["train_seconds"], took["exams_seen"], took["flops"], (took["beside"],))
-        method = replace(started.method, encoder=str(folder))
-        found[started.seed] = replace(started, method=method, before=spent)
+    for key, folder in pretrained(p.study, s, before).items():
+        method = replace(starting[key].method, encoder=str(folder))
+        found[key[1]] = replace(starting[key], method=method, before=Spent.on([folder]))
     return found
 
 
@@ -164,6 +160,6 @@ def on_features(p, s: Samples, seed: int, name: str, training_ids=None, test_ids
     return _run(s, training_ids or ids(s, "train"), method, seed, test_ids)
 
 
-def weights(p, backbone: str) -> pretrained.Weights | None:
+def weights(p, backbone: str) -> first_weights.Weights | None:
     """The ImageNet weights that a backbone starts from here; None: it starts from random ones."""
-    return pretrained.find(backbone, p.slice_network.weights, p.slice_network.weights_folder)
+    return first_weights.find(backbone, p.slice_network.weights, p.slice_network.weights_folder)

@@ -6,7 +6,7 @@ A notebook calls these with its parameters; called first, the later ones call th
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from covid_study.samples.samples import Samples
 from covid_study.samples.volume_store import store
 from covid_study.tables import ct_features
 from covid_study.training.run import Run, Spent, timing
-from covid_study.training.sweep import sweep
+from covid_study.training.sweep import pretrained
 from covid_study.training.volume_classifier import VolumeClassifier
 
 PRETEXTS = {  # name of a pre-training: (masking, on positives only)
@@ -90,19 +90,9 @@ def pretraining(
     return Run.of(v, train, ids(v, "train"), method, classes, seed, validation_ids=validation)
 
 
-def pretrained(p, v: Samples, runs: Mapping[tuple[str, int], Run]) -> dict[tuple[str, int], Path]:
-    """These pre-trainings, side by side where they are not there yet: the folders with encoder.safetensors and history.csv.
-
-    runs: by what they are called and seed.
-    """
-    named = {f"{name.replace('_', ' ')}, seed {seed}": run for (name, seed), run in runs.items()}
-    found = sweep(named, v, paths.build(p.study.name) / "pretext", **p.study.sweeps(), title="pre-trainings")
-    return dict(zip(runs, found.values(), strict=True))
-
-
 def pretexts(p, v: Samples, variants: Iterable[str], seeds: Iterable[int]) -> dict[tuple[str, int], Path]:
     """The pre-trainings of several variants and seeds: (variant, seed) -> folder."""
-    return pretrained(p, v, {(name, s): pretraining(p, v, name, s) for s in seeds for name in variants})
+    return pretrained(p.study, v, {(name, s): pretraining(p, v, name, s) for s in seeds for name in variants})
 
 
 def pretext(p, v: Samples, variant: str = "rubiks_cube_pro", seed: int = 0) -> Path:
@@ -238,8 +228,6 @@ def run(
     if encoder and not (ranked and ranked.pretext == encoder):  # else the ranking has counted it
         seconds += timing(encoder)["train_seconds"]
     trained = [*filter(None, dict.fromkeys((encoder, ranked.pretext if ranked else None)))]
-    spent = [timing(source) for source in trained]
-    exams, flops = (sum(took[name] for took in spent) for name in ("exams_seen", "flops"))
     method = VolumeClassifier(
         network(p, v) | ({"depth": depth} if depth else {}),
         p.training.model_dump(),
@@ -254,7 +242,7 @@ def run(
         p.cohort.classes,
         seed,
         validation_ids=ids(v, "validation"),
-        before=Spent(seconds, exams, flops, tuple(took["beside"] for took in spent)),
+        before=replace(Spent.on(trained), seconds=seconds),
     )
 
 

@@ -58,6 +58,13 @@ class Spent:
     flops: float = 0.0
     beside: tuple[int, ...] = ()  # of each pre-training, as `beside` says
 
+    @classmethod
+    def on(cls, pretrained: Sequence[Path]) -> Spent:
+        """What pre-trainings took, by their folders."""
+        took = [timing(folder) for folder in pretrained]
+        sums = (sum(one[name] for one in took) for name in ("train_seconds", "exams_seen", "flops"))
+        return cls(*sums, tuple(one["beside"] for one in took))
+
 
 @dataclass(frozen=True)
 class Run:

@@ -1,5 +1,7 @@
 """A sweep: many runs in one call, side by side here or on a Dask cluster; what is there is shown, what fails is told."""
 
+from __future__ import annotations
+
 import threading
 import time
 import traceback
@@ -8,12 +10,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import torch
 from filelock import FileLock, Timeout
 from joblib import cpu_count
 
+from covid_study import paths
 from covid_study.errors import StudyError
 from covid_study.runtime.device import find_device, limited_threads
 from covid_study.runtime.executors import completed, told
@@ -22,6 +26,9 @@ from covid_study.runtime.workers import first_free, side_by_side, start_up
 from covid_study.samples.samples import Samples
 from covid_study.training.run import Run
 from covid_study.training.time_left import Left, paces, planned
+
+if TYPE_CHECKING:
+    from covid_study.params.sections import Study
 
 VALUES = 1e6  # voxels or pixels trained on a second where nothing has been measured: a slow case
 Ended = tuple[str, str, float]  # name, traceback of what went wrong or "", seconds
@@ -71,11 +78,11 @@ def sweep(
     folder = Path(folder).resolve()
     for left in folder.glob(".samples-*.bin"):  # by a process that was killed
         with suppress(Timeout), FileLock(left.with_suffix(".lock"), timeout=0):
-            left.unlink()
-    plan = planned(runs, folder)
+            left.unlink(missing_ok=True)  # another may have been as quick
+    found, plan = {name: run.folder(folder) for name, run in runs.items()}, planned(runs, folder)
     todo = {name: runs[name] for name in plan.index[plan["state"] == "to compute"]}
     if not todo:
-        return {name: run.folder(folder) for name, run in runs.items()}
+        return found
     where = find_device(device) if device else samples.device
     most = workers or places(where, per_gpu)
     at_once = 1 if processes > 1 else min(most, len(todo))
@@ -84,7 +91,7 @@ def sweep(
     if executor == "in_process":
         if makespan(guess[list(todo)], at_once) + start_up(at_once) > guess[list(todo)].sum():
             at_once = 1
-        ending = _here(todo, samples, folder, where, processes, at_once, most)
+        ending = _here(todo, samples, folder, where, processes, at_once, most - 1)
     else:
         number = torch.cuda.device_count() if where.type == "cuda" else None
         at_once = (workers or number or cpu_count()) if executor == "dask" else len(todo)
@@ -104,7 +111,22 @@ def sweep(
     if failed:
         told_of = "\n\n".join(f"{name}:\n{trouble}" for name, trouble in failed.items())
         raise StudyError(f"{len(failed)} of {len(todo)} runs failed, the others are kept.\n\n{told_of}")
-    return {name: run.folder(folder) for name, run in runs.items()}
+    return found
+
+
+def pretrained(
+    study: Study, samples: Samples, runs: Mapping[tuple[str, int], Run]
+) -> dict[tuple[str, int], Path]:
+    """Pre-trainings, side by side where they are not there yet: the folders with encoder.safetensors and history.csv.
+
+    Args:
+        runs: by what they are called and seed.
+    """
+    named = {f"{name.replace('_', ' ')}, seed {seed}": run for (name, seed), run in runs.items()}
+    found = sweep(
+        named, samples, paths.build(study.name) / "pretext", **study.sweeps(), title="pre-trainings"
+    )
+    return dict(zip(runs, found.values(), strict=True))
 
 
 def places(device: torch.device, per_gpu: int = 1) -> int:
@@ -125,11 +147,11 @@ def _here(
     where: torch.device,
     processes: int,
     at_once: int,
-    most: int,
+    beside: int,
 ) -> Iterator[Ended]:
     """Train them on this machine: one after the other in this process, or several at once in others.
 
-    most: that run at once where there are enough of them: they are marked so, lest what is left of a sweep or a short one
+    beside: others at once where there are enough of them: all are marked so, lest what is left of a sweep or a short one
     could not be compared with others in time.
     """
     if at_once == 1:
@@ -139,7 +161,7 @@ def _here(
         return
     with mapped(samples.data, folder) as file:
         bare = replace(samples, data=samples.data.to("meta"))
-        attempt = partial(_attempt_beside, bare, file, folder, where, most - 1)
+        attempt = partial(_attempt_beside, bare, file, folder, where, beside)
         yield from side_by_side(attempt, todo.items(), at_once)
 
 

@@ -35,7 +35,7 @@ def test_the_variants_differ_in_one_thing_each(p, v):
     assert p.pretext_ablation.epochs == p.pretext.epochs
     assert folders["masking", 0] == volume_steps.pretext(p, v, "rubiks_cube_pro", 0)
     longer = volume_steps.pretrained(
-        p, v, {("longer", 0): volume_steps.pretraining(p, v, "rubiks_cube", 0, epochs=2)}
+        p.study, v, {("longer", 0): volume_steps.pretraining(p, v, "rubiks_cube", 0, epochs=2)}
     )["longer", 0]
     assert pd.read_csv(longer / "history.csv")["epoch"].tolist() == [0, 1, 2]
 

@@ -137,10 +137,10 @@ def test_a_forecast_counts_the_runs_and_pre_trainings_of_the_tables(q, v, tables
     assert found == expected
     made, original = {}, volume_steps.pretrained
 
-    def noted(p, v, runs):
+    def noted(study, v, runs):
         for run in runs.values():
             made[run.method.label, run.method.permutation_set, run.method.epochs, run.seed] = run.seen
-        return original(p, v, runs) if computed else runs
+        return original(study, v, runs) if computed else runs
 
     monkeypatch.setattr(volume_steps, "pretrained", noted)
     computed = True
