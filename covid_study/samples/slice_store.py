@@ -36,7 +36,7 @@ def slices(p) -> Samples:
         StudyError: the disk is full, or a process died.
     """
     images = p.slices.images is not None
-    name, table, notes = _images(p) if images else ("", exams_of(p), cohorts.notes_on(p))
+    name, table, notes = images_of(p) if images else ("", exams_of(p), cohorts.notes_on(p))
     public = bool(name) if images else p.cohort.exams is None
     folder = _build(p, table, images, cohorts.bad_exams(p, public))
     kept = pd.read_parquet(folder / "slices.parquet")
@@ -63,7 +63,7 @@ def exams_of(p) -> pd.DataFrame:
     return cohorts.hidden(p, at_most(table, p.slices.exams, p.cohort.split_seed))
 
 
-def _images(p) -> tuple[str, pd.DataFrame, list[str]]:
+def images_of(p) -> tuple[str, pd.DataFrame, list[str]]:
     """The data set's name, the images to read, split into train and test, and what a reader must know about them."""
     path = paths.root() / Path(p.slices.images).expanduser()
     with unnamed(path, p.study.show_patient_ids):

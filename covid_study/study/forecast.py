@@ -27,9 +27,8 @@ SIDE = 8192  # of those matrices
 
 
 def forecast(p, device: torch.device) -> dict[str, Needs]:
-    """What each paper needs, by the exams of the run; of pictures (`slices.images`) it is known when they are read."""
-    found = {"A": of_volumes(p, cohort(p), device)}
-    return found if p.slices.images else found | {"B": of_slices(p, device)}
+    """What each paper needs, by the exams and pictures of the run."""
+    return {"A": of_volumes(p, cohort(p), device), "B": of_slices(p, device)}
 
 
 def rate(device: torch.device, precision: str, seconds: float = 1.0) -> float:

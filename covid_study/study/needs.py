@@ -1,7 +1,7 @@
 """What the trainings of a paper need, counted before any of them runs: operations, bytes, and how many there are."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -18,7 +18,7 @@ from covid_study.networks.resnet3d import Classifier, build
 from covid_study.pretext.rubiks_cube import CUBES, RubiksCubeNet
 from covid_study.runtime.device import fits
 from covid_study.samples.samples import Samples
-from covid_study.samples.slice_store import exams_of
+from covid_study.samples.slice_store import exams_of, images_of
 from covid_study.tables import (
     a3_ranking,
     a6_online,
@@ -26,10 +26,12 @@ from covid_study.tables import (
     b3_b4_networks,
     b5_losses,
     b6_fewer_positives,
+    b7_b9_public,
     selection_and_supervision as choosing,
 )
 from covid_study.tables.volume_steps import selection_size
 from covid_study.training.loop import counted_flops
+from covid_study.training.slice_classifier import SliceClassifier
 
 SLICES = 31  # an exam where `slices.per_exam` sets no limit: as paper B's have, 6,982 of 225 (its Table 2)
 COPIES = 4  # of the weights: they, their gradients, and two moments of Adam
@@ -171,14 +173,89 @@ def of_volumes(p, exams: pd.DataFrame, device: torch.device) -> Needs:
 
 
 def slices_to_be(p) -> Samples:
-    """Slices as paper B's tables are declared on, before one is cut: of each exam `slices.per_exam`, with no values."""
-    exams, each = exams_of(p), p.slices.per_exam or SLICES
-    table = exams.loc[exams.index.repeat(each)].reset_index(drop=True)
-    table.index = pd.Index(
-        table["exam_id"] + "_" + table.groupby("exam_id").cumcount().astype(str), name="slice_id"
+    """Slices as paper B's tables are declared on, before one is cut or read: of each exam `slices.per_exam`, with no values."""
+    source, side, each = "", p.slices.size, p.slices.per_exam or SLICES
+    if p.slices.images is None:
+        exams = exams_of(p)
+        table = exams.loc[exams.index.repeat(each)].reset_index(drop=True)
+        table["slice_id"] = table["exam_id"] + "_" + table.groupby("exam_id").cumcount().astype(str)
+    else:
+        source, table, _ = images_of(p)
+    data = torch.empty((len(table), side, side), dtype=torch.uint8, device="meta")
+    return Samples(table.set_index("slice_id"), data, "to be", source=source)
+
+
+def of_slices(p, device: torch.device) -> Needs:
+    """What paper B needs, on slices of the exams or on pictures, whose notebooks 13 and 14 have settings of their own."""
+    needs, s, public = Needs(), slices_to_be(p), b7_b9_public.settings(p)
+    pictures = slices_to_be(public) if p.slices.images else s
+    _add(needs, p, s, [*_of_tables(p, s), *_of_self_trans(p, s)], device)
+    _add(
+        needs, public, pictures, [*_of_pictures(public, pictures), *_of_selections(public, pictures)], device
     )
-    side = p.slices.size
-    return Samples(table, torch.empty((len(table), side, side), dtype=torch.uint8, device="meta"), "to be")
+    return needs
+
+
+# network, is it deeply supervised, slices that a training sees, trainings
+Trained = tuple[str, bool, float, int]
+
+
+def _of_tables(p, s: Samples) -> Iterator[Trained]:
+    """Notebooks 09 to 12: the tables' runs of one seed, each as often as it has seeds."""
+    few, many, swept = len(p.slice_training.seeds), len(b5_losses.seeds(p)), len(b5_losses.swept(p))
+    once = _from_random(p, seeds=p.slice_training.seeds[:1])
+    tables = [(b5_losses.parts, swept), (b6_fewer_positives.losses, swept)]
+    tables += [(b3_b4_networks.table_3, few), (b3_b4_networks.table_4, few)]
+    # last: a run of two tables has the seeds of these
+    tables += [(b5_losses.table, many), (b6_fewer_positives.table, many)]
+    declared = [(made(once, s), times) for made, times in tables]
+    runs = {run.folder(Path()): (run, times) for table, times in declared for run in table.runs.values()}
+    for run, times in runs.values():
+        method = run.method
+        steps = 1 + META / method.meta_every if method.meta_ids else 1
+        yield method.backbone, method.supervised, run.seen * steps, times
+
+
+def _of_pictures(p, s: Samples) -> Iterator[Trained]:
+    """Notebook 13, which trains where pictures are given. p: of `b7_b9_public.settings`."""
+    if p.slices.images is None:
+        return
+    table = b7_b9_public.table(_from_random(p), s)
+    for run in table.runs.values():
+        if isinstance(run.method, SliceClassifier):
+            yield run.method.backbone, run.method.supervised, run.seen, 1
+    if b7_b9_public.has_other_weights(s):
+        yield from _of_self_trans(p, s)
+
+
+def _of_selections(p, s: Samples) -> Iterator[Trained]:
+    """Notebook 14: random and dual_track, each with both losses; what has all negatives costs what a row of Table 6 does."""
+    train = s.table.loc[s.table["split"] == "train", "finding"] == "covid"
+    times = 2 * len(choosing.LOSSES) * len(p.slice_training.seeds)
+    for share in choosing.shares(p):
+        taken = round(share * train.sum() + p.slice_selection.share * (~train).sum())
+        yield p.slice_network.backbone, False, taken * p.slice_training.epochs, times
+
+
+def _of_self_trans(p, s: Samples) -> Iterator[Trained]:
+    """Two views of each slice, then the classifier."""
+    slices, times = (s.table["split"] == "train").sum(), len(p.slice_training.seeds)
+    if p.comparison.contrastive_epochs:
+        slices = min(slices, p.comparison.slices or slices)
+        epochs = 2 * p.comparison.contrastive_epochs, p.comparison.epochs
+        yield from (("densenet169", False, slices * n, times) for n in epochs)
+
+
+def _from_random(p, **training):
+    """The parameters without weights that would have to be there already, or be made."""
+    return p.model_copy(
+        update={
+            "slice_training": p.slice_training.model_copy(update=training),
+            "slice_losses": p.slice_losses.model_copy(update={"more_seeds": []}),
+            "slice_network": p.slice_network.model_copy(update={"weights": "none"}),
+            "comparison": p.comparison.model_copy(update={"contrastive_epochs": 0}),
+        }
+    )
 
 
 def _slice_network(name: str, supervised: bool) -> nn.Module:
@@ -186,52 +263,21 @@ def _slice_network(name: str, supervised: bool) -> nn.Module:
     return DeepSupervision(network) if supervised else network
 
 
-def of_slices(p, device: torch.device) -> Needs:
-    """What paper B needs on slices of the exams; the tables' runs of one seed, each as often as it has seeds."""
-    s, needs = slices_to_be(p), Needs()
-    needs.data = s.data.numel()
-    one_seed = p.model_copy(
-        update={
-            "slice_training": p.slice_training.model_copy(update={"seeds": p.slice_training.seeds[:1]}),
-            "slice_losses": p.slice_losses.model_copy(update={"more_seeds": []}),
-            "slice_network": p.slice_network.model_copy(update={"weights": "none"}),
-            "comparison": p.comparison.model_copy(update={"contrastive_epochs": 0}),
-        }
-    )
-    few, many = len(p.slice_training.seeds), len(b5_losses.seeds(p))
-    swept = [(made, len(b5_losses.swept(p))) for made in (b5_losses.parts, b6_fewer_positives.losses)]
-    tables = [*swept, (b3_b4_networks.table_3, few), (b3_b4_networks.table_4, few)]
-    tables += [
-        (b5_losses.table, many),
-        (b6_fewer_positives.table, many),
-    ]  # last: a run of two tables has the seeds of these
-    declared = [(made(one_seed, s), times) for made, times in tables]
-    runs = {run.folder(Path()): (run, times) for table, times in declared for run in table.runs.values()}
-    seen: Counter = Counter()  # backbone, supervised -> slices
-    for run, times in runs.values():
-        method = run.method
-        steps = 1 + META / method.meta_every if method.meta_ids else 1
-        seen[method.backbone, method.supervised] += run.seen * times * steps
-    needs.trainings = sum(times for _, times in runs.values())
-    train = s.table.loc[s.table["split"] == "train", "finding"] == "covid"
-    # random and dual_track, each with both losses; those on all negatives are, or cost what, a row of Table 6's sweep does
-    for share in choosing.shares(p):
-        taken = share * train.sum() + p.slice_selection.share * (~train).sum()
-        times = 2 * len(choosing.LOSSES) * few
-        seen[p.slice_network.backbone, False] += round(taken) * p.slice_training.epochs * times
+def _add(needs: Needs, p, s: Samples, trained: Iterable[Trained], device: torch.device) -> None:
+    """Add what these trainings need to what is there. p: whose slices and batches they have."""
+    seen: Counter = Counter()
+    for name, supervised, slices, times in trained:
+        seen[name, supervised] += slices * times
         needs.trainings += times
-    if p.comparison.contrastive_epochs:  # Self-Trans: two views of each slice, then the classifier
-        slices = min(len(train), p.comparison.slices or len(train))
-        epochs = 2 * p.comparison.contrastive_epochs + p.comparison.epochs
-        seen["densenet169", False] += slices * epochs * few
-        needs.trainings += 2 * few
-    side, largest = p.slices.size, 0
+    side = p.slices.size
     for (name, supervised), slices in seen.items():
         precision = settled(p.slice_network.precision, name, side, device)
         one = counted(
             lambda name=name, supervised=supervised: _slice_network(name, supervised), (1, 1, side, side)
         )
         needs.flops[precision] += one.flops * slices
-        largest = max(largest, one.step(p.slice_training.batch_size, precision))
-    needs.passes["slice_training.batch_size"] = largest
-    return needs
+        step = one.step(p.slice_training.batch_size, precision)
+        needs.passes["slice_training.batch_size"] = max(
+            step, needs.passes.get("slice_training.batch_size", 0)
+        )
+    needs.data = max(needs.data, s.data.numel())

@@ -169,7 +169,7 @@ def table(p, s: Samples) -> Table:
     columns = divisions(p, s, name)
     more = [] if p.slices.images is None else p.public.more_seeds
     seeds = p.slice_training.seeds
-    others = slice_steps.other_weights(p, s, seeds) if name not in ("B.7", "B.9") else {}
+    others = slice_steps.other_weights(p, s, seeds) if has_other_weights(s) else {}
     for seed in dict.fromkeys([*seeds, *more]):
         for column, (train, test) in columns.items():
             rows = _rows(p, s, seed, name, train, test, others.get(seed, {})) if seed in seeds else {}
@@ -186,6 +186,11 @@ def table(p, s: Samples) -> Table:
         "reduced": reduced,
     }
     return (Folded if name == "B.9" else Table)(name or "B.public", runs, s, p.study, **given)
+
+
+def has_other_weights(s: Samples) -> bool:
+    """Does the table of this data set have the rows that start from other weights?"""
+    return table_of(s.source) not in ("B.7", "B.9")
 
 
 def level(sizes: Iterable[int], budget: float) -> float:

@@ -98,11 +98,17 @@ def table(p, s: Samples) -> Table:
 
 
 def effects(table: Table) -> pd.DataFrame:
-    """What choosing gains at every share of the COVID-19 slices, and on average: key, column, difference, low, high."""
+    """What choosing gains at every share of the COVID-19 slices, and on average where there are several.
+
+    Returns:
+        key, column, difference, low, high, seeds.
+    """
     asked = claims.of_table(table.name)
     lines = claims.lines(table.scored(), asked)
     at = lines["line"].str.split().str[1]
-    found = pd.concat([lines.assign(column=at), table.claims().assign(column="mean")], ignore_index=True)
+    found = lines.assign(column=at)
+    if at.nunique() > 1:
+        found = pd.concat([found, table.claims().assign(column="mean")], ignore_index=True)
     return found[["key", "column", "difference", "low", "high", "seeds"]]
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from travelling import pictures_on_disk
 
 from covid_study import paths
 from covid_study.errors import StudyError
@@ -16,7 +17,8 @@ from covid_study.params.sections import Profile
 from covid_study.study import forecast, needs, reproduce
 from covid_study.study.forecast import refuse, said
 from covid_study.study.needs import Needs, counted, of_slices, slices_to_be
-from covid_study.tables import b3_b4_networks, b5_losses, b6_fewer_positives
+from covid_study.tables import b3_b4_networks, b5_losses, b6_fewer_positives, b7_b9_public
+from covid_study.training.slice_classifier import SliceClassifier
 
 CPU = torch.device("cpu")
 GIB = 2**30
@@ -101,6 +103,32 @@ def test_self_trans_and_meta_weights_add_what_they_take(p):
     )  # two seeds: pre-training and classifier; meta weights
     dense = counted(lambda: needs._slice_network("densenet169", False), (1, 1, 64, 64)).flops
     assert found.flops.total() - plain.flops.total() > 2 * 5 * (2 * 3 + 2) * dense
+
+
+@pytest.mark.parametrize("seen", [None, 700])
+def test_pictures_have_trainings_of_their_own(p, tmp_path, seen):
+    """12 pictures, 8 of them to train on; notebook 13's table as its runs say, and both selections with both losses."""
+    root = pictures_on_disk(tmp_path, each=6)
+    given = {
+        "slices": p.slices.model_copy(update={"images": str(root), "exams": None, "per_exam": None}),
+        "public": p.public.model_copy(update={"slices_seen": seen, "size": 48, "contrastive_epochs": 1}),
+    }
+    p = p.model_copy(update=given)
+    public = b7_b9_public.settings(p)
+    s = slices_to_be(public)
+    assert len(s.table) == 12 and s.data.shape[1:] == (48, 48) and public.slice_network.weights == "none"
+    without = public.model_copy(
+        update={"comparison": public.comparison.model_copy(update={"contrastive_epochs": 0})}
+    )
+    runs = [
+        run for run in b7_b9_public.table(without, s).runs.values() if isinstance(run.method, SliceClassifier)
+    ]
+    assert seen is None or sum(run.seen for run in runs) <= seen
+    found = list(needs._of_pictures(public, s))
+    self_trans = [8 * 2 * 1, 8 * p.public.epochs]  # two views of every picture, then the classifier
+    assert [taken for *_, taken, _ in found] == [*(run.seen for run in runs), *self_trans]
+    both = of_slices(p, CPU)
+    assert both.trainings > len(found) and both.data == 12 * 64 * 64  # those of notebooks 09 to 12 are larger
 
 
 NEEDS = {

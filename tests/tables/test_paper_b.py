@@ -274,3 +274,7 @@ def test_what_choosing_gains_at_each_share_averages_to_the_claim():
     gain = scores["dual_track_saal", "50%"] - scores["random_saal", "50%"]
     assert gains["S1", "50%"] == pytest.approx(gain)
     assert gains["S3", "mean"] == pytest.approx(gains[[("S3", "100%"), ("S3", "50%")]].mean())
+    alone = Table(
+        "selection", scoring=SLICES, planted={cell: said(i) for i, cell in enumerate(cells) if "50%" in cell}
+    )
+    assert set(choosing.effects(alone)["column"]) == {"50%"}  # and no mean of one
