@@ -187,12 +187,14 @@ def slices_to_be(p) -> Samples:
 
 def of_slices(p, device: torch.device) -> Needs:
     """What paper B needs, on slices of the exams or on pictures, whose notebooks 13 and 14 have settings of their own."""
-    needs, s, public = Needs(), slices_to_be(p), b7_b9_public.settings(p)
-    pictures = slices_to_be(public) if p.slices.images else s
+    needs, s = Needs(), slices_to_be(p)
     _add(needs, p, s, [*_of_tables(p, s), *_of_self_trans(p, s)], device)
-    _add(
-        needs, public, pictures, [*_of_pictures(public, pictures), *_of_selections(public, pictures)], device
-    )
+    trained: list[Trained] = []
+    if p.slices.images:
+        p = b7_b9_public.settings(p)
+        s = slices_to_be(p)
+        trained += _of_pictures(p, s)
+    _add(needs, p, s, [*trained, *_of_selections(p, s)], device)
     return needs
 
 
@@ -218,13 +220,11 @@ def _of_tables(p, s: Samples) -> Iterator[Trained]:
 
 def _of_pictures(p, s: Samples) -> Iterator[Trained]:
     """Notebook 13, which trains where pictures are given. p: of `b7_b9_public.settings`."""
-    if p.slices.images is None:
-        return
     table = b7_b9_public.table(_from_random(p), s)
     for run in table.runs.values():
         if isinstance(run.method, SliceClassifier):
             yield run.method.backbone, run.method.supervised, run.seen, 1
-    if b7_b9_public.has_other_weights(s):
+    if b7_b9_public.compares(b7_b9_public.table_of(s.source)):
         yield from _of_self_trans(p, s)
 
 

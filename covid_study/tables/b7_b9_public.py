@@ -169,7 +169,7 @@ def table(p, s: Samples) -> Table:
     columns = divisions(p, s, name)
     more = [] if p.slices.images is None else p.public.more_seeds
     seeds = p.slice_training.seeds
-    others = slice_steps.other_weights(p, s, seeds) if has_other_weights(s) else {}
+    others = slice_steps.other_weights(p, s, seeds) if compares(name) else {}
     for seed in dict.fromkeys([*seeds, *more]):
         for column, (train, test) in columns.items():
             rows = _rows(p, s, seed, name, train, test, others.get(seed, {})) if seed in seeds else {}
@@ -188,9 +188,9 @@ def table(p, s: Samples) -> Table:
     return (Folded if name == "B.9" else Table)(name or "B.public", runs, s, p.study, **given)
 
 
-def has_other_weights(s: Samples) -> bool:
-    """Does the table of this data set have the rows that start from other weights?"""
-    return table_of(s.source) not in ("B.7", "B.9")
+def compares(table: str | None) -> bool:
+    """Has the table, of `table_of`, Table 8's rows from other weights and with other losses?"""
+    return table not in ("B.7", "B.9")
 
 
 def level(sizes: Iterable[int], budget: float) -> float:
@@ -263,7 +263,7 @@ def _rows(
     for name in plain(p, table):
         row = "resnet" if (table, name) == ("B.9", "resnet50") else name  # Table 9 does not say which one
         rows[row] = slice_steps.run(p, s, seed, backbone=name, training_ids=train)
-    if table in ("B.7", "B.9"):
+    if not compares(table):
         return rows
     return (
         rows | others | {loss: slice_steps.run(p, s, seed, loss=loss, training_ids=train) for loss in LOSSES}
