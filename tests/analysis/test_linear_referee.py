@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_study import parameters
 
-from covid_study.analysis import linear_referee, look_alikes
+from covid_study.analysis import above_random, linear_referee, look_alikes
 from covid_study.ranking.rivals import RIVALS
 from covid_study.samples.slice_store import slices as slices_of
 from covid_study.scores import claims
@@ -55,7 +55,7 @@ def test_intervals_are_those_of_the_tables():
         for seed, p in enumerate(of)
     }
     ours, theirs = linear_referee.scored(said, y, patients, 200), claims.scored(tables, n=200)
-    for score in linear_referee.SCORES:
+    for score in above_random.SCORES:
         pair = [(("both", "5%"), ("random", "5%"))]
         found, expected = (claims.paired_difference(of, pair, score) for of in (ours, theirs))
         assert found == pytest.approx(expected)
@@ -71,12 +71,12 @@ def planted(**cells: list[float]) -> linear_referee.Said:
 def test_what_is_better_is_called_better():
     said = planted(random=(0.5, 0.5), both=(0.9, 0.1), top=(0.1, 0.9), difficulty=(0.5, 0.5))
     of = linear_referee.scored(said, np.repeat([1, 0], 20), list(range(40)), 100)
-    found = linear_referee.compared({"planted": of})
+    found = above_random.compared({"planted": of})
     lines = found[(found["score"] == "auc") & (found["column"] == "mean")].set_index("row")
     assert lines["difference"][["both", "top", "difficulty"]].tolist() == [0.5, -0.5, 0.0]
     assert lines["verdict"][["both", "top", "difficulty"]].tolist() == ["better", "worse", "no effect"]
     assert lines["value"]["random"] == 0.5 and "all" not in lines.index  # was not run
-    text = linear_referee.shown(found).data["planted"]
+    text = above_random.shown(found).data["planted"]
     assert text["Difficulty and diversity"].startswith("100.0, +50.0") and text["Random"] == "50.0"
 
 
@@ -88,12 +88,12 @@ def test_agreement_of_orders_that_are_known():
         return claims.Scored(values, draws, 20)
 
     rising, falling = of(0.5, 0.6, 0.7, 0.8), of(0.9, 0.8, 0.7, 0.6)
-    assert linear_referee.agreement(rising, of(0.1, 0.2, 0.7, 0.9))[:3] == pytest.approx((1, 1, 1))
-    assert linear_referee.agreement(rising, falling)[:3] == pytest.approx((-1, -1, -1))
-    both = linear_referee.together(claims.Scored({}, {}, 20), falling)
-    assert linear_referee.agreement(rising, both).value == pytest.approx(-1)
+    assert above_random.agreement(rising, of(0.1, 0.2, 0.7, 0.9))[:3] == pytest.approx((1, 1, 1))
+    assert above_random.agreement(rising, falling)[:3] == pytest.approx((-1, -1, -1))
+    both = above_random.together(claims.Scored({}, {}, 20), falling)
+    assert above_random.agreement(rising, both).value == pytest.approx(-1)
     one = claims.Scored({c: s for c, s in rising.values.items() if c[0] in ("random", "both")}, {}, 20)
-    assert np.isnan(linear_referee.agreement(rising, one).value)
+    assert np.isnan(above_random.agreement(rising, one).value)
 
 
 def test_on_exams_it_judges_what_the_networks_got(root, v):
