@@ -13,6 +13,7 @@ import yaml
 
 from covid_study import paths
 from covid_study.errors import StudyError
+from covid_study.params.sections import sections_of
 from covid_study.report import results
 from covid_study.report.show import amount_text, between_text
 from covid_study.report.words import column_head, metric_head, value_text
@@ -61,8 +62,15 @@ def _kept(folder: Path) -> tuple[dict, dict, pd.DataFrame, pd.DataFrame]:
         raise StudyError(
             f"{short(folder)} cannot be read ({error}). What to do: restore it: git checkout -- {short(folder)}"
         ) from error
+    parameters = dict(said["parameters"])
+    for sitting in (
+        *reversed(said.pop("earlier", [])),
+        said,
+    ):  # where they differ, of the newest that read them
+        read = {section for stem in sitting["seconds"] for section in sections_of(stem)}
+        parameters |= {k: v for k, v in sitting["parameters"].items() if k.partition(".")[0] in read}
     facts = {name: value for name, value in said.items() if name not in ("seconds", "parameters", "exams")}
-    return said.get("parameters", {}), facts, *found
+    return parameters, facts, *found
 
 
 def _built(folder: Path) -> tuple[dict, dict, pd.DataFrame, pd.DataFrame]:

@@ -29,6 +29,8 @@ FIGURE = "table-iii.png"
 def keep(run: Plan) -> Path:
     """Write claims.csv, results.csv, run.json, a README.md that reads on the web and its figure; no exam is pictured.
 
+    What was kept of notebooks that this run does not name stays: a long study is kept in as many sittings as it takes.
+
     Raises:
         StudyError: a notebook of the run is not up to date.
     """
@@ -43,12 +45,17 @@ def keep(run: Plan) -> Path:
     found = tables(run.build, [n.record for n in run.notebooks])
     claims, cells = claims_and_cells(found)
     claims["here"] = [amount_text(line, "difference") for line in claims.to_dict("records")]
+    if earlier := _earlier(folder, {n.stem for n in run.notebooks}):
+        claims, cells = (
+            _with_kept(new, folder / name) for new, name in ((claims, "claims.csv"), (cells, "results.csv"))
+        )
     said = {
         "profile": run.profile["study"]["profile"],
         "exams": run.studied,
         "seconds": {n.stem: n.record["seconds"] for n in run.notebooks},
         "parameters": flat(run.profile),
         **made_with(run),
+        "earlier": earlier,
     }
     texts = {
         "claims.csv": claims.round(6).to_csv(index=False),
@@ -65,6 +72,23 @@ def keep(run: Plan) -> Path:
         write_text(readme, told)
     print(f"{short(folder)}: {_counts(claims)}. Commit it to show it beside other runs.")
     return folder
+
+
+def _earlier(folder: Path, named: set[str]) -> list[dict]:
+    """With what notebooks other than these were kept, a sitting each, the newest first."""
+    if not (folder / "run.json").is_file():
+        return []
+    newest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    sittings = [newest, *newest.pop("earlier", [])]
+    left = [{stem: s for stem, s in one["seconds"].items() if stem not in named} for one in sittings]
+    return [one | {"seconds": seconds} for one, seconds in zip(sittings, left, strict=True) if seconds]
+
+
+def _with_kept(new: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """And the lines of a file about tables that the new ones are not about; in the order of the tables' names."""
+    kept = pd.read_csv(file)
+    both = pd.concat([new, kept[~kept["table"].isin(new["table"])]], ignore_index=True)
+    return both.sort_values("table", kind="stable", ignore_index=True)
 
 
 def _draw(table_3: pd.DataFrame, shares: list[float], file: Path) -> None:
@@ -154,13 +178,21 @@ def _shown(claims: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _page(name: str, claims: pd.DataFrame, said: dict) -> str:
     """The claims by verdict, those that are decided first, and with what they were measured."""
-    took = said["seconds"]
     lines = [
         f"# {name}: what this run said",
-        f"Profile `{said['profile']}`, {said['exams']}, seeds {said['seeds']}, {said['processor']}, commit {said['commit']}; "
-        f"its notebooks took {duration(sum(took.values()))} together. Of {len(claims)} claims: {_counts(claims)}. Differences "
-        "in points, intervals of 95 % over patients and seeds; `claims.csv`, `results.csv` and `run.json` hold all of it.",
+        f"Of {len(claims)} claims: {_counts(claims)}. Differences in points, intervals of 95 % over patients and seeds; "
+        "`claims.csv`, `results.csv` and `run.json` hold all of it.",
+        "\n".join(_sitting(one) for one in (said, *said["earlier"])),
     ]
     order = claims.assign(place=claims["verdict"].map(VERDICTS.index)).sort_values("place", kind="stable")
     heads = HEADS | {"verdict": "verdict", "by AUC": "auc_said"}
     return "\n\n".join([*lines, markdown(heads, _shown(order))]) + "\n"
+
+
+def _sitting(said: Mapping[str, Any]) -> str:
+    took = said["seconds"]
+    which = ", ".join(stem.partition("_")[0] for stem in took)
+    return (
+        f"- Notebooks {which}: profile `{said['profile']}`, {said['exams']}, seeds {said['seeds']}, {said['processor']}, "
+        f"commit {said['commit']}; together {duration(sum(took.values()))}."
+    )

@@ -14,6 +14,7 @@ from covid_study.errors import StudyError
 from covid_study.params.profiles import load_profile, put
 from covid_study.report import show
 from covid_study.report.references import references
+from covid_study.study import compare
 from covid_study.study.plan import Plan, plan
 from covid_study.study.reference import keep
 from covid_study.tables import a3_ranking
@@ -67,6 +68,33 @@ def test_what_is_kept_is_what_the_run_said(run):
     with Image.open(folder / "table-iii.png") as picture:
         assert min(picture.size) > 500
     assert sum(f.stat().st_size for f in folder.iterdir()) < 1e6
+
+
+def test_a_study_is_kept_in_several_sittings(run):
+    """What was kept of another notebook stays, its tables and what it was made with; of this one nothing does."""
+    plan, told = run
+    folder = keep(plan)
+    facts = json.loads((folder / "run.json").read_text())
+    facts["seconds"] = {"04_ranking_ablation": 5.0, "10_losses": 30.0}
+    facts["parameters"] |= {"sampling.shares": [0.5], "imbalance.shares": [0.3]}
+    facts["commit"] = "0ld"
+    (folder / "run.json").write_text(json.dumps(facts))
+    for name in ("claims.csv", "results.csv"):
+        kept = pd.read_csv(folder / name)
+        other = kept.head(1).assign(table="B.5", verdict="holds")
+        pd.concat([other[kept.columns], kept.head(1)]).to_csv(folder / name, index=False)
+    keep(plan)
+    claims = pd.read_csv(folder / "claims.csv")
+    assert list(claims["table"]) == ["A.III"] * len(told) + ["B.5"]
+    assert list(claims["verdict"]) == [*told["verdict"], "holds"]
+    assert pd.read_csv(folder / "results.csv")["table"].value_counts()["B.5"] == 1
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["seconds"] == {"04_ranking_ablation": 61.0}
+    assert [(one["seconds"], one["commit"]) for one in facts["earlier"]] == [({"10_losses": 30.0}, "0ld")]
+    assert facts["commit"] != "0ld" and "0ld" in (folder / "README.md").read_text()
+    parameters = compare.side("reference/tiny").parameters
+    assert parameters["sampling.shares"] == plan.profile["sampling"]["shares"]  # notebook 04's
+    assert parameters["imbalance.shares"] == [0.3]  # notebook 10's
 
 
 def test_it_stands_beside_the_claims_of_another_run(run):
