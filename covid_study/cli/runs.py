@@ -87,7 +87,7 @@ def _done_instead(run: Plan, instead: str, notebooks: str | None) -> bool:
     if instead == "reference":
         from covid_study.study.reference import keep  # needs pandas, which the runner does not
 
-        return bool(keep(run))
+        return bool(keep(run, notebooks))
     from covid_study.study.verify import verify  # needs torch, which the runner does not
 
     return bool(verify(run))

@@ -17,7 +17,7 @@ from covid_study.report.words import VERDICTS
 from covid_study.runtime.artefacts import write_atomically, write_text
 from covid_study.runtime.progress import duration
 from covid_study.scores.claims import COLUMNS as CLAIMS
-from covid_study.study.facts import made_with
+from covid_study.study.facts import made_by
 from covid_study.study.notebook import short
 from covid_study.study.plan import PLACES, Plan
 from covid_study.study.scoreboard import HEADS, markdown
@@ -26,35 +26,39 @@ from covid_study.study.story import story
 FIGURE = "table-iii.png"
 
 
-def keep(run: Plan) -> Path:
+def keep(run: Plan, wanted: str | None = None) -> Path:
     """Write claims.csv, results.csv, run.json, a README.md that reads on the web and its figure; no exam is pictured.
 
-    What was kept of notebooks that this run does not name stays: a long study is kept in as many sittings as it takes.
+    What was kept of other notebooks than those wanted stays: a long study is kept in as many sittings as it takes.
+
+    Args:
+        wanted: notebooks, as `Plan.choose` has them; all without it.
 
     Raises:
-        StudyError: a notebook of the run is not up to date.
+        StudyError: one of them is not up to date.
     """
-    behind = [n.stem for n in run.notebooks if n.status() != "done"]
+    chosen = run.choose(wanted)
+    behind = [n.stem for n in chosen if n.status() != "done"]
     if behind:
         raise StudyError(
-            f"{', '.join(behind)} of {run.name} did not run, or not with what stands here now: only a whole run is kept as a "
+            f"{', '.join(behind)} of {run.name} did not run, or not with what stands here now: only what is done is kept as a "
             "reference. What to do: make reproduce with the same options, then this again."
         )
     folder = paths.reference(run.name)
     folder.mkdir(parents=True, exist_ok=True)
-    found = tables(run.build, [n.record for n in run.notebooks])
+    found = tables(run.build, [n.record for n in chosen])
     claims, cells = claims_and_cells(found)
     claims["here"] = [amount_text(line, "difference") for line in claims.to_dict("records")]
-    if earlier := _earlier(folder, {n.stem for n in run.notebooks}):
+    if earlier := _earlier(folder, {n.stem for n in chosen}):
         claims, cells = (
             _with_kept(new, folder / name) for new, name in ((claims, "claims.csv"), (cells, "results.csv"))
         )
     said = {
         "profile": run.profile["study"]["profile"],
         "exams": run.studied,
-        "seconds": {n.stem: n.record["seconds"] for n in run.notebooks},
+        "seconds": {n.stem: n.record["seconds"] for n in chosen},
         "parameters": flat(run.profile),
-        **made_with(run),
+        **made_by([n.record for n in chosen], run.profile["study"]),
         "earlier": earlier,
     }
     texts = {

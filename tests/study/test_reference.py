@@ -127,11 +127,15 @@ def test_the_readme_says_what_the_run_says_between_its_marks(run):
     assert readme.read_text() == text
 
 
-def test_only_a_whole_run_is_kept(run):
-    run[0].__dict__["notebooks"].append(notebook("stale"))
-    with pytest.raises(StudyError, match="04_ranking_ablation"):
-        keep(run[0])
+def test_only_what_is_done_is_kept(run):
+    plan, told = run
+    stale = notebook("stale")
+    stale.stem = "05_sampling_strategies"
+    plan.__dict__["notebooks"].append(stale)
+    with pytest.raises(StudyError, match="05_sampling_strategies"):
+        keep(plan)
     assert not paths.reference("tiny").exists()
+    assert len(pd.read_csv(keep(plan, "04") / "claims.csv")) == len(told)
 
 
 def test_no_run_is_called_as_the_references_are():
