@@ -45,8 +45,8 @@ help: # the text below, between the two marks
 #   make verify      look whether what a run left still holds: the hash of every file, a sample of the tables from the
 #                    stored predictions, and with what it was made
 #                      make verify PROFILE=smoke
-#   make reference   keep what a whole run said, without its pictures, in reports/reference/<name>/, to be committed and
-#                    shown beside other runs
+#   make reference   keep what a run said, or some of its notebooks, without its pictures, in reports/reference/<name>/, to
+#                    be committed and shown beside other runs
 #                      make reference PROFILE=laptop
 #   make compare     two runs side by side: what changed in parameters, code, data and environment, and what it did to every
 #                    claim and every cell of a table; into reports/compare-A-B.html
